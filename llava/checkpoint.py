@@ -1,0 +1,178 @@
+"""Checkpoints on disk or on the hub: finding the folder, reading tensors into a module."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from llava.errors import CheckpointError
+
+INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_PATTERNS = ["*.json", "tokenizer.model", "model*.safetensors", "pytorch_model*.bin"]
+
+
+def locate(name: str, what: str, inside: Path | None = None) -> Path:
+    """The local folder of a checkpoint, downloaded from the hub where it is not a folder.
+
+    Args:
+        name: a folder, or a hub id ("owner/name").
+        what: the part looked for, for messages ("model", "vision tower").
+        inside: a folder in which a relative name is looked up first.
+
+    Raises:
+        CheckpointError: neither a folder nor a reachable hub id.
+    """
+    candidates = [Path(name).expanduser()]
+    if inside is not None and not Path(name).is_absolute():
+        candidates.insert(0, inside / name)
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    looked = " and ".join(str(folder) for folder in candidates)
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise CheckpointError(
+            f"{what} '{name}': no folder at {looked}, and it is no hub id (owner/name)"
+        )
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_PATTERNS))
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise CheckpointError(
+            f"{what} '{name}': no folder at {looked}, and the hub could not be read "
+            f"({type(error).__name__}). With a network run: hf download {name} "
+            f"--local-dir checkpoints/{name.split('/')[-1]}, then give that folder"
+        ) from error
+
+
+def read_json(folder: Path, file_name: str) -> dict[str, Any]:
+    """A JSON object from a checkpoint folder.
+
+    Raises:
+        CheckpointError: the file is missing or is no JSON object.
+    """
+    path = folder / file_name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"checkpoint incomplete: {path} is missing") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a JSON object")
+    return content
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a checkpoint's weights: the shards of its index, or the single file.
+
+    Raises:
+        CheckpointError: there is none, or the index names a file that is not there.
+    """
+    for index_file in INDEX_FILES:
+        if (folder / index_file).is_file():
+            names = sorted(set(read_json(folder, index_file)["weight_map"].values()))
+            missing = [name for name in names if not (folder / name).is_file()]
+            if missing:
+                raise CheckpointError(
+                    f"checkpoint incomplete: {index_file} in {folder} names {', '.join(missing)}, "
+                    "not there; download the folder again"
+                )
+            return [folder / name for name in names]
+    for name in SINGLE_FILES:
+        if (folder / name).is_file():
+            return [folder / name]
+    expected = ", ".join((*INDEX_FILES, *SINGLE_FILES))
+    raise CheckpointError(
+        f"checkpoint incomplete: no weights in {folder}, expected one of {expected}"
+    )
+
+
+def identity_file(folder: Path) -> Path:
+    """The file whose hash tells a checkpoint: its index, or its single weight file."""
+    for name in (*INDEX_FILES, *SINGLE_FILES):
+        if (folder / name).is_file():
+            return folder / name
+    raise CheckpointError(f"checkpoint incomplete: no weights in {folder}")
+
+
+def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Name and tensor of everything in one weight file, read one at a time where possible.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 - not a dict
+                    yield name, tensors.get_tensor(name)
+        else:
+            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{path}: cannot be read as weights ({error})") from error
+
+
+def has_weights(folder: Path, prefix: str) -> bool:
+    """Whether a checkpoint holds weights whose names begin so."""
+    for index_file in INDEX_FILES:
+        if (folder / index_file).is_file():
+            return any(n.startswith(prefix) for n in read_json(folder, index_file)["weight_map"])
+    return any(
+        name.startswith(prefix) for path in weight_files(folder) for name, _ in stored_tensors(path)
+    )
+
+
+def load_weights(
+    module: nn.Module,
+    folder: Path,
+    target_of: Callable[[str], str | None],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Fill a module built on the meta device, tensor by tensor, straight to its device and dtype.
+
+    Args:
+        module: parameters on the meta device; every one of them is filled or an error is raised.
+        folder: checkpoint folder.
+        target_of: the module's name for a stored name, or None for a tensor known to be extra.
+        device: where the parameters go.
+        dtype: what they are stored as.
+
+    Raises:
+        CheckpointError: a weight is missing, unexpected or wrongly shaped; all are named.
+    """
+    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
+    filled: set[str] = set()
+    wrong: list[str] = []
+    for path in weight_files(folder):
+        for stored_name, tensor in stored_tensors(path):
+            name = target_of(stored_name)
+            if name is None:
+                continue
+            if name not in shapes:
+                wrong.append(f"unexpected weight {stored_name} in {path.name}")
+            elif tensor.shape != shapes[name]:
+                wrong.append(
+                    f"weight {stored_name} has shape {tuple(tensor.shape)}, "
+                    f"expected {tuple(shapes[name])}"
+                )
+            else:
+                _set_parameter(module, name, tensor.to(device, dtype))
+            filled.add(name)
+    wrong.extend(f"missing weight {name}" for name in shapes if name not in filled)
+    if wrong:
+        listed = "; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if wrong[10:] else "")
+        raise CheckpointError(f"weights in {folder} do not fit its configuration: {listed}")
+
+
+def _set_parameter(module: nn.Module, name: str, tensor: Tensor) -> None:
+    owner, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))

@@ -1,0 +1,115 @@
+"""LLaVA: images to visual tokens, prompts over visual tokens to logits and attention."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from llava import language
+from llava.image import ImageProcessor
+from llava.language import Prefill
+from llava.projector import projector_dtype
+from llava.prompt import Prompt, PromptTokenizer
+from llava.vision import VisionTower
+
+
+class Llava(nn.Module):
+    """One LLaVA checkpoint, ready for inference. Submodules keep the names they have on disk.
+
+    Args:
+        language_model: LLaMA, running SDPA.
+        mm_projector: vision features to visual tokens.
+        vision_tower: pixels to vision features.
+        prompts: tokenizer within a conversation template.
+        preprocess: image to pixels.
+        end_ids: ids that end an answer.
+    """
+
+    def __init__(
+        self,
+        language_model: LlamaForCausalLM,
+        mm_projector: nn.Module,
+        vision_tower: VisionTower,
+        prompts: PromptTokenizer,
+        preprocess: ImageProcessor,
+        end_ids: frozenset[int],
+    ) -> None:
+        super().__init__()
+        self.language_model = language_model
+        self.mm_projector = mm_projector
+        self.vision_tower = vision_tower
+        self.prompts = prompts
+        self.preprocess = preprocess
+        self.end_ids = end_ids
+
+    @torch.inference_mode()
+    def encode(self, pixel_values: Tensor) -> Tensor:
+        """Visual tokens float[B, N, D] of float32[B, 3, height, width]."""
+        features = self.vision_tower(pixel_values.to(self.device))
+        return self.mm_projector(features.to(projector_dtype(self.mm_projector)))
+
+    def tokenize(self, query: str) -> Prompt:
+        """The prompt that asks a query about an image."""
+        return self.prompts.tokenize(query)
+
+    def option_id(self, option_letter: str) -> int:
+        """Vocabulary id of an option letter where an answer begins."""
+        return self.prompts.option_id(option_letter)
+
+    @torch.inference_mode()
+    def prefill(
+        self, prompts: Sequence[Prompt], visual_tokens: Tensor, attention_rows: Sequence[int] = ()
+    ) -> Prefill:
+        """One pass over B prompts, visual tokens in the image's place.
+
+        Args:
+            prompts: B prompts of one length S and one image position.
+            visual_tokens: float[B, N, D]; N may be smaller than an image's: positions are then
+                numbered without gaps.
+            attention_rows: M positions in the prompt whose attention over the spliced sequence
+                (T = S - 1 + N) is wanted, in the final layer.
+
+        Raises:
+            ValueError: lengths or image positions differ; a row is the image's own.
+        """
+        position = prompts[0].image_position
+        if len({(len(p), p.image_position) for p in prompts}) > 1:
+            raise ValueError("the prompts of one batch must have one length and image position")
+        if position in attention_rows:
+            raise ValueError("attention rows are text positions, not the image's")
+        shift = visual_tokens.shape[1] - 1
+        rows = [row + shift if row > position else row for row in attention_rows]
+        return language.prefill(self.language_model, self._splice(prompts, visual_tokens), rows)
+
+    def _splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
+        """Embeddings float[B, T, D] of the prompts with the image's placeholder replaced."""
+        position = prompts[0].image_position
+        embed = self.language_model.get_input_embeddings()
+        before, after = (
+            embed(torch.tensor([p.input_ids[part] for p in prompts], device=self.device))
+            for part in (slice(position), slice(position + 1, None))
+        )
+        return torch.cat([before, visual_tokens.to(before), after], dim=1)
+
+    @torch.inference_mode()
+    def decode(self, prefill: Prefill, rows: Sequence[int], max_new_tokens: int) -> list[str]:
+        """Greedy answers of some rows of a prefill, as text without special tokens."""
+        answers = language.decode(self.language_model, prefill, rows, max_new_tokens, self.end_ids)
+        decode = self.prompts.tokenizer.decode
+        return [str(decode(ids, skip_special_tokens=True)).strip() for ids in answers]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model computes."""
+        return self.language_model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the language model computes in."""
+        return self.language_model.dtype
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """N_v, how many visual tokens an image becomes."""
+        return self.vision_tower.num_tokens

@@ -1,0 +1,95 @@
+"""Prompts as token ids, with the image's place and the query's characters known by construction."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from transformers import PreTrainedTokenizerBase
+
+from llava.conversation import Conversation
+
+IMAGE_TOKEN_ID = -200
+"""Stands for the image in `input_ids`, as in the original code; it is no id of any vocabulary."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One rendered prompt: S ids, one of them `IMAGE_TOKEN_ID`."""
+
+    input_ids: tuple[int, ...]
+    query_spans: tuple[tuple[int, int] | None, ...]
+    """For each id the characters [start, end) of the query it covers; None for the template's."""
+
+    @property
+    def image_position(self) -> int:
+        """Position of the image placeholder, hence of the first visual token once spliced."""
+        return self.input_ids.index(IMAGE_TOKEN_ID)
+
+    def positions_of(self, start: int, end: int) -> tuple[int, ...]:
+        """Positions in `input_ids` of the tokens that cover characters [start, end) of the query.
+
+        Raises:
+            ValueError: no token does.
+        """
+        positions = tuple(
+            position
+            for position, span in enumerate(self.query_spans)
+            if span is not None and span[0] < end and span[1] > start
+        )
+        if not positions:
+            raise ValueError(f"no token of the prompt covers characters {start} to {end}")
+        return positions
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+class PromptTokenizer:
+    """Turns queries into prompts of one conversation, chunk by chunk as the original code does."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> None:
+        self.tokenizer = tokenizer
+        self.conversation = conversation
+        self._before_image = tuple(tokenizer(conversation.before_image).input_ids)
+        self.tokenize = lru_cache(maxsize=4096)(self._tokenize)
+
+    def _tokenize(self, query: str) -> Prompt:
+        """The query inside the conversation template, its text around the image tokenized apart.
+
+        The original code tokenizes each chunk with special tokens and, where the first begins with
+        BOS, drops the first id of every later one.
+        """
+        conversation = self.conversation
+        lead = len(conversation.after_image)
+        chunk = self.tokenizer(
+            conversation.after_image + query + conversation.before_answer,
+            return_offsets_mapping=True,
+        )
+        skip = 1 if self._before_image[:1] == (self.tokenizer.bos_token_id,) else 0
+        spans = tuple(
+            (start - lead, end - lead) if start < lead + len(query) and end > lead else None
+            for start, end in chunk.offset_mapping[skip:]
+        )
+        return Prompt(
+            input_ids=(*self._before_image, IMAGE_TOKEN_ID, *chunk.input_ids[skip:]),
+            query_spans=(*(None for _ in self._before_image), None, *spans),
+        )
+
+    @lru_cache(maxsize=256)  # noqa: B019 - one instance lives as long as its model
+    def option_id(self, option_letter: str) -> int:
+        """Vocabulary id of an option letter where an answer begins.
+
+        Found by tokenizing a prompt followed by the answer as the template writes it ("▁A" after
+        "ASSISTANT:", "A" after Llama-3's header).
+
+        Raises:
+            ValueError: the letter is not one token there.
+        """
+        prompt = self.conversation.after_image + "?" + self.conversation.before_answer
+        before = self.tokenizer(prompt).input_ids
+        after = self.tokenizer(prompt + self.conversation.answer_lead + option_letter).input_ids
+        if len(after) != len(before) + 1 or after[:-1] != before:
+            raise ValueError(
+                f"option letter '{option_letter}' is {len(after) - len(before)} tokens in this "
+                f"tokenizer ({after[len(before) :]}), expected 1"
+            )
+        return after[-1]

@@ -1,0 +1,69 @@
+"""The CLIP vision tower, built only as deep as it is read."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+
+class VisionTower(nn.Module):
+    """CLIP up to the hidden states that LLaVA reads (`mm_vision_select_layer`, -2).
+
+    Args:
+        config: of the whole tower.
+        select_layer: index into the tower's hidden states (embeddings first), as in the
+            checkpoint's configuration; the layers after it are not built.
+        select_feature: "patch" leaves the class token out, "cls_patch" keeps it.
+
+    Raises:
+        ValueError: no such layer or feature.
+    """
+
+    def __init__(self, config: CLIPVisionConfig, select_layer: int, select_feature: str) -> None:
+        super().__init__()
+        self.num_layers = read_layers(config.num_hidden_layers, select_layer)
+        if select_feature not in ("patch", "cls_patch"):
+            raise ValueError(
+                f"mm_vision_select_feature must be patch or cls_patch, got '{select_feature}'"
+            )
+        self.select_feature = select_feature
+        shallow = copy.deepcopy(config)
+        shallow.num_hidden_layers = self.num_layers
+        shallow._attn_implementation = "sdpa"
+        self.vision_model = CLIPVisionModel(shallow)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Patch features float[B, N, width] of float[B, 3, height, width]."""
+        # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
+        features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
+        return features[:, 1:] if self.select_feature == "patch" else features
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the tower computes in."""
+        return self.vision_model.dtype
+
+    @property
+    def num_tokens(self) -> int:
+        """N, how many visual tokens an image becomes."""
+        config: Any = self.vision_model.config
+        patches = (config.image_size // config.patch_size) ** 2
+        return patches + (self.select_feature == "cls_patch")
+
+
+def read_layers(num_hidden_layers: int, select_layer: int) -> int:
+    """How many encoder layers stand before hidden state number `select_layer`.
+
+    A tower of n layers has n + 1 hidden states, so -1 reads all n layers and -2 all but one.
+
+    Raises:
+        ValueError: no such hidden state.
+    """
+    depth = select_layer if select_layer >= 0 else num_hidden_layers + 1 + select_layer
+    if not 0 <= depth <= num_hidden_layers:
+        raise ValueError(
+            f"mm_vision_select_layer {select_layer}: the tower has {num_hidden_layers} layers"
+        )
+    return depth
