@@ -1,0 +1,32 @@
+"""One query with all options: zero-shot, its chain-of-thought form, and the phrase alone (FP)."""
+
+from sepm.method.answers import fine_key
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
+from sepm.method.prompts import CHAIN_OF_THOUGHT, Query, fine_body
+from sepm.method.taxonomy import Taxonomy
+
+
+def single_query(
+    sample: Sample,
+    taxonomy: Taxonomy,
+    config: MethodConfig,
+    *,
+    phrase: bool = False,
+    chain_of_thought: bool = False,
+) -> Dialogue:
+    """The emotion class in one step, in the configuration's wording.
+
+    Args:
+        sample: the image; the query is the same for all.
+        taxonomy: the task's classes, all of them offered.
+        config: wording.
+        phrase: put the Focus-on-Emotion phrase in front (FP, Table 3).
+        chain_of_thought: replace the last line by the paper's step-by-step sentence (section 4.2).
+    """
+    del sample
+    answer = CHAIN_OF_THOUGHT if chain_of_thought else config.fine_answer
+    body = fine_body(taxonomy.classes, config.fine_question, answer)
+    query = Query(body, config.phrase if phrase else None)
+    reply = yield Ask(query, options=taxonomy.option_letters, key=fine_key(taxonomy))
+    return Outcome(query, reply, taxonomy.option_letters)

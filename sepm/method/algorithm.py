@@ -1,0 +1,87 @@
+"""Algorithm 1: confidence-guided coarse-to-fine inference, with or without its parts (Table 3)."""
+
+from sepm.method.answers import COARSE_KEY, fine_key
+from sepm.method.confidence import Branch, choose_branch, confidence, is_ambiguous
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Ask, CoarseResult, Dialogue, Outcome, Reply, Sample
+from sepm.method.prompts import Query, coarse_body, fine_body, foe_span, without_phrase
+from sepm.method.significance import lowest_scored, randomly_drawn
+from sepm.method.taxonomy import EmotionClass, Taxonomy
+
+
+def coarse_to_fine(
+    sample: Sample, taxonomy: Taxonomy, config: MethodConfig, *, phrase: bool, drop: bool
+) -> Dialogue:
+    """SEPM on one image (Algorithm 1): CCI, with the phrase (FP) and dropping (VTA) as asked.
+
+    Args:
+        sample: the image.
+        taxonomy: the task's classes.
+        config: thresholds, wording, strategies.
+        phrase: put the Focus-on-Emotion phrase before both queries.
+        drop: drop the lowest-scored visual tokens before the fine stage; FoE scores need the
+            phrase.
+    """
+    query = coarse_query(sample, taxonomy, config, phrase=phrase)
+    coarse = yield Ask(
+        query=query,
+        options=COARSE_KEY.letters,
+        key=COARSE_KEY,
+        scored_by=scoring_span(query, config) if drop else None,
+    )
+    verdict = assess(query, coarse, config)
+    dropped = dropped_tokens(sample, coarse, config) if drop else ()
+    fine, offered = fine_query(verdict.branch, taxonomy, config, phrase=phrase)
+    reply = yield Ask(query=fine, options=offered, key=fine_key(taxonomy), dropped=dropped)
+    return Outcome(fine, reply, offered, verdict, dropped)
+
+
+def coarse_query(
+    sample: Sample, taxonomy: Taxonomy, config: MethodConfig, *, phrase: bool
+) -> Query:
+    """Q_c: from the taxonomy, or the question file's text (from the taxonomy where it has none)."""
+    if config.coarse_query == "file" and sample.text is not None:
+        body, _ = without_phrase(sample.text, config.phrase)
+    else:
+        body = coarse_body(taxonomy)
+    return Query(body, config.phrase if phrase else None)
+
+
+def scoring_span(query: Query, config: MethodConfig) -> tuple[int, int] | None:
+    """Characters of Q_c whose tokens score the image: the phrase's, or all ("query", Table 2)."""
+    if config.drop == "foe":
+        return foe_span(query, config.foe_tokens)
+    return (0, len(query.text)) if config.drop == "query" else None
+
+
+def assess(query: Query, coarse: Reply, config: MethodConfig) -> CoarseResult:
+    """The coarse answer, how far it is to be trusted, and the branch that follows (Eq. 3, 4)."""
+    p_a, p_b = coarse.probs["A"], coarse.probs["B"]
+    value = confidence(p_a, p_b, config.variance)
+    ambiguous = is_ambiguous(value, config.alpha, config.ambiguous_when)
+    branch = choose_branch(coarse.letter, p_a, p_b, ambiguous=ambiguous)
+    return CoarseResult(query, coarse, value, branch)
+
+
+def dropped_tokens(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
+    """R, the visual tokens that the fine stage does without (Eq. 9)."""
+    if config.drop == "random":
+        return randomly_drawn(
+            sample.num_visual_tokens, config.beta, config.seed, sample.question_id
+        )
+    assert coarse.scores is not None, "the coarse reply to a scoring Ask carries scores"
+    return lowest_scored(coarse.scores, config.beta)
+
+
+def fine_query(
+    branch: Branch, taxonomy: Taxonomy, config: MethodConfig, *, phrase: bool
+) -> tuple[Query, tuple[str, ...]]:
+    """Q_f of a branch, and the option letters it offers."""
+    ambiguous = branch == "ambiguous"
+    classes: tuple[EmotionClass, ...] = (
+        taxonomy.classes if branch == "ambiguous" else taxonomy.of_polarity(branch)
+    )
+    body = fine_body(classes, config.fine_question, config.fine_answer, ambiguous=ambiguous)
+    fine_phrase = config.fine_phrase if config.fine_phrase is not None else config.phrase
+    offered = tuple(c.option_letter for c in classes)
+    return Query(body, fine_phrase if phrase else None), offered

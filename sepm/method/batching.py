@@ -1,0 +1,118 @@
+"""Many dialogues side by side: equal-length asks are prefilled together, so nothing is padded."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
+from sepm.method.model import VisionLanguageModel
+from sepm.method.significance import kept_tokens, visual_token_scores
+
+MAX_NEW_TOKENS = 128
+"""How much of an answer is decoded when its first token is no option letter (section 4)."""
+
+AnswerGroup = Callable[[Sequence[Ask], Sequence[Tensor]], Iterable[Reply]]
+
+
+def run_dialogues(
+    model: VisionLanguageModel,
+    dialogues: Sequence[tuple[int, Dialogue]],
+    visual_tokens: Sequence[Tensor],
+    answer_group: AnswerGroup,
+) -> Iterator[tuple[int, Outcome]]:
+    """Outcomes of the dialogues as they finish, each with its place in the sequence.
+
+    The dialogues go forward in rounds; in each, asks of equal length are answered together, and
+    what several dialogues ask about one image is answered once. Order and grouping depend on the
+    arguments alone.
+
+    Args:
+        model: tells the length of each ask.
+        dialogues: each with the index of its image.
+        visual_tokens: float[N, D] of each image, whole.
+        answer_group: answers asks of equal length, in order.
+    """
+    asks = {place: next(dialogue) for place, (_, dialogue) in enumerate(dialogues)}
+    while asks:
+        following: dict[int, Ask] = {}
+        askers: defaultdict[tuple[int, Ask], list[int]] = defaultdict(list)
+        for place, ask in asks.items():
+            askers[dialogues[place][0], ask].append(place)
+        for group in equal_length_groups(model, askers):
+            tokens = [visual_tokens[image] for image, _ in group]
+            replies = answer_group([ask for _, ask in group], tokens)
+            for asked, reply in zip(group, replies, strict=True):
+                for place in askers[asked]:
+                    try:
+                        following[place] = dialogues[place][1].send(reply)
+                    except StopIteration as stop:
+                        yield place, stop.value
+        asks = following
+
+
+def equal_length_groups(
+    model: VisionLanguageModel, asked: Iterable[tuple[int, Ask]]
+) -> list[list[tuple[int, Ask]]]:
+    """Asks grouped by prompt length, number of dropped tokens and scoring rows, in order."""
+    groups: defaultdict[tuple[object, ...], list[tuple[int, Ask]]] = defaultdict(list)
+    for image, ask in asked:
+        prompt = model.tokenize(ask.query.text)
+        rows = prompt.positions_of(*ask.scored_by) if ask.scored_by else ()
+        groups[len(prompt), len(ask.dropped), rows].append((image, ask))
+    return list(groups.values())
+
+
+@torch.inference_mode()
+def answer_batch(
+    model: VisionLanguageModel, asks: Sequence[Ask], visual_tokens: Sequence[Tensor]
+) -> list[Reply]:
+    """Replies to a batch of asks of one length, from one prefill.
+
+    The first token decides if it is an option letter of the key; only the answers that begin
+    otherwise are decoded and read as text.
+
+    Args:
+        model: the model.
+        asks: B asks, equal in prompt length, number of dropped tokens and scoring rows.
+        visual_tokens: float[N, D] of each image, whole.
+    """
+    prompts = [model.tokenize(ask.query.text) for ask in asks]
+    shown = torch.stack(
+        [
+            tokens[kept_tokens(ask.dropped, len(tokens))] if ask.dropped else tokens
+            for ask, tokens in zip(asks, visual_tokens, strict=True)
+        ]
+    )
+    rows = prompts[0].positions_of(*asks[0].scored_by) if asks[0].scored_by else ()
+    prefill = model.prefill(prompts, shown, attention_rows=rows)
+    texts = _read_texts(model, prefill, asks)
+    probs = prefill.logits.softmax(dim=-1)  # [B, V], over the whole vocabulary (Eq. 3)
+    scores: list[list[float] | None] = [None] * len(asks)
+    if prefill.attentions is not None:
+        position, number = prompts[0].image_position, shown.shape[1]
+        scores = visual_token_scores(prefill.attentions, position, number).tolist()
+    return [
+        Reply(
+            letter=text if text in ask.key.letters else ask.key.read(text),
+            text=text,
+            probs={x: float(row[model.option_id(x)]) for x in ask.options},
+            scores=tuple(score) if score is not None else None,
+        )
+        for ask, text, row, score in zip(asks, texts, probs.cpu(), scores, strict=True)
+    ]
+
+
+def _read_texts(model: VisionLanguageModel, prefill: object, asks: Sequence[Ask]) -> list[str]:
+    """Each answer's text: the letter itself where the first token is one, else decoded."""
+    texts: dict[int, str] = {}
+    first_tokens = prefill.logits.argmax(dim=-1).tolist()  # type: ignore[attr-defined]
+    for row, (ask, token) in enumerate(zip(asks, first_tokens, strict=True)):
+        letters = {model.option_id(letter): letter for letter in ask.key.letters}
+        if token in letters:
+            texts[row] = letters[token]
+    others = [row for row in range(len(asks)) if row not in texts]
+    if others:
+        texts.update(zip(others, model.decode(prefill, others, MAX_NEW_TOKENS), strict=True))
+    return [texts[row] for row in range(len(asks))]

@@ -1,0 +1,68 @@
+"""One frozen configuration of the method; the presets are values of it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+
+from sepm.errors import InputError, nearest
+from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
+from sepm.method.prompts import COARSE_ANSWER, COARSE_QUESTION, FoeTokens
+
+CoarseQuery = Literal["taxonomy", "file"]
+Drop = Literal["foe", "query", "random"]
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Every choice that a row of Tables 1-3 or Figure 3 varies; the defaults are the paper's.
+
+    Also every point where the paper and the released code differ.
+
+    Raises:
+        InputError: a value is out of its range or unknown.
+    """
+
+    alpha: Annotated[float, "confidence threshold α, from 0 to the variance's maximum"] = 0.1
+    beta: Annotated[float, "drop ratio β in [0, 1): floor(β × N) visual tokens are dropped"] = 0.2
+    variance: Annotated[
+        Variance, "variance of p_A and p_B: over n as in Eq. (4), or over n - 1 (sample)"
+    ] = "population"
+    ambiguous_when: Annotated[
+        AmbiguousWhen, "ambiguous when the confidence is at most α, below α, or never (no gate)"
+    ] = "at-most"
+    phrase: Annotated[str, "Focus-on-Emotion phrase of both stages"] = "Please focus on emotion."
+    fine_phrase: Annotated[str | None, "another phrase for the fine stage"] = None
+    foe_tokens: Annotated[
+        FoeTokens, "tokens that score the image: the whole phrase, or all but its first word"
+    ] = "phrase"
+    coarse_query: Annotated[
+        CoarseQuery, "coarse query: made from the taxonomy, or the question file's text"
+    ] = "taxonomy"
+    fine_question: Annotated[str, "line before the options"] = COARSE_QUESTION
+    fine_answer: Annotated[str, "line after the options"] = COARSE_ANSWER
+    drop: Annotated[Drop, "what scores visual tokens for dropping (Table 2)"] = "foe"
+    seed: Annotated[int, "seed of the random drop, drawn per question id"] = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in choices_of(MethodConfig).items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(
+                    f"{name} must be one of {', '.join(choices)}, got '{value}'"
+                    f"{nearest(str(value), choices)}"
+                )
+        maximum = MAXIMUM_CONFIDENCE[self.variance]
+        if not 0 <= self.alpha <= maximum:
+            raise InputError(
+                f"alpha (α) must be in [0, {maximum}] for the {self.variance} variance, "
+                f"got {self.alpha}"
+            )
+        if not 0 <= self.beta < 1:
+            raise InputError(f"drop ratio beta (β) must be in [0, 1), got {self.beta}")
+        if not self.phrase.strip(" ."):
+            raise InputError("the phrase is empty; the methods cci and zero-shot go without it")
+
+
+def choices_of(config: type) -> dict[str, tuple[str, ...]]:
+    """The allowed values of every field that is a `Literal`, by field name."""
+    hints = get_type_hints(config)
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}

@@ -1,0 +1,84 @@
+"""What a method asks of the model about one image, and what it gets back.
+
+A method is a generator: it yields an `Ask`, is sent the `Reply`, and returns its `Outcome`. So
+Algorithm 1 stands in the code as it stands in the paper, one image at a time, while
+`sepm.method.batching` runs many of them side by side in batches of equal length.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from sepm.method.answers import AnswerKey
+from sepm.method.confidence import Branch
+from sepm.method.prompts import Query
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image as a method sees it."""
+
+    question_id: str
+    num_visual_tokens: int
+    text: str | None = None
+    """The question file's own coarse query, where it has one."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One query about one image, to be prefilled."""
+
+    query: Query
+    options: tuple[str, ...]
+    """Option letters shown; their probabilities are reported."""
+    key: AnswerKey
+    """All option letters that count as an answer, shown or not."""
+    dropped: tuple[int, ...] = ()
+    """Indices of visual tokens to leave out, ascending."""
+    scored_by: tuple[int, int] | None = None
+    """Characters [start, end) of the query whose tokens score the visual tokens; None: none."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The model's answer to an `Ask`."""
+
+    letter: str | None
+    """The option letter read, or None where the answer cannot be read."""
+    text: str
+    """The letter, where the first token is one; else the text decoded."""
+    probs: dict[str, float]
+    """Probability of each option letter shown, of the softmax over the whole vocabulary (Eq. 3)."""
+    scores: tuple[float, ...] | None = None
+    """One per visual token (Eq. 8), where asked for."""
+
+
+@dataclass(frozen=True)
+class CoarseResult:
+    """What the coarse stage found."""
+
+    query: Query
+    reply: Reply
+    confidence: float
+    branch: Branch
+
+    @property
+    def off_menu(self) -> bool:
+        """Whether the answer was neither A nor B."""
+        return self.reply.letter is None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A method's whole decision about one image."""
+
+    query: Query
+    """The fine query, or the only one."""
+    reply: Reply
+    offered: tuple[str, ...]
+    """Option letters that the query showed."""
+    coarse: CoarseResult | None = None
+    dropped: tuple[int, ...] = ()
+    """Indices of the visual tokens that the fine query did without, ascending."""
+
+
+Dialogue = Generator[Ask, Reply, Outcome]

@@ -1,0 +1,61 @@
+"""What the method needs of a model: to encode images and to prefill prompts over visual tokens."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Prompt(Protocol):
+    """A tokenized prompt of S ids, one of which stands for the image."""
+
+    @property
+    def image_position(self) -> int:
+        """Position of the image in the prompt."""
+        ...
+
+    def positions_of(self, start: int, end: int) -> tuple[int, ...]:
+        """Positions of the tokens that cover characters [start, end) of the query."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Prefill(Protocol):
+    """What one prefill gives."""
+
+    @property
+    def logits(self) -> Tensor:
+        """float32[B, V], at the last position."""
+        ...
+
+    @property
+    def attentions(self) -> Tensor | None:
+        """float32[B, H, M, T], final layer, of the rows asked for."""
+        ...
+
+
+class VisionLanguageModel(Protocol):
+    """A multimodal LLM as the method sees it; another model family implements this."""
+
+    def encode(self, pixel_values: Tensor) -> Tensor:
+        """Visual tokens float[B, N, D] of preprocessed images float32[B, 3, height, width]."""
+        ...
+
+    def tokenize(self, query: str) -> Any:
+        """The `Prompt` that asks a query about an image."""
+        ...
+
+    def option_id(self, option_letter: str) -> int:
+        """Vocabulary id of an option letter where an answer begins."""
+        ...
+
+    def prefill(
+        self, prompts: Sequence[Any], visual_tokens: Tensor, attention_rows: Sequence[int] = ()
+    ) -> Any:
+        """A `Prefill` of B prompts of one length over float[B, N, D]; rows are prompt positions."""
+        ...
+
+    def decode(self, prefill: Any, rows: Sequence[int], max_new_tokens: int) -> list[str]:
+        """Greedy answers of some rows of a prefill, as text, special tokens left out."""
+        ...

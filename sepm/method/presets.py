@@ -1,0 +1,36 @@
+"""The paper's settings and those of the three states of the released code, each one value."""
+
+from dataclasses import replace
+
+from sepm.method.config import MethodConfig
+
+PAPER = MethodConfig()
+
+RELEASED = replace(
+    PAPER,
+    beta=0.1,
+    variance="sample",
+    ambiguous_when="below",
+    foe_tokens="all-but-first-word",
+    coarse_query="file",
+    fine_question="Which of the following descriptions is represented in the image?",
+    fine_answer="Answer with the option's letter from the given choices directly.",
+)
+"""The released code since January 2026."""
+
+PREDOMINANT = "Identify the predominant emotion conveyed."
+
+RELEASED_2025_07 = replace(RELEASED, ambiguous_when="never", fine_phrase=PREDOMINANT)
+"""As first published: no confidence gate, and another phrase in the fine stage."""
+
+RELEASED_2025_03 = replace(RELEASED, ambiguous_when="never", beta=0.2, phrase=PREDOMINANT)
+"""The authors' state before the paper's camera-ready version."""
+
+PRESETS: dict[str, MethodConfig] = {
+    "paper": PAPER,
+    "released": RELEASED,
+    "released-2025-07": RELEASED_2025_07,
+    "released-2025-03": RELEASED_2025_03,
+}
+
+DEFAULT_PRESET = "paper"

@@ -1,0 +1,99 @@
+"""The queries of both stages, word for word (section 3.2, Fig. 2, and the released code)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from sepm.method.taxonomy import EmotionClass, Taxonomy
+
+FoeTokens = Literal["phrase", "all-but-first-word"]
+
+COARSE_QUESTION = "Which of the following descriptions best represents the image?"
+COARSE_OPTIONS = {"A": "Positive", "B": "Negative"}
+COARSE_ANSWER = "Answer directly with the letter of the chosen option."
+AMBIGUOUS_SENTENCE = "This is an ambiguous emotion."
+CHAIN_OF_THOUGHT = (
+    "Let's think step by step, "
+    "then answer with the option's letter from the given choices directly."
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the user says about the image: an optional Focus-on-Emotion phrase, then the query.
+
+    The two are kept apart so that the place of the phrase is known, never searched for.
+    """
+
+    body: str
+    phrase: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole query; the phrase, where there is one, on a line before it.
+
+        Section 3.3 prints both on one line; the released code, the only running evidence, breaks
+        the line.
+        """
+        return f"{self.phrase}\n{self.body}" if self.phrase else self.body
+
+
+def foe_span(query: Query, foe_tokens: FoeTokens) -> tuple[int, int]:
+    """Characters [start, end) of the query's text whose tokens form the FoE rows (Eq. 6).
+
+    The paper takes the phrase's tokens; the full stop is left out, as the released code tokenizes
+    the phrase without it. The released code also loses the first word ("Please").
+
+    Raises:
+        ValueError: the query has no phrase.
+    """
+    if not query.phrase:
+        raise ValueError("the query has no Focus-on-Emotion phrase, so no FoE tokens")
+    end = len(query.phrase.rstrip(". "))
+    first_word = query.phrase.split(maxsplit=1)[0]
+    start = 0 if foe_tokens == "phrase" else min(len(first_word) + 1, end)
+    return start, end
+
+
+def coarse_body(taxonomy: Taxonomy) -> str:
+    """The coarse-grained query of section 3.2, from the taxonomy."""
+    positive, negative = (
+        ", ".join(c.name.lower() for c in taxonomy.of_polarity(p)) for p in ("positive", "negative")
+    )
+    return "\n".join(
+        [
+            COARSE_QUESTION,
+            *(f"{letter}. {text}" for letter, text in COARSE_OPTIONS.items()),
+            f"Positive emotions include {positive}. Negative emotions include {negative}.",
+            COARSE_ANSWER,
+        ]
+    )
+
+
+def fine_body(
+    classes: Iterable[EmotionClass], question: str, answer: str, *, ambiguous: bool = False
+) -> str:
+    """A query for the emotion class with the given options, one a line.
+
+    Args:
+        classes: the classes offered; each keeps its letter of the full list.
+        question: the line before the options.
+        answer: the line after the options.
+        ambiguous: put `AMBIGUOUS_SENTENCE` on a line of its own before the question.
+    """
+    return "\n".join(
+        [
+            *([AMBIGUOUS_SENTENCE] if ambiguous else []),
+            question,
+            *(f"{c.option_letter}. {c.option_text}" for c in classes),
+            answer,
+        ]
+    )
+
+
+def without_phrase(text: str, phrase: str) -> tuple[str, bool]:
+    """A question file's text without the phrase in front, and whether it stood there."""
+    stripped = text.strip()
+    if stripped.startswith(phrase):
+        return stripped.removeprefix(phrase).lstrip(), True
+    return stripped, False
