@@ -1,0 +1,89 @@
+"""`sepm check`: every row of a question file and every image it names, without a model."""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sepm.datasets.check import find_bad_images
+from sepm.datasets.question_file import scan_questions
+from sepm.datasets.tasks import load_taxonomy
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--question-file", type=Path, required=True, metavar="FILE", help="JSON Lines file"
+    )
+    parser.add_argument(
+        "--image-folder", type=Path, required=True, metavar="DIR", help="folder of the images"
+    )
+    parser.add_argument(
+        "--dataset",
+        default="emoset",
+        metavar="TASK",
+        help="bundled task or taxonomy file (*.toml) whose classes are the labels [%(default)s]",
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="threads that decode [one for each processor]"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status: 0 when nothing is wrong, else 2."""
+    report = check_report(args.question_file, args.image_folder, args.dataset, args.workers)
+    print(json.dumps(report, ensure_ascii=False, indent=2) if args.json else as_text(report))
+    return 0 if report["ok"] else 2
+
+
+def check_report(
+    question_file: Path, image_folder: Path, dataset: str, workers: int | None
+) -> dict[str, Any]:
+    """What was checked and everything that is wrong, ready for JSON.
+
+    Raises:
+        InputError: the file, the folder or the task cannot be read at all.
+    """
+    taxonomy = load_taxonomy(dataset)
+    questions, problems = scan_questions(question_file, taxonomy, image_folder)
+    bad_images = find_bad_images(questions, image_folder, workers)
+    classes = Counter(question.label for question in questions)
+    return {
+        "question_file": str(question_file),
+        "image_folder": str(image_folder),
+        "dataset": dataset,
+        "ok": not problems and not bad_images,
+        "n": len(questions),
+        "images": len({question.image for question in questions}),
+        "classes": {name: classes[name] for name in taxonomy.names},
+        "bad_rows": [{"line": problem.line, "problem": problem.what} for problem in problems],
+        "bad_images": [
+            {
+                "line": bad.question.line,
+                "question_id": bad.question.question_id,
+                "image": bad.question.image,
+                "reason": bad.reason,
+            }
+            for bad in bad_images
+        ],
+    }
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report as a researcher reads it, a line for everything that is wrong."""
+    file, folder = report["question_file"], report["image_folder"]
+    wrong = [f"{file}:{row['line']}: {row['problem']}" for row in report["bad_rows"]]
+    wrong += [
+        f"{file}:{bad['line']}: image '{bad['image']}' in {folder}: {bad['reason']}"
+        for bad in report["bad_images"]
+    ]
+    counts = ", ".join(f"{name} {n}" for name, n in report["classes"].items())
+    summary = (
+        f"{report['n']} good rows over {report['images']} images ({counts}); "
+        f"{len(report['bad_rows'])} problems in rows, {len(report['bad_images'])} rows with bad "
+        "images"
+    )
+    return "\n".join(
+        [*wrong, summary, "nothing is wrong" if report["ok"] else "NOT USABLE AS IT IS"]
+    )

@@ -1,0 +1,70 @@
+"""`sepm questions`: a data set as unpacked, made into a question file with its manifest."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from sepm.datasets.make import manifest_path, read_task, write_made
+from sepm.datasets.readers import READERS
+
+READER_OPTIONS = ("split", "label", "ties", "taxonomy")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(READERS)}")
+    parser.add_argument(
+        "--root", type=Path, required=True, metavar="DIR", help="folder of the unpacked data set"
+    )
+    parser.add_argument(
+        "--split",
+        metavar="train|val|test|FILE",
+        help="emoset, webemo: a split by name [test] or a list; emotion6: a list of images [all]",
+    )
+    parser.add_argument(
+        "--label", metavar="folder|votes", help="emotion6: what the label comes from [folder]"
+    )
+    parser.add_argument(
+        "--ties",
+        metavar="first|drop|any",
+        help="abstract, emotion6 by votes: the first of tied classes is the label, the image is "
+        "left out, or any of them counts as correct [first]",
+    )
+    parser.add_argument(
+        "--taxonomy",
+        metavar="TASK|FILE.toml",
+        help="folder: whose classes the folders are named by",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="question file to write (.jsonl)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the manifest")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0; what is wrong with the data is raised as InputError."""
+    given = {name: getattr(args, name) for name in READER_OPTIONS}
+    made = read_task(args.task, args.root, {k: v for k, v in given.items() if v is not None})
+    manifest = write_made(made, args.output)
+    print(json.dumps(manifest, ensure_ascii=False, indent=2) if args.json else as_text(manifest))
+    return 0
+
+
+def as_text(manifest: dict[str, Any]) -> str:
+    """The manifest as a researcher reads it."""
+    options = ", ".join(f"{k} {v}" for k, v in manifest["options"].items() if v is not None)
+    grades = ", ".join(f"{choice} {grade}" for choice, grade in manifest["taxonomy_grades"].items())
+    output = manifest["question_file"]
+    return "\n".join(
+        [
+            f"{output}: {manifest['n']} questions of {manifest['reader']}"
+            f"{f' ({options})' if options else ''}",
+            f"manifest: {manifest_path(Path(output))}",
+            *(f"  {name:<16} {n:>7}" for name, n in manifest["classes"].items()),
+            *(f"{name.replace('_', ' ')}: {n}" for name, n in manifest["counts"].items()),
+            f"class table: {grades}",
+            *(f"NOTE {note}" for note in manifest["notes"]),
+            f"next: sepm check --dataset {manifest['dataset']} --question-file {output} "
+            f"--image-folder {manifest['image_folder']}",
+        ]
+    )

@@ -1,0 +1,99 @@
+"""EmoSet-118K (Yang et al., ICCV 2023): splits as JSON lists of label and image path."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from sepm.datasets.files import Problem, raise_problems, read_text
+from sepm.datasets.question_file import Question
+from sepm.datasets.reading import Reading, need, split_path, unknown_class
+from sepm.errors import InputError
+from sepm.method.taxonomy import Taxonomy
+
+SPLITS = ("train", "val", "test")
+TREE = "unpack EmoSet-118K.zip so that the root holds train.json, val.json, test.json and image/"
+
+
+def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str) -> Reading:
+    """The rows of one split, in its order; `question_id` is `<class>/<file>` as the paper's.
+
+    A row is `[label, image path, annotation path]` in the file as released and
+    `[label, image id, image path, annotation path]` in the data set's description: the label is
+    the first element and the image the one that begins "image/".
+
+    Raises:
+        InputError: a file is absent or a row is wrong.
+    """
+    image_folder = need(root / "image", TREE)
+    path = split_path(split, {name: root / f"{name}.json" for name in SPLITS}, TREE)
+    questions: list[Question] = []
+    problems: list[Problem] = []
+    first_lines: dict[str, int] = {}
+    for line, row in json_elements(path):
+        found = _image_and_label(row, taxonomy)
+        if isinstance(found, str):
+            problems.append(Problem(path, line, found))
+            continue
+        image, label = found
+        if (first_line := first_lines.setdefault(image, line)) != line:
+            problems.append(Problem(path, line, f"image '{image}' is on line {first_line} already"))
+        elif not (image_folder / image).is_file():
+            problems.append(Problem(path, line, f"no such image: {image_folder / image}"))
+        else:
+            questions.append(Question(question_id=image, image=image, label=label, line=line))
+    raise_problems(problems)
+    return Reading(questions, image_folder, inputs=(path,))
+
+
+def json_elements(path: Path) -> list[tuple[int, Any]]:
+    """The elements of a JSON list, each with the line on which it begins.
+
+    Raises:
+        InputError: the file is not a JSON list.
+    """
+    text = read_text(path)
+    decoder = json.JSONDecoder()
+    elements: list[tuple[int, Any]] = []
+    position = _skip_blanks(text, 0)
+    if text[position : position + 1] != "[":
+        raise InputError(f"{path}: expected a JSON list of rows")
+    position = _skip_blanks(text, position + 1)
+    line, counted = 1, 0
+    while text[position : position + 1] != "]":
+        line, counted = line + text.count("\n", counted, position), position
+        try:
+            element, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}:{line}: not JSON ({error})") from error
+        elements.append((line, element))
+        position = _skip_blanks(text, position)
+        if text[position : position + 1] not in (",", "]"):
+            line += text.count("\n", counted, position)
+            raise InputError(f"{path}:{line}: expected ',' or ']' after a row")
+        if text[position] == ",":
+            position = _skip_blanks(text, position + 1)
+    return elements
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    while text[position : position + 1] in (" ", "\t", "\r", "\n"):
+        position += 1
+    return position
+
+
+def _image_and_label(row: Any, taxonomy: Taxonomy) -> tuple[str, str] | str:
+    """Image path below `image/` and label of a row, or what is wrong with it."""
+    elements = cast("list[Any]", row) if isinstance(row, list) else []
+    if len(elements) not in (3, 4) or not isinstance(elements[0], str):
+        return f"row {row!r:.80}; expected 3 or 4 elements: label, image path, annotation path"
+    label = elements[0]
+    if label not in taxonomy.names:
+        return unknown_class(label, taxonomy.names)
+    paths = [path for path in map(str, elements[1:]) if path.startswith("image/")]
+    if len(paths) != 1:
+        return f"row {row!r:.80} has {len(paths)} elements that begin 'image/'; expected one"
+    image = paths[0].removeprefix("image/")
+    folder, _, file = image.partition("/")
+    if folder != label or not file or "/" in file:
+        return f"image path '{paths[0]}'; expected image/{label}/<file>"
+    return image, label

@@ -1,0 +1,42 @@
+"""Every data set that question files are made from, by task name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from sepm.datasets.abstract import read_abstract
+from sepm.datasets.emoset import read_emoset
+from sepm.datasets.emotion6 import read_emotion6
+from sepm.datasets.folder import read_folder
+from sepm.datasets.reading import Reading
+from sepm.datasets.webemo import read_webemo
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a data set is read, and what the paper's decimals say about how much of it."""
+
+    read: Callable[..., Reading]
+    """From root, taxonomy and the options below, by name."""
+    options: dict[str, str | None]
+    """Options that it knows, with their defaults."""
+    paper_n: int | None = None
+    """The n that every accuracy in Tables 1-3 fits as a two-decimal k/n; it proves nothing."""
+    paper_n_at_least: int | None = None
+    """Where many n fit: the smallest that does; everything below is excluded."""
+
+
+READERS: dict[str, Reader] = {
+    "emoset": Reader(read_emoset, {"split": "test"}, paper_n=17_716),
+    "emotion6": Reader(
+        read_emotion6, {"split": None, "label": "folder", "ties": None}, paper_n=594
+    ),
+    "webemo7": Reader(
+        partial(read_webemo, level="middle"), {"split": "test"}, paper_n_at_least=3_885
+    ),
+    "webemo25": Reader(
+        partial(read_webemo, level="fine"), {"split": "test"}, paper_n_at_least=5_218
+    ),
+    "abstract": Reader(read_abstract, {"ties": "first"}, paper_n=280),
+    "folder": Reader(read_folder, {"taxonomy": None}),
+}

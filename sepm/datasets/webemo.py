@@ -1,0 +1,135 @@
+"""WebEmo (Panda et al., ECCV 2018): lists of addresses, and the images that could be fetched."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+from sepm.datasets.folder import IMAGE_SUFFIXES, class_folders, images_below
+from sepm.datasets.question_file import Question
+from sepm.datasets.reading import Reading, need, split_path, unknown_class
+from sepm.datasets.webemo_files import Triple, bundled_triples, check_category_file, read_list
+from sepm.errors import InputError
+from sepm.method.taxonomy import Taxonomy
+
+Level = Literal["fine", "middle"]
+"""25 classes or 7."""
+
+TREE = "put train25.txt, test25.txt and category.txt there and the images anywhere below"
+NO_LIST = "read from folders: without a list, images that could not be fetched are not counted"
+
+
+def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> Reading:
+    """The rows of a list whose images are there, or of a tree with a folder for each class.
+
+    An image may stand under several labels, so a row is a label together with a file.
+    `question_id` is `<class>/<file>` at the fine level and `<class>/<fine class>/<file>` at the
+    middle one, where two fine classes of one middle class stay two rows.
+
+    Raises:
+        InputError: neither list nor tree is there, a row is wrong, or no image is found.
+    """
+    need(root, TREE)
+    triples = bundled_triples()
+    inputs: tuple[Path, ...] = ()
+    category_file = root / "category.txt"
+    if category_file.is_file():
+        check_category_file(category_file, triples)
+        inputs = (category_file,)
+    path = _list_or_tree(root, split)
+    if path.is_dir():
+        questions = _from_tree(path, taxonomy, triples, level)
+        return Reading(questions, path, inputs, _counts(questions, len(questions)), (NO_LIST,))
+    rows = read_list(path, len(triples))
+    found = _images_by_name(root)
+    questions = [
+        _question(triples[row.label], level, row.file, found[row.file], row.line)
+        for row in rows
+        if row.file in found
+    ]
+    if not questions:
+        raise InputError(f"{root}: none of the {len(rows)} images of {path} is below it; {TREE}")
+    counts = _counts(questions, len(rows))
+    note = f"{counts['missing']} of {len(rows)} rows have no image below {root}; left out"
+    return Reading(questions, root, (*inputs, path), counts, (note,) if counts["missing"] else ())
+
+
+def _list_or_tree(root: Path, split: str) -> Path:
+    """The list of a split; where there is none, a tree as download scripts make it."""
+    if split not in ("train", "test"):
+        return split_path(split, {"train": root, "test": root}, TREE)
+    list_file = root / f"{split}25.txt"
+    trees = [folder / name for folder in (root / "images", root) for name in (f"{split}25", split)]
+    for path in (list_file, *trees):
+        if path.exists():
+            return path
+    looked = ", ".join(str(path) for path in (list_file, *trees))
+    raise InputError(f"no {split} split of WebEmo; looked for {looked}; {TREE}")
+
+
+def _images_by_name(root: Path) -> dict[str, str]:
+    """Path below the root for each image's file name, which holds the image's own number and hash.
+
+    Where it lies says nothing: scripts sort in four ways, one of them by the label's last digit.
+    """
+    found: dict[str, str] = {}
+    for folder, subfolders, files in os.walk(root):
+        subfolders.sort()
+        for file in sorted(files):
+            if Path(file).suffix.lower() in IMAGE_SUFFIXES:
+                found.setdefault(file, (Path(folder) / file).relative_to(root).as_posix())
+    return found
+
+
+def _from_tree(
+    tree: Path, taxonomy: Taxonomy, triples: list[Triple], level: Level
+) -> list[Question]:
+    """Questions from folders named by label (0-24), by fine class or, for 7 classes, by class.
+
+    Raises:
+        InputError: a folder names no class, there is no image, or the labels lost a digit.
+    """
+    folders = class_folders(tree)
+    fine = {str(label): triple for label, triple in enumerate(triples)}
+    fine |= {triple[0]: triple for triple in triples}
+    numbers = [folder.name for folder in folders if folder.name.isdecimal()]
+    if len(numbers) == 10 and all(len(number) == 1 for number in numbers):
+        raise InputError(
+            f"{tree}: folders 0 to 9 alone, as a script leaves them that keeps only the last digit "
+            f"of each label; {TREE}"
+        )
+    questions: list[Question] = []
+    for folder in folders:
+        if folder.name in fine:
+            triple = fine[folder.name]
+        elif level == "middle" and folder.name in taxonomy.names:
+            triple = (folder.name, folder.name, "")
+        else:
+            raise InputError(f"{folder}: {unknown_class(folder.name, list(fine)[len(triples) :])}")
+        for image in images_below(folder)[0]:
+            path = f"{folder.name}/{image}"
+            questions.append(_question(triple, level, image, path, line=0))
+    if not questions:
+        raise InputError(f"{tree}: no image in a class folder; {TREE}")
+    return questions
+
+
+def _question(triple: Triple, level: Level, file: str, image: str, line: int) -> Question:
+    name, middle, _ = triple
+    if level == "fine":
+        return Question(question_id=f"{name}/{file}", image=image, label=name, line=line)
+    return Question(question_id=f"{middle}/{name}/{file}", image=image, label=middle, line=line)
+
+
+def _counts(questions: list[Question], rows: int) -> dict[str, int]:
+    labels: dict[str, set[str]] = {}
+    for question in questions:
+        labels.setdefault(Path(question.image).name, set()).add(question.label)
+    rows_of = Counter(Path(question.image).name for question in questions)
+    return {
+        "rows": rows,
+        "missing": rows - len(questions),
+        "images": len(labels),
+        "images_in_several_rows": sum(n > 1 for n in rows_of.values()),
+        "images_of_several_classes": sum(len(names) > 1 for names in labels.values()),
+    }

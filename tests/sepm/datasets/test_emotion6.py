@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import pytest
+
+from sepm.datasets.emotion6 import read_emotion6, read_vote_table
+from sepm.datasets.reading import Reading
+from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import InputError
+
+EMOTION6 = load_taxonomy("emotion6")
+
+
+def read(
+    root: Path, split: Path | None = None, label: str = "folder", ties: str | None = None
+) -> Reading:
+    split_name = None if split is None else str(split)
+    return read_emotion6(root, EMOTION6, split=split_name, label=label, ties=ties)
+
+
+def labels(reading: Reading) -> dict[str, tuple[str, ...]]:
+    return {question.image: question.labels for question in reading.questions}
+
+
+def test_the_folder_is_the_label_and_numbers_are_in_their_order(emotion6_root: Path):
+    reading = read(emotion6_root)
+    assert [(q.question_id, q.label) for q in reading.questions] == [
+        ("anger/2.jpg", "anger"),
+        ("joy/1.jpg", "joy"),
+        ("sadness/9.jpg", "sadness"),
+        ("sadness/10.jpg", "sadness"),
+        ("surprise/1.jpg", "surprise"),
+    ]
+    assert reading.image_folder == emotion6_root / "images"
+
+
+def test_a_list_chooses_and_orders_the_images(emotion6_root: Path, tmp_path: Path):
+    split = tmp_path / "testing.txt"
+    split.write_bytes(b"sadness/10.jpg\r\nanger/2.jpg\r\n")
+    reading = read(emotion6_root, split)
+    assert [(q.image, q.line) for q in reading.questions] == [
+        ("sadness/10.jpg", 1),
+        ("anger/2.jpg", 2),
+    ]
+    assert reading.inputs == (split,)
+
+
+def test_the_highest_vote_is_the_label_when_asked_and_begins_the_question_id(emotion6_root: Path):
+    reading = read(emotion6_root, label="votes")
+    assert labels(reading) == {
+        "anger/2.jpg": ("anger",),
+        "joy/1.jpg": ("joy",),
+        "sadness/10.jpg": ("fear",),
+        "surprise/1.jpg": ("joy",),
+    }
+    assert [q.question_id for q in reading.questions if q.label == "fear"] == [
+        "fear/sadness/10.jpg"
+    ]
+
+
+def test_ties_and_neutral_votes_are_counted(emotion6_root: Path):
+    assert read(emotion6_root, label="votes").counts == {
+        "images": 5,
+        "ties": 1,
+        "neutral_highest": 2,
+        "only_neutral": 1,
+    }
+
+
+def test_tied_images_are_dropped_when_asked(emotion6_root: Path):
+    assert "surprise/1.jpg" not in labels(read(emotion6_root, label="votes", ties="drop"))
+
+
+def test_any_of_the_tied_classes_counts_when_asked(emotion6_root: Path):
+    any_tied = labels(read(emotion6_root, label="votes", ties="any"))
+    assert any_tied["surprise/1.jpg"] == ("joy", "surprise")
+
+
+def test_votes_of_images_that_a_list_leaves_out_need_no_image(emotion6_root: Path, tmp_path: Path):
+    split = tmp_path / "testing.txt"
+    split.write_text("sadness/10.jpg\n")
+    (emotion6_root / "images" / "anger" / "2.jpg").unlink()
+    assert labels(read(emotion6_root, split, "votes")) == {"sadness/10.jpg": ("fear",)}
+
+
+def test_the_header_with_blanks_and_brackets_is_read(emotion6_root: Path):
+    rows = read_vote_table(emotion6_root / "ground_truth.txt", EMOTION6)
+    assert rows[1].image == "sadness/10.jpg"
+    assert rows[1].votes["fear"] == 0.322222
+    assert rows[1].votes["neutral"] == 0.372222
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("joy/7.jpg", "no such image"),
+        ("jov/1.jpg", "class 'jov' is unknown; did you mean 'joy'?"),
+        ("joy\\1.jpg", "expected <class>/<N>.jpg alone"),
+        ("images/joy/1.jpg", "expected <class>/<N>.jpg alone"),
+        ("joy/1.jpg 3", "no such image"),
+        ("joy/..", "expected <class>/<N>.jpg alone"),
+        ("anger/2.jpg", "'anger/2.jpg' is on line 1 already"),
+    ],
+)
+def test_a_wrong_line_of_a_list_is_told(
+    emotion6_root: Path, tmp_path: Path, line: str, message: str
+):
+    split = tmp_path / "testing.txt"
+    split.write_text(f"anger/2.jpg\n{line}\n")
+    with pytest.raises(InputError) as raised:
+        read(emotion6_root, split)
+    assert str(raised.value).startswith(f"{split}:2: ")
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\t", ",", r":1: no column \[image_filename\] among 1; .* separated by tabs"),
+        ("[prob. joy]", "[prob. love]", r":1: no column \[prob. joy\] among 10"),
+        ("joy/1.jpg\t8\t5", "joy/1.jpg 8 5", ":6: 8 cells; expected 10, separated by tabs"),
+        ("0.9\t0", "0.9\tx", ":4: 'x' is not a number of votes"),
+        ("1\t0\t0\t0\n", "0\t0\t0\t0\n", ":6: no votes in this row"),
+        ("joy/1.jpg", "anger/2.jpg", ":6: image 'anger/2.jpg' stands twice"),
+        ("joy/1.jpg", "joy/3.jpg", r":6: no such image below images/: 'joy/3.jpg'"),
+    ],
+)
+def test_a_wrong_vote_table_is_told(emotion6_root: Path, old: str, new: str, message: str):
+    table = emotion6_root / "ground_truth.txt"
+    text = table.read_text()
+    assert old in text
+    table.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=rf"ground_truth\.txt{message}"):
+        read(emotion6_root, label="votes")
+
+
+def test_a_listed_image_without_votes_is_told_at_its_line(emotion6_root: Path, tmp_path: Path):
+    table = emotion6_root / "ground_truth.txt"
+    table.write_text(table.read_text().replace("joy/1.jpg", "joy/2.jpg"))
+    split = tmp_path / "testing.txt"
+    split.write_text("anger/2.jpg\njoy/1.jpg\n")
+    with pytest.raises(InputError, match=r"testing\.txt:2: image 'joy/1\.jpg' has no row in"):
+        read(emotion6_root, split, "votes")
+
+
+def test_a_folder_of_no_class_is_told(emotion6_root: Path):
+    (emotion6_root / "images" / "love").mkdir()
+    with pytest.raises(InputError, match="love: class 'love' is unknown"):
+        read(emotion6_root)
+
+
+def test_ties_without_votes_are_refused(emotion6_root: Path):
+    with pytest.raises(InputError, match="--ties belongs to --label votes"):
+        read(emotion6_root, ties="drop")
+
+
+def test_an_unknown_label_rule_is_told_with_the_nearest(emotion6_root: Path):
+    with pytest.raises(InputError, match=r"did you mean 'votes'\?; expected folder or votes"):
+        read(emotion6_root, label="vote")
+
+
+def test_a_split_by_name_is_refused_because_none_was_published(emotion6_root: Path):
+    with pytest.raises(InputError, match="split 'test' is no path; no split was published"):
+        read_emotion6(emotion6_root, EMOTION6, split="test", label="folder", ties=None)

@@ -1,0 +1,136 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from sepm.datasets.files import file_sha256
+from sepm.datasets.make import paper_note, read_task, write_made
+from sepm.datasets.question_file import read_questions
+from sepm.datasets.readers import READERS
+from sepm.datasets.tasks import load_taxonomy, task_names
+from sepm.errors import InputError
+
+
+def test_every_bundled_task_has_a_reader():
+    assert set(task_names()) | {"folder"} == set(READERS)
+
+
+@pytest.mark.parametrize(
+    ("task", "fixture"),
+    [
+        ("emoset", "emoset_root"),
+        ("emotion6", "emotion6_root"),
+        ("webemo7", "webemo_root"),
+        ("webemo25", "webemo_root"),
+        ("abstract", "abstract_root"),
+    ],
+)
+def test_what_a_reader_writes_is_read_back_from_the_image_folder_it_names(
+    task: str, fixture: str, tmp_path: Path, request: pytest.FixtureRequest
+):
+    made = read_task(task, request.getfixturevalue(fixture), {})
+    output = tmp_path / "q.jsonl"
+    manifest = write_made(made, output)
+    questions = read_questions(output, load_taxonomy(task), Path(manifest["image_folder"]))
+    assert [q.question_id for q in questions] == [q.question_id for q in made.reading.questions]
+    assert all((made.reading.image_folder / q.image).is_file() for q in questions)
+    assert all(q.question_id.split("/")[0] == q.label for q in questions)
+    assert all(q.text is None for q in questions)
+
+
+def test_the_manifest_says_how_the_file_was_made(abstract_root: Path, tmp_path: Path):
+    output = tmp_path / "question" / "stage_1.jsonl"
+    write_made(read_task("abstract", abstract_root, {"ties": "any"}), output)
+    manifest = json.loads((tmp_path / "question" / "stage_1.manifest.json").read_text())
+    table = abstract_root / "ABSTRACT_groundTruth.csv"
+    assert manifest["reader"] == "abstract"
+    assert manifest["options"] == {"ties": "any"}
+    assert manifest["n"] == 3
+    assert manifest["classes"]["contentment"] == 1
+    assert manifest["classes"]["fear"] == 0
+    assert manifest["counts"] == {"images": 3, "ties": 1}
+    assert manifest["inputs"] == {str(table): file_sha256(table)}
+    assert manifest["question_file_sha256"] == file_sha256(output)
+    assert manifest["taxonomy_grades"]["words"] == "inferred"
+    assert manifest["paper"] == {"n": 280, "n_at_least": None, "differs": True}
+    assert manifest["notes"] == ["n is 3; every accuracy in the paper fits n = 280"]
+
+
+def test_the_manifest_tells_a_default_that_depends_on_another_option(emotion6_root: Path):
+    assert read_task("emotion6", emotion6_root, {"label": "votes"}).options == {
+        "split": None,
+        "label": "votes",
+        "ties": "first",
+    }
+    assert read_task("emotion6", emotion6_root, {}).options["ties"] is None
+
+
+def test_the_same_data_gives_the_same_file(emoset_root: Path, tmp_path: Path):
+    for name in ("a.jsonl", "b.jsonl"):
+        write_made(read_task("emoset", emoset_root, {}), tmp_path / name)
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(("task", "n"), [("emoset", 17_716), ("emotion6", 594), ("abstract", 280)])
+def test_the_papers_implied_n_is_not_remarked_upon_and_any_other_is(task: str, n: int):
+    assert paper_note(READERS[task], n) is None
+    assert paper_note(READERS[task], n - 1) == (
+        f"n is {n - 1}; every accuracy in the paper fits n = {n}"
+    )
+
+
+@pytest.mark.parametrize(("task", "n"), [("webemo7", 3_885), ("webemo25", 5_218)])
+def test_a_webemo_subset_that_the_paper_excludes_is_remarked_upon(task: str, n: int):
+    assert paper_note(READERS[task], n) is None
+    assert paper_note(READERS[task], n - 1) == (
+        f"n is {n - 1}; the paper's accuracies exclude any n below {n}"
+    )
+
+
+def test_a_users_own_task_needs_a_taxonomy_file_and_a_folder(emotion6_root: Path, tmp_path: Path):
+    taxonomy = tmp_path / "mine.toml"
+    taxonomy.write_text(
+        'title = "mine"\nsource = "me"\ngrade = "confirmed"\n'
+        + "".join(
+            f'[[classes]]\nname = "{name}"\noption_text = "{name}"\noption_letter = "{letter}"\n'
+            f'polarity = "{"positive" if name == "joy" else "negative"}"\n'
+            for letter, name in zip("ABCD", ("joy", "surprise", "anger", "sadness"), strict=True)
+        )
+    )
+    made = read_task("folder", emotion6_root / "images", {"taxonomy": str(taxonomy)})
+    manifest = write_made(made, tmp_path / "q.jsonl")
+    assert manifest["classes"] == {"joy": 1, "surprise": 1, "anger": 1, "sadness": 2}
+    assert manifest["dataset"] == str(taxonomy)
+
+
+def test_a_folder_without_a_taxonomy_is_told(tmp_path: Path):
+    with pytest.raises(InputError, match="folder needs --taxonomy"):
+        read_task("folder", tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "message"),
+    [
+        ("emoset", "ties", "--ties is no option of emoset; its options: --split"),
+        ("emoset", "label", "--label is no option of emoset"),
+        ("abstract", "split", "--split is no option of abstract; its options: --ties"),
+        ("webemo7", "taxonomy", "--taxonomy is no option of webemo7"),
+        ("folder", "split", "--split is no option of folder; its options: --taxonomy"),
+    ],
+)
+def test_an_option_that_a_task_does_not_know_is_refused(
+    task: str, option: str, message: str, tmp_path: Path
+):
+    with pytest.raises(InputError, match=message):
+        read_task(task, tmp_path, {option: "first"})
+
+
+def test_an_unknown_task_is_told_with_the_nearest(tmp_path: Path):
+    with pytest.raises(InputError, match=r"unknown task 'webemo'; did you mean 'webemo\d+'\?"):
+        read_task("webemo", tmp_path, {})
+
+
+def test_an_empty_list_makes_no_file(emoset_root: Path):
+    (emoset_root / "test.json").write_text("[]")
+    with pytest.raises(InputError, match="no question could be made of it"):
+        read_task("emoset", emoset_root, {})

@@ -1,0 +1,153 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from sepm.datasets.question_file import Question, read_questions, scan_questions, write_questions
+from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import InputError
+
+EMOSET = load_taxonomy("emoset")
+GOOD = {"question_id": "awe/a.jpg", "image": "awe/a.jpg"}
+
+
+def read(tmp_path: Path, *rows: Mapping[str, object] | str) -> list[Question]:
+    """The questions of a file of these rows; `tmp_path/image` is the image folder."""
+    path = tmp_path / "stage_1.jsonl"
+    (tmp_path / "image").mkdir(exist_ok=True)
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return read_questions(path, EMOSET, tmp_path / "image")
+
+
+def test_the_released_codes_row_is_read_as_it_is(tmp_path: Path):
+    row = {"question_id": "fear/x.jpg", "image": "fear/x.jpg", "text": "Q?", "category": "fear"}
+    assert read(tmp_path, row) == [Question("fear/x.jpg", "fear/x.jpg", "fear", "Q?", 1)]
+
+
+def test_the_label_is_the_beginning_of_question_id_where_there_is_no_category(tmp_path: Path):
+    row = {"question_id": "sadness/sub/x.jpg", "image": "x.jpg"}
+    assert read(tmp_path, row)[0].label == "sadness"
+
+
+def test_category_goes_before_the_beginning_of_question_id(tmp_path: Path):
+    assert read(tmp_path, {**GOOD, "category": "anger"})[0].label == "anger"
+
+
+def test_null_is_as_if_absent_for_text_and_category(tmp_path: Path):
+    question = read(tmp_path, {**GOOD, "text": None, "category": None})[0]
+    assert (question.text, question.label) == (None, "awe")
+
+
+def test_bom_crlf_and_blank_lines_are_read_over_and_lines_keep_their_numbers(tmp_path: Path):
+    path = tmp_path / "q.jsonl"
+    row = json.dumps(GOOD).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n" + row + b"\r\n\r\n")
+    assert [q.line for q in read_questions(path, EMOSET, tmp_path)] == [3]
+
+
+def test_what_is_written_is_read_back(tmp_path: Path):
+    questions = [
+        Question("awe/ä.jpg", "awe/ä.jpg", "awe", "line\nline\u2028line", 1),
+        Question("awe/b.jpg", "b.jpg", "awe", None, 2, ("fear", "sadness")),
+    ]
+    path = tmp_path / "new" / "q.jsonl"
+    write_questions(path, questions)
+    assert read_questions(path, EMOSET, tmp_path) == questions
+    assert "ä" in path.read_text(encoding="utf-8")
+    assert b"\r" not in path.read_bytes()
+
+
+def test_tied_labels_all_count_and_the_first_is_the_label(tmp_path: Path):
+    row = {**GOOD, "category": "awe", "categories": ["awe", "fear"]}
+    question = read(tmp_path, row)[0]
+    assert question.label == "awe"
+    assert question.labels == ("awe", "fear")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("{'question_id': 1}", "not JSON"),
+        ('{"question_id": "awe/a.jpg"', "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('["awe"]', "a JSON list; expected one JSON object a line"),
+        ({"image": "a.jpg"}, "field 'question_id' is missing"),
+        ({"question_id": "awe/a.jpg"}, "field 'image' is missing"),
+        ({**GOOD, "question_id": 7}, "field 'question_id' is 7; expected a string"),
+        ({**GOOD, "image": None}, "field 'image' is None; expected a string"),
+        ({**GOOD, "image": ""}, "field 'image' is empty"),
+        ({**GOOD, "text": ["x"]}, "field 'text' is ['x']; expected a string"),
+        ({**GOOD, "category": 3}, "field 'category' is 3; expected a string"),
+        ({**GOOD, "text": "\ud800"}, "field 'text' holds half a surrogate pair"),
+        ({**GOOD, "category": "angre"}, "class 'angre' is unknown; did you mean 'anger'?"),
+        ({**GOOD, "category": "Content"}, "did you mean 'contentment'?"),
+        ({**GOOD, "question_id": "00001.jpg"}, "class '00001.jpg' is unknown"),
+        ({**GOOD, "categories": "awe"}, "expected a list of class names"),
+        ({**GOOD, "category": "awe", "categories": ["fear"]}, "expected `category` to be the fir"),
+        ({**GOOD, "category": "awe", "categories": ["awe", "fera"]}, "class 'fera' is unknown"),
+        ({**GOOD, "image": "/etc/a.jpg"}, "image '/etc/a.jpg' is absolute"),
+        ({**GOOD, "image": "C:\\a.jpg"}, "is absolute"),
+        ({**GOOD, "image": "a\0.jpg"}, "holds a null character"),
+        ({**GOOD, "image": "../a.jpg"}, "points outside the image folder"),
+        ({**GOOD, "image": "awe/../../image2/a.jpg"}, "points outside the image folder"),
+    ],
+)
+def test_a_wrong_row_is_told_with_file_and_line(
+    tmp_path: Path, row: Mapping[str, object] | str, message: str
+):
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, {"question_id": "fear/1", "image": "1"}, row)
+    assert str(raised.value).startswith(f"{tmp_path / 'stage_1.jsonl'}:2: ")
+    assert message in str(raised.value)
+
+
+def test_a_way_through_the_parent_that_comes_back_is_inside(tmp_path: Path):
+    assert len(read(tmp_path, {**GOOD, "image": "awe/../fear/a.jpg"})) == 1
+
+
+def test_a_symbolic_link_out_of_the_image_folder_is_outside(tmp_path: Path):
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "awe").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="points outside the image folder"):
+        read(tmp_path, GOOD)
+
+
+def test_an_image_folder_that_is_a_symbolic_link_is_followed(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "image").symlink_to(tmp_path / "real")
+    assert len(read(tmp_path, GOOD)) == 1
+
+
+def test_a_duplicate_question_id_names_both_lines(tmp_path: Path):
+    with pytest.raises(InputError, match=r":3: question_id 'awe/a.jpg' already stands on line 1"):
+        read(tmp_path, GOOD, {"question_id": "fear/1", "image": "1"}, GOOD)
+
+
+def test_all_wrong_rows_are_told_at_once(tmp_path: Path):
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, "{", GOOD, "[]", {**GOOD, "question_id": "joy/1", "image": "/a"})
+    lines = [line.split(".jsonl:")[1].split(":")[0] for line in str(raised.value).split("\n")]
+    assert lines == ["1", "3", "4", "4"]
+
+
+def test_good_rows_are_found_beside_wrong_ones(tmp_path: Path):
+    path = tmp_path / "q.jsonl"
+    path.write_text("{\n" + json.dumps(GOOD))
+    questions, problems = scan_questions(path, EMOSET, tmp_path)
+    assert [q.line for q in questions] == [2]
+    assert [p.line for p in problems] == [1]
+
+
+@pytest.mark.parametrize("content", ["", "\n \r\n"])
+def test_an_empty_file_is_told(tmp_path: Path, content: str):
+    with pytest.raises(InputError, match="no questions in it"):
+        read(tmp_path, content)
+
+
+def test_an_image_folder_that_is_not_there_is_told(tmp_path: Path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(GOOD))
+    with pytest.raises(InputError, match=r"image folder .*absent. is not a folder"):
+        read_questions(path, EMOSET, tmp_path / "absent")

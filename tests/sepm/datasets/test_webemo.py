@@ -1,0 +1,193 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sepm.datasets.reading import Reading
+from sepm.datasets.tasks import load_taxonomy
+from sepm.datasets.webemo import Level, read_webemo
+from sepm.datasets.webemo_files import bundled_triples, check_category_file, read_list
+from sepm.errors import InputError
+
+WriteImage = Callable[[Path], Path]
+
+
+def read(root: Path, level: Level = "fine", split: str = "test") -> Reading:
+    taxonomy = load_taxonomy("webemo25" if level == "fine" else "webemo7")
+    return read_webemo(root, taxonomy, split=split, level=level)
+
+
+def ids(reading: Reading) -> list[str]:
+    return [question.question_id for question in reading.questions]
+
+
+def category_text() -> str:
+    """The class table in the published file's form: comment, CRLF, tabs, no new line at the end."""
+    triples = ",\r\n\t".join(str(triple) for triple in bundled_triples())
+    return f"# fine, middle, sign = below\r\nlabels=[\r\n\t{triples}]"
+
+
+def test_a_row_is_a_label_with_a_file_so_one_image_may_stand_under_three(webemo_root: Path):
+    reading = read(webemo_root)
+    assert [(q.question_id, q.image, q.label) for q in reading.questions] == [
+        ("affection/220_F_1_aa.jpg", "images/test25/0/220_F_1_aa.jpg", "affection"),
+        ("lust/220_F_1_aa.jpg", "images/test25/0/220_F_1_aa.jpg", "lust"),
+        ("horror/220_F_1_aa.jpg", "images/test25/0/220_F_1_aa.jpg", "horror"),
+        ("surprise/220_F_3_cc.jpg", "elsewhere/220_F_3_cc.jpg", "surprise"),
+    ]
+    assert reading.image_folder == webemo_root
+
+
+def test_images_that_could_not_be_fetched_are_counted_and_left_out(webemo_root: Path):
+    reading = read(webemo_root)
+    assert reading.counts == {
+        "rows": 5,
+        "missing": 1,
+        "images": 2,
+        "images_in_several_rows": 1,
+        "images_of_several_classes": 1,
+    }
+    assert reading.notes == (f"1 of 5 rows have no image below {webemo_root}; left out",)
+
+
+def test_two_fine_classes_of_one_middle_class_stay_two_rows(webemo_root: Path):
+    reading = read(webemo_root, "middle")
+    assert ids(reading) == [
+        "love/affection/220_F_1_aa.jpg",
+        "love/lust/220_F_1_aa.jpg",
+        "fear/horror/220_F_1_aa.jpg",
+        "surprise/surprise/220_F_3_cc.jpg",
+    ]
+    assert [q.label for q in reading.questions] == ["love", "love", "fear", "surprise"]
+
+
+def test_a_split_may_be_a_list_of_ones_own(webemo_root: Path, tmp_path: Path):
+    some = tmp_path / "some.txt"
+    some.write_text("220_F_3_cc.jpg 22\n")
+    assert ids(read(webemo_root, split=str(some))) == ["surprise/220_F_3_cc.jpg"]
+
+
+def test_of_several_copies_of_an_image_the_first_by_name_is_taken(
+    webemo_root: Path, write_image: WriteImage
+):
+    for number in range(30, 0, -1):
+        write_image(webemo_root / "copies" / f"{number:02}" / "220_F_2_bb.jpg")
+    images = [question.image for question in read(webemo_root).questions]
+    assert "copies/01/220_F_2_bb.jpg" in images
+
+
+def test_numbered_folders_are_read_where_there_is_no_list(
+    webemo_root: Path, write_image: WriteImage
+):
+    (webemo_root / "test25.txt").unlink()
+    write_image(webemo_root / "images" / "test25" / "12" / "220_F_1_aa.jpg")
+    reading = read(webemo_root)
+    assert ids(reading) == ["affection/220_F_1_aa.jpg", "lust/220_F_1_aa.jpg"]
+    assert [q.image for q in reading.questions] == ["0/220_F_1_aa.jpg", "12/220_F_1_aa.jpg"]
+    assert reading.image_folder == webemo_root / "images" / "test25"
+    assert reading.notes
+
+
+def test_named_folders_are_read_where_there_is_no_list(tmp_path: Path, write_image: WriteImage):
+    write_image(tmp_path / "test" / "zest" / "a.jpg")
+    write_image(tmp_path / "test" / "irritabilty" / "a.jpg")
+    assert ids(read(tmp_path)) == ["irritabilty/a.jpg", "zest/a.jpg"]
+    assert ids(read(tmp_path, "middle")) == ["anger/irritabilty/a.jpg", "joy/zest/a.jpg"]
+
+
+def test_folders_named_by_middle_class_are_read_for_seven_classes(
+    tmp_path: Path, write_image: WriteImage
+):
+    write_image(tmp_path / "test" / "love" / "a.jpg")
+    assert ids(read(tmp_path, "middle", split=str(tmp_path / "test"))) == ["love/love/a.jpg"]
+
+
+def test_folders_named_by_middle_class_are_refused_for_25_classes(
+    tmp_path: Path, write_image: WriteImage
+):
+    write_image(tmp_path / "test" / "love" / "a.jpg")
+    with pytest.raises(InputError, match="class 'love' is unknown"):
+        read(tmp_path)
+
+
+def test_labels_that_a_script_cut_to_their_last_digit_are_refused(
+    tmp_path: Path, write_image: WriteImage
+):
+    for digit in range(10):
+        write_image(tmp_path / "test25" / str(digit) / "a.jpg")
+    with pytest.raises(InputError, match="keeps only the last digit"):
+        read(tmp_path)
+
+
+def test_a_folder_of_no_class_is_told(tmp_path: Path, write_image: WriteImage):
+    write_image(tmp_path / "test" / "25" / "a.jpg")
+    with pytest.raises(InputError, match="25: class '25' is unknown"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("https://a/b.jpg,3", "expected <address> <label> with one blank"),
+        ("https://a/b.jpg\t3", "expected <address> <label> with one blank"),
+        ("https://a/b c.jpg 3", "expected <address> <label> with one blank"),
+        ("https://a/b.jpg", "expected <address> <label> with one blank"),
+        ("https://a/b.jpg joy", "expected <address> <label> with one blank"),
+        ("https://a/b.jpg -1", "expected <address> <label> with one blank"),
+        ("https://a/ 3", "expected <address> <label> with one blank"),
+        ("https://a/b.jpg 25", "label 25; expected 0 to 24"),
+        ("https://elsewhere/a.jpg 3", "'a.jpg' with label 3 is on line 1 already"),
+    ],
+)
+def test_a_wrong_row_of_a_list_is_told(tmp_path: Path, row: str, message: str):
+    path = tmp_path / "test25.txt"
+    path.write_text(f"https://a/a.jpg 3\n{row}\n")
+    with pytest.raises(InputError) as raised:
+        read_list(path, 25)
+    assert str(raised.value).startswith(f"{path}:2: ")
+    assert message in str(raised.value)
+
+
+def test_an_empty_list_is_told(tmp_path: Path):
+    (tmp_path / "test25.txt").write_text("\n")
+    with pytest.raises(InputError, match=r"test25\.txt: empty"):
+        read(tmp_path)
+
+
+def test_a_list_none_of_whose_images_is_there_is_told(tmp_path: Path):
+    (tmp_path / "test25.txt").write_text("https://a/a.jpg 3\n")
+    with pytest.raises(InputError, match=r"none of the 1 images of .*test25\.txt is below it"):
+        read(tmp_path)
+
+
+def test_neither_list_nor_tree_is_told_with_what_was_looked_for(tmp_path: Path):
+    with pytest.raises(InputError, match=r"no train split of WebEmo; looked for .*train25\.txt"):
+        read(tmp_path, split="train")
+
+
+def test_the_published_class_table_agrees_with_the_bundled_one(webemo_root: Path):
+    path = webemo_root / "category.txt"
+    path.write_bytes(category_text().encode())
+    assert path in read(webemo_root).inputs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("labels=", "names=", "no line begins 'labels='"),
+        ("'zest', 'joy'", "'zest', 'love'", r":2: label 24 is \('zest', 'love', '\+'\); expected"),
+        (",\r\n\t('zest', 'joy', '+')", "", ":2: expected a list of 25 triples"),
+        ("'zest'", "open('hacked', 'w')", ":2: not a literal list"),
+        ("'+')]", "'+'", ":2: not a literal list"),
+    ],
+)
+def test_a_class_table_is_a_literal_that_must_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, message: str
+):
+    monkeypatch.chdir(tmp_path)
+    assert old in category_text()
+    path = tmp_path / "category.txt"
+    path.write_bytes(category_text().replace(old, new).encode())
+    with pytest.raises(InputError, match=rf"category\.txt.*{message}"):
+        check_category_file(path, bundled_triples())
+    assert list(tmp_path.iterdir()) == [path]
