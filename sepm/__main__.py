@@ -1,0 +1,7 @@
+"""`python -m sepm` is `sepm`."""
+
+import sys
+
+from sepm.cli import main
+
+sys.exit(main())

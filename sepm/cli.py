@@ -1,0 +1,56 @@
+"""The command line: finds the command, runs it, and turns errors into exit statuses.
+
+Exit status: 0 done; 2 the input or the configuration is wrong, nothing was computed; 1 the run
+failed; 130 interrupted, what was done is kept and the same command goes on from there.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from sepm.errors import InputError, RunError
+
+COMMANDS: dict[str, str] = {
+    "eval": "evaluate methods on a question file",
+    "predict": "one image's whole decision",
+    "questions": "write a data set's question file",
+    "check": "check a question file and decode its images, without a model",
+}
+"""Every command and what it does; `sepm/commands/<name>.py` holds it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status of a command line."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="sepm", description="Sharpening Emotion Perception in MLLMs (ICML 2025)."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    module = None
+    for name, text in COMMANDS.items():
+        chosen = commands.add_parser(name, help=text, description=text)
+        if arguments[:1] == [name]:  # only the command asked for is imported
+            module = importlib.import_module(f"sepm.commands.{name}")
+            module.add_arguments(chosen)
+    args = parser.parse_args(arguments)
+    assert module is not None, "argparse has refused unknown commands"
+    return _run(module, args)
+
+
+def _run(module: ModuleType, args: argparse.Namespace) -> int:
+    try:
+        return module.run(args)
+    except InputError as error:
+        print(f"sepm {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted; what was done is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    except (RunError, OSError) as error:
+        print(f"sepm {args.command}: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,35 @@
+"""Options of every command that runs a method: the preset, and each of its fields by itself."""
+
+import argparse
+from dataclasses import replace
+
+from sepm.errors import InputError, nearest
+from sepm.method.config import MethodConfig
+from sepm.method.presets import DEFAULT_PRESET, PRESETS
+from sepm.options import add_options, given_options
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--preset` and one option for each field of the configuration."""
+    group = parser.add_argument_group("method", "a preset, and fields that differ from it")
+    group.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        metavar="NAME",
+        help=f"{', '.join(PRESETS)} [%(default)s]",
+    )
+    add_options(group, MethodConfig, optional=True)
+
+
+def method_config(args: argparse.Namespace) -> MethodConfig:
+    """The preset's configuration with the fields that were given put in.
+
+    Raises:
+        InputError: unknown preset, or a value out of its range.
+    """
+    if args.preset not in PRESETS:
+        raise InputError(
+            f"unknown preset '{args.preset}'{nearest(args.preset, PRESETS)}; "
+            f"available: {', '.join(PRESETS)}"
+        )
+    return replace(PRESETS[args.preset], **given_options(args, MethodConfig))

@@ -1,0 +1,56 @@
+"""Batches that shrink when memory runs out."""
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+
+from sepm.errors import RunError
+
+T = TypeVar("T")
+
+
+class Batcher:
+    """Applies a function to batches of at most `size` items; halves `size` when memory runs out.
+
+    Args:
+        size: largest batch, at least 1.
+        tell: says what happened to the user.
+    """
+
+    def __init__(self, size: int, tell: Callable[[str], None]) -> None:
+        self.size = size
+        self.tell = tell
+
+    def map(self, function: Callable[..., Sequence[T]], *columns: Sequence[Any]) -> Iterator[T]:
+        """Results of the function over the columns, batch by batch.
+
+        Raises:
+            RunError: memory does not suffice for a single item.
+        """
+        start, total = 0, len(columns[0])
+        while start < total:
+            batch = [column[start : start + self.size] for column in columns]
+            try:
+                results = function(*batch)
+            except RuntimeError as error:
+                if not should_reduce_batch_size(error):
+                    raise
+                if len(batch[0]) == 1:
+                    raise RunError(f"memory does not suffice for a batch of 1: {error}") from error
+                self.size = max(1, min(self.size, len(batch[0])) // 2)
+                self.tell(f"out of memory: going on with batches of {self.size}")
+                results = None
+            if results is None:
+                _free_memory()  # outside `except`, whose traceback holds on to the tensors
+                continue
+            yield from results
+            start += len(batch[0])
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,128 @@
+"""Numbers about a run, from its prediction records alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+from sepm.evaluation.records import Record
+from sepm.method.confidence import POLARITY_OF_LETTER
+from sepm.method.taxonomy import Taxonomy
+
+UNREAD = "unread"
+"""Column of the confusion matrix for answers that name no class."""
+
+
+def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
+    """Everything `accuracy.json` says of the predictions.
+
+    Rows that could not be run (`error`) are counted and otherwise left out; answers that could not
+    be read (`unread`) count as wrong.
+
+    Args:
+        records: prediction records of one run.
+        taxonomy: the task's classes.
+    """
+    run = [r for r in records if r["status"] != "error"]
+    n, correct = len(run), sum(r["correct"] for r in run)
+    return {
+        "n": n,
+        "correct": correct,
+        "accuracy": ratio(correct, n),
+        "ci95": wilson_interval(correct, n),
+        "chance": 1 / len(taxonomy.classes),
+        "per_class": per_class(run, taxonomy),
+        "confusion": confusion(run, taxonomy),
+        "macro_f1": macro_f1(run, taxonomy),
+        "polarity_accuracy": polarity_accuracy(run, taxonomy),
+        "coarse": coarse_summary(run, taxonomy),
+        "unread": sum(r["status"] == UNREAD for r in run),
+        "off_menu": sum(is_off_menu(r, taxonomy) for r in run),
+        "errors": len(records) - n,
+    }
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """A fraction, or None of nothing."""
+    return part / whole if whole else None
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float] | None:
+    """95% Wilson score interval of a fraction; None for n = 0."""
+    if n == 0:
+        return None
+    interval = binomtest(correct, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def per_class(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
+    """n, correct and accuracy (recall) of each class."""
+    table = {}
+    for name in taxonomy.names:
+        rows = [r for r in run if r["label"] == name]
+        correct = sum(r["correct"] for r in rows)
+        table[name] = {"n": len(rows), "correct": correct, "accuracy": ratio(correct, len(rows))}
+    return table
+
+
+def confusion(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
+    """Counts of predictions (columns, the last unread) for each label (rows)."""
+    counts = Counter((r["label"], r["prediction"] or UNREAD) for r in run)
+    columns = [*taxonomy.names, UNREAD]
+    matrix = [[counts[label, column] for column in columns] for label in taxonomy.names]
+    return {"labels": list(taxonomy.names), "predictions": columns, "counts": matrix}
+
+
+def macro_f1(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
+    """Mean F1 over the classes that occur as a label."""
+    present = sorted({r["label"] for r in run})
+    if not present:
+        return None
+    truth, predicted = [r["label"] for r in run], [r["prediction"] or UNREAD for r in run]
+    return float(f1_score(truth, predicted, labels=present, average="macro", zero_division=0))  # pyright: ignore[reportArgumentType] - documented
+
+
+def polarity_accuracy(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
+    """Share of rows whose predicted class has the label's polarity."""
+    polarity = {c.name: c.polarity for c in taxonomy.classes}
+    right = sum(polarity.get(r["prediction"]) == polarity[r["label"]] for r in run)
+    return ratio(right, len(run))
+
+
+def coarse_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any] | None:
+    """Accuracy of the coarse answer, share of ambiguous rows and off-menu answers; None: no CCI."""
+    staged = [r for r in run if "coarse" in r]
+    if not staged:
+        return None
+    ambiguous = sum(r["coarse"]["branch"] == "ambiguous" for r in staged)
+    right = sum(coarse_is_correct(r, taxonomy) for r in staged)
+    return {
+        "accuracy": ratio(right, len(staged)),
+        "ambiguous_rate": ratio(ambiguous, len(staged)),
+        "off_menu": sum(r["coarse"]["off_menu"] for r in staged),
+    }
+
+
+def coarse_is_correct(record: Record, taxonomy: Taxonomy) -> bool:
+    """Whether the coarse answer, gated or not, names the label's polarity.
+
+    Where it names none, the larger of p_A and p_B stands for it, as in the method.
+    """
+    coarse = record["coarse"]
+    if coarse["branch"] != "ambiguous":
+        polarity = coarse["branch"]
+    elif coarse["text"] in POLARITY_OF_LETTER:
+        polarity = POLARITY_OF_LETTER[coarse["text"]]
+    else:
+        polarity = POLARITY_OF_LETTER["A" if coarse["p_a"] >= coarse["p_b"] else "B"]
+    return polarity == taxonomy.by_name(record["label"]).polarity
+
+
+def is_off_menu(record: Record, taxonomy: Taxonomy) -> bool:
+    """Whether the fine answer is a class that its query did not offer."""
+    if record["prediction"] is None:
+        return False
+    letter = taxonomy.by_name(record["prediction"]).option_letter
+    return letter not in record["fine"]["probs"]

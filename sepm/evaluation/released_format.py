@@ -1,0 +1,82 @@
+"""A run's stages in the released code's files, so that what is built on them can read ours."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import shortuuid
+
+from sepm.datasets.files import write_whole
+from sepm.datasets.question_file import Question
+from sepm.evaluation.records import Record
+from sepm.method.taxonomy import Taxonomy
+
+
+def write_released_files(
+    folder: Path,
+    questions: Iterable[Question],
+    records: Iterable[Record],
+    taxonomy: Taxonomy,
+    model: str,
+) -> None:
+    """Write `stage_1_answers.jsonl`, `stage_2_questions.jsonl` and `stage_2_answers.jsonl`.
+
+    A method of one stage has stage-2 answers only. An ambiguous row's stage-1 text is, as there,
+    p_A and p_B in percent. Rows with errors are left out.
+    """
+    asked = {q.question_id: q for q in questions}
+    run = [r for r in records if r["status"] != "error"]
+    staged = [r for r in run if "coarse" in r]
+    if staged:
+        _write(folder / "stage_1_answers.jsonl", (_stage_1_answer(r, model) for r in staged))
+        _write(folder / "stage_2_questions.jsonl", _stage_2_questions(staged, asked))
+    _write(
+        folder / "stage_2_answers.jsonl",
+        (_answer(r, r["fine"]["prompt"], _stage_2_text(r, taxonomy), model) for r in run),
+    )
+
+
+def _stage_1_answer(record: Record, model: str) -> dict[str, Any]:
+    coarse = record["coarse"]
+    ambiguous = coarse["branch"] == "ambiguous"
+    percent = f"{round(coarse['p_a'] * 100)} {round(coarse['p_b'] * 100)}"
+    letter = {"positive": "A", "negative": "B"}.get(coarse["branch"], "")
+    answer = _answer(record, coarse["prompt"], percent if ambiguous else letter, model)
+    return {**answer, "mask_index": record["dropped"], "var": coarse["confidence"]}
+
+
+def _stage_2_questions(
+    records: Iterable[Record], asked: dict[str, Question]
+) -> Iterator[dict[str, Any]]:
+    for record in records:
+        question = asked[record["question_id"]]
+        yield {
+            "question_id": question.question_id,
+            "image": question.image,
+            "text": record["fine"]["prompt"],
+            "category": question.label,
+            "mask_index": record["dropped"],
+        }
+
+
+def _stage_2_text(record: Record, taxonomy: Taxonomy) -> str:
+    """The option letter read, since the released scorer takes nothing else; else the raw text."""
+    if record["prediction"] is None:
+        return record["fine"]["text"]
+    return taxonomy.by_name(record["prediction"]).option_letter
+
+
+def _answer(record: Record, prompt: str, text: str, model: str) -> dict[str, Any]:
+    return {
+        "question_id": record["question_id"],
+        "prompt": prompt,
+        "text": text,
+        "answer_id": shortuuid.uuid(),
+        "model_id": model,
+        "metadata": {},
+    }
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

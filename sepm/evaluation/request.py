@@ -1,0 +1,48 @@
+"""What one evaluation is asked to do; the command line is made from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from sepm.errors import InputError
+
+Dtype = Literal["auto", "float16", "bfloat16", "float32"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRequest:
+    """Where the data, the model and the results are, and how to compute.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+
+    model_path: Annotated[str, "checkpoint: a local folder or a hub id"]
+    question_file: Annotated[Path, "question file (JSON Lines)"]
+    image_folder: Annotated[Path, "folder that the question file's images are relative to"]
+    dataset: Annotated[str, "task: a bundled taxonomy's name, or a taxonomy file"] = "emoset"
+    output_dir: Annotated[Path, "where results go"] = Path("results")
+    device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
+    dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
+    vision_dtype: Annotated[Dtype, "precision of the vision tower; auto: the language model's"] = (
+        "auto"
+    )
+    batch_size: Annotated[int, "images that are computed together"] = 8
+    limit: Annotated[int | None, "only the first LIMIT questions"] = None
+    save_scores: Annotated[bool, "keep each visual token's score in the records"] = False
+    overwrite: Annotated[bool, "start afresh where results exist"] = False
+    on_bad_image: Annotated[
+        Literal["stop", "skip"],
+        "images that cannot be read: stop before the run, or record them as errors",
+    ] = "stop"
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"batch size must be at least 1, got {self.batch_size}")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"limit must be at least 1, got {self.limit}")
+
+    @property
+    def model_name(self) -> str:
+        """Last part of the model's path or hub id."""
+        return Path(self.model_path).expanduser().resolve().name

@@ -1,0 +1,51 @@
+"""Command-line options made from dataclasses, so that a default is written once."""
+
+import argparse
+import types
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+def add_options(
+    parser: argparse._ActionsContainer, config: type, *, optional: bool = False
+) -> None:
+    """Add an option for every field of a dataclass; type, choices, default and help come from it.
+
+    Args:
+        parser: gets the options.
+        config: dataclass whose fields are `Annotated[type, "help"]`.
+        optional: leave options that are not given out of the result, so that other defaults (a
+            preset's) hold.
+    """
+    hints = get_type_hints(config, include_extras=True)
+    for field in fields(config):
+        arguments = _value_arguments(field.name, hints[field.name])
+        if optional:
+            arguments["default"] = argparse.SUPPRESS
+        elif field.default is MISSING:
+            arguments["required"] = True
+        else:
+            arguments["default"] = field.default
+            if field.default not in (None, False):
+                arguments["help"] += " [%(default)s]"
+        parser.add_argument("--" + field.name.replace("_", "-"), **arguments)
+
+
+def given_options(args: argparse.Namespace, config: type) -> dict[str, Any]:
+    """The values of a dataclass's fields that the command line gave."""
+    return {f.name: getattr(args, f.name) for f in fields(config) if hasattr(args, f.name)}
+
+
+def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
+    """What argparse needs to read a field's value."""
+    assert get_origin(hint) is Annotated, f"field {name} has no help"
+    hint, text = get_args(hint)
+    if hint is bool:
+        return {"help": text, "action": "store_true"}
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(argument for argument in get_args(hint) if argument is not type(None))
+    if get_origin(hint) is Literal:
+        return {"help": text, "choices": get_args(hint)}
+    metavar = "PATH" if hint is Path or name.endswith("path") else name.upper()
+    return {"help": text, "type": hint, "metavar": metavar}
