@@ -12,7 +12,15 @@ class RunError(RuntimeError):
     """The run began and failed; what was done is kept (exit status 1)."""
 
 
-def nearest(value: str, available: Iterable[str]) -> str:
-    """`; did you mean '…'?` for the nearest valid name, or nothing."""
-    matches = difflib.get_close_matches(value, list(available), n=1, cutoff=0.5)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+def did_you_mean(value: str, available: Iterable[str]) -> str:
+    """`; did you mean '…'?` with the valid name that a value is likely meant to be, or nothing."""
+    names = {name.lower(): name for name in available}
+    matches = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.5)
+    return f"; did you mean '{names[matches[0]]}'?" if matches else ""
+
+
+def unknown_name(kind: str, value: str, available: Iterable[str]) -> str:
+    """What to say of a name that is none of the available ones."""
+    names = list(available)
+    hint = did_you_mean(value, names) or ";"
+    return f"unknown {kind} '{value}'{hint} available: {', '.join(names)}"

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Protocol
 
 from sepm.baselines.single_query import single_query
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
@@ -34,6 +34,5 @@ def get_method(name: str) -> Method:
         InputError: no such method.
     """
     if name not in METHODS:
-        available = ", ".join(METHODS)
-        raise InputError(f"unknown method '{name}'{nearest(name, METHODS)}; available: {available}")
+        raise InputError(unknown_name("method", name, METHODS))
     return METHODS[name]

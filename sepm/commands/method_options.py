@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 from sepm.method.config import MethodConfig
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
 from sepm.options import add_options, given_options
@@ -28,8 +28,5 @@ def method_config(args: argparse.Namespace) -> MethodConfig:
         InputError: unknown preset, or a value out of its range.
     """
     if args.preset not in PRESETS:
-        raise InputError(
-            f"unknown preset '{args.preset}'{nearest(args.preset, PRESETS)}; "
-            f"available: {', '.join(PRESETS)}"
-        )
+        raise InputError(unknown_name("preset", args.preset, PRESETS))
     return replace(PRESETS[args.preset], **given_options(args, MethodConfig))

@@ -15,7 +15,7 @@ from sepm.datasets.votes import (
     top_classes,
     voted_question,
 )
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 TABLE = "ground_truth.txt"
@@ -41,8 +41,7 @@ def read_emotion6(
         InputError: a file is absent or wrong, or the options do not fit together.
     """
     if label not in LABEL_RULES:
-        hint = f"{nearest(label, LABEL_RULES)}; expected {' or '.join(LABEL_RULES)}"
-        raise InputError(f"unknown label rule '{label}'{hint}")
+        raise InputError(unknown_name("label rule", label, LABEL_RULES))
     image_folder = need(root / "images", TREE)
     list_file = split_path(split, {}, LIST) if split is not None else None
     if list_file is None:

@@ -12,7 +12,7 @@ from sepm.datasets.question_file import write_questions
 from sepm.datasets.readers import READERS, Reader
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import grades, load_taxonomy
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 
@@ -37,9 +37,7 @@ def read_task(task: str, root: Path, given: Mapping[str, str]) -> Made:
         InputError: unknown task, an option that the task does not know, or data that is wrong.
     """
     if task not in READERS:
-        raise InputError(
-            f"unknown task '{task}'{nearest(task, READERS)}; available: {', '.join(READERS)}"
-        )
+        raise InputError(unknown_name("task", task, READERS))
     reader = READERS[task]
     for option in given:
         if option not in reader.options:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from sepm.datasets.files import Problem, numbered_lines, raise_problems, write_whole
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 
@@ -113,9 +113,8 @@ def _faults(row: dict[str, Any], taxonomy: Taxonomy, real_folder: str) -> Iterat
     for label in dict.fromkeys((_label(row), *row.get("categories", ()))):
         if label not in taxonomy.names:
             yield (
-                f"class '{label}' is unknown{nearest(label.lower(), taxonomy.names)}; "
-                f"expected one of {', '.join(taxonomy.names)} (as `category`, or before the "
-                "first '/' of question_id)"
+                f"{unknown_name('class', label, taxonomy.names)} "
+                "(as `category`, or before the first '/' of question_id)"
             )
     yield from _image_faults(row["image"], real_folder)
 

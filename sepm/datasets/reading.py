@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sepm.datasets.question_file import Question
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, did_you_mean, unknown_name
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def split_path(split: str, named: dict[str, Path], hint: str) -> Path:
         return need(named[split], hint)
     if not Path(split).exists():
         names = f" nor one of {', '.join(named)}" if named else ""
-        raise InputError(f"split '{split}' is no path{names}{nearest(split, named)}; {hint}")
+        raise InputError(f"split '{split}' is no path{names}{did_you_mean(split, named)}; {hint}")
     return Path(split)
 
 
 def unknown_class(name: str, known: Sequence[str]) -> str:
     """What to say of a class name that the task does not have."""
-    return f"class '{name}' is unknown{nearest(name.lower(), known)}; expected {', '.join(known)}"
+    return unknown_name("class", name, known)

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import POLARITIES, EmotionClass, Taxonomy
 
 TAXONOMY_FOLDER = Path(__file__).parent / "taxonomies"
@@ -61,10 +61,8 @@ def _load(task: str) -> tuple[Path, dict[str, Any]]:
     """The path and the checked content of a task's taxonomy file."""
     path = Path(task) if task.endswith(".toml") else TAXONOMY_FOLDER / f"{task}.toml"
     if not path.is_file():
-        raise InputError(
-            f"unknown dataset '{task}'{nearest(task, task_names())}; available: "
-            f"{', '.join(task_names())}, or a taxonomy file (*.toml)"
-        )
+        names = unknown_name("dataset", task, task_names())
+        raise InputError(f"{names}, or a taxonomy file (*.toml)")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         _check(table)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sepm.datasets.question_file import Question
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, unknown_name
 
 Ties = Literal["first", "drop", "any"]
 """The first of the tied columns; the image left out; any of the tied counts as correct."""
@@ -71,7 +71,4 @@ def tie_rule(value: str) -> Ties:
     for rule in get_args(Ties):
         if value == rule:
             return rule
-    known = get_args(Ties)
-    raise InputError(
-        f"unknown tie rule '{value}'{nearest(value, known)}; expected {', '.join(known)}"
-    )
+    raise InputError(unknown_name("tie rule", value, get_args(Ties)))

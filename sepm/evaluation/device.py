@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, did_you_mean
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
     if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
         raise InputError(
             f"device must be auto, cpu, cuda, cuda:N or mps, got '{name}'"
-            f"{nearest(name, ('auto', 'cpu', 'cuda', 'mps'))}"
+            f"{did_you_mean(name, ('auto', 'cpu', 'cuda', 'mps'))}"
         )
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise InputError(f"device '{name}': {torch.cuda.device_count()} CUDA devices are visible")

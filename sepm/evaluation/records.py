@@ -22,12 +22,17 @@ def record_of(
     question: Question, outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool = False
 ) -> Record:
     """The record of a sample that was run."""
+    fields = decision_fields(outcome, taxonomy, save_scores=save_scores)
+    prediction = fields.pop("prediction")
+    correct = prediction in question.labels
+    return {**_head(question), "prediction": prediction, "correct": correct, **fields}
+
+
+def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) -> Record:
+    """The fields of a record that tell the decision, label or not."""
     letter = outcome.reply.letter
-    prediction = taxonomy.by_letter(letter).name if letter else None
-    record = {
-        **_head(question),
-        "prediction": prediction,
-        "correct": prediction in question.labels,
+    record: Record = {
+        "prediction": taxonomy.by_letter(letter).name if letter else None,
         "status": "ok" if letter else "unread",
     }
     if outcome.coarse is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
-from sepm.errors import InputError, nearest
+from sepm.errors import InputError, did_you_mean
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
 from sepm.method.prompts import COARSE_ANSWER, COARSE_QUESTION, FoeTokens
 
@@ -48,7 +48,7 @@ class MethodConfig:
             if value not in choices:
                 raise InputError(
                     f"{name} must be one of {', '.join(choices)}, got '{value}'"
-                    f"{nearest(str(value), choices)}"
+                    f"{did_you_mean(str(value), choices)}"
                 )
         maximum = MAXIMUM_CONFIDENCE[self.variance]
         if not 0 <= self.alpha <= maximum:

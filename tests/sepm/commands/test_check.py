@@ -50,7 +50,7 @@ def test_every_wrong_row_and_image_is_listed_with_status_2(
     assert run("--question-file", file, "--image-folder", image_folder) == 2
     lines = capsys.readouterr().out.split("\n")
     assert [line.split(": ")[0] for line in lines[:4]] == [f"{file}:{n}" for n in (1, 4, 2, 5)]
-    assert "class 'fera' is unknown; did you mean 'fear'?" in lines[1]
+    assert "unknown class 'fera'; did you mean 'fear'?" in lines[1]
     assert lines[2].endswith("not an image that PIL can read (9 bytes)")
     assert lines[3].endswith("no such file")
     assert lines[5] == "NOT USABLE AS IT IS"

@@ -61,7 +61,7 @@ def test_the_first_of_tied_classes_is_that_of_the_tables_columns(abstract_root: 
     ("old", "new", "message"),
     [
         (",", ";", r":1: header .* names 0 classes; expected an empty cell and, separated by comm"),
-        ("'Awe'", "'Aew'", r":1: class 'Aew' is unknown; did you mean 'awe'\?"),
+        ("'Awe'", "'Aew'", r":1: unknown class 'Aew'; did you mean 'awe'\?"),
         ("'Awe',", "", ":1: header .* names 7 classes"),
         ("'Awe'", "'Fear'", ":1: header .* names 8 classes; expected .* each of"),
         ("0,0,3,0,0,3,0,1", "0,0,3,0,0,3,0", ":3: 8 cells; expected 9"),

@@ -49,7 +49,7 @@ def test_elements_know_the_lines_that_they_begin_on(tmp_path: Path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (["fera", "image/fera/a.jpg", "x"], "class 'fera' is unknown; did you mean 'fear'?"),
+        (["fera", "image/fera/a.jpg", "x"], "unknown class 'fera'; did you mean 'fear'?"),
         (["awe", "image/awe/absent.jpg", "x"], "no such image"),
         (["awe", "awe/awe_00002.jpg", "x"], "0 elements that begin 'image/'; expected one"),
         (["awe", "image/awe/a.jpg", "image/awe/a.jpg"], "2 elements that begin 'image/'"),

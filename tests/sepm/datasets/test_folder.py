@@ -45,7 +45,7 @@ def test_other_files_are_counted_and_system_files_passed_over(tree: Path):
 
 def test_a_folder_of_no_class_is_told_with_the_nearest(tree: Path):
     (tree / "Fear ").mkdir()
-    with pytest.raises(InputError, match=r"class 'Fear ' is unknown; did you mean 'fear'\?"):
+    with pytest.raises(InputError, match=r"unknown class 'Fear '; did you mean 'fear'\?"):
         read_folder(tree, EMOSET)
 
 

@@ -1,0 +1,108 @@
+"""`sepm predict`: how a method decides about an image, step by step."""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from sepm.commands.method_options import add_method_options, method_config
+from sepm.datasets.tasks import load_taxonomy
+from sepm.evaluation.request import Dtype
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import CoarseResult, Reply
+from sepm.method.taxonomy import Taxonomy
+from sepm.methods import get_method
+from sepm.options import add_options, given_options
+
+if TYPE_CHECKING:
+    from sepm.evaluation.predict import Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionRequest:
+    """The model and how to compute."""
+
+    model_path: Annotated[str, "checkpoint: a local folder or a hub id"]
+    dataset: Annotated[str, "task: a bundled taxonomy's name, or a taxonomy file"] = "emoset"
+    method: Annotated[str, "method"] = "sepm"
+    device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
+    dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files")
+    add_options(parser, PredictionRequest)
+    add_method_options(parser)
+    parser.add_argument("--json", action="store_true", help="print a JSON list, an object an image")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0."""
+    request = PredictionRequest(**given_options(args, PredictionRequest))
+    config = method_config(args)
+    method, taxonomy = get_method(request.method), load_taxonomy(request.dataset)
+    from sepm.evaluation.loading import load_model  # imports torch, once the options are right
+    from sepm.evaluation.predict import predict
+
+    model = load_model(request.model_path, request.device, request.dtype)
+    decisions = predict(model, args.images, method, taxonomy, config)
+    if args.json:
+        rows = [as_json(decision, taxonomy) for decision in decisions]
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        print("\n\n".join(as_text(decision, taxonomy, config) for decision in decisions))
+    return 0
+
+
+def as_json(decision: "Decision", taxonomy: Taxonomy) -> dict[str, Any]:
+    """The decision with the fields of a prediction record."""
+    from sepm.evaluation.records import decision_fields
+
+    return {
+        "image": str(decision.image),
+        "num_visual_tokens": decision.num_visual_tokens,
+        **decision_fields(decision.outcome, taxonomy, save_scores=True),
+    }
+
+
+def as_text(decision: "Decision", taxonomy: Taxonomy, config: MethodConfig) -> str:
+    """The decision as one reads it, step by step."""
+    outcome = decision.outcome
+    lines = [str(decision.image)]
+    if outcome.coarse is not None:
+        lines += _coarse_lines(outcome.coarse, config)
+    if outcome.dropped:
+        listed = " ".join(map(str, outcome.dropped))
+        lines.append(
+            f"  dropped     {len(outcome.dropped)} of {decision.num_visual_tokens} visual tokens "
+            f"(β = {config.beta:g}, {config.drop}): {listed}"
+        )
+    lines += _indented("fine query" if outcome.coarse else "query", outcome.query.text)
+    lines.append(f"  answer      {_shown(outcome.reply)}")
+    letter = outcome.reply.letter
+    lines.append(f"  emotion     {taxonomy.by_letter(letter).name if letter else 'unread'}")
+    return "\n".join(lines)
+
+
+def _coarse_lines(coarse: CoarseResult, config: MethodConfig) -> list[str]:
+    gate = {
+        "at-most": f"ambiguous at or below α = {config.alpha:g}",
+        "below": f"ambiguous below α = {config.alpha:g}",
+        "never": "no gate",
+    }[config.ambiguous_when]
+    return [
+        *_indented("coarse query", coarse.query.text),
+        f"  answer      {_shown(coarse.reply)}",
+        f"  confidence  {coarse.confidence:.4f} ({config.variance} variance; {gate})",
+        f"  branch      {coarse.branch}",
+    ]
+
+
+def _indented(title: str, text: str) -> list[str]:
+    return [f"  {title}", *(f"    | {line}" for line in text.splitlines())]
+
+
+def _shown(reply: Reply) -> str:
+    probs = ", ".join(f"{letter} {p:.4f}" for letter, p in reply.probs.items())
+    return f"{reply.text or '(nothing)'}   p: {probs}"

@@ -1,0 +1,58 @@
+"""One image's whole decision, without a question file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from llava import Llava
+from sepm.errors import InputError
+from sepm.images import UnreadableImageError, read_image
+from sepm.method.batching import answer_batch, run_dialogues
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Outcome, Sample
+from sepm.method.taxonomy import Taxonomy
+from sepm.methods import Method
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a method decided about one image."""
+
+    image: Path
+    outcome: Outcome
+    num_visual_tokens: int
+
+
+def predict(
+    model: Llava,
+    images: Sequence[Path],
+    method: Method,
+    taxonomy: Taxonomy,
+    config: MethodConfig,
+) -> list[Decision]:
+    """The decision about each image, one image at a time.
+
+    Raises:
+        InputError: an image cannot be read; nothing was computed.
+    """
+    loaded = [_load(path) for path in images]
+    decisions = []
+    for path, image in zip(images, loaded, strict=True):
+        tokens = model.encode(torch.stack([model.preprocess(image)]))
+        sample = Sample(path.name, model.num_visual_tokens)
+        dialogue = method(sample, taxonomy, config)
+        outcomes = run_dialogues(
+            model, [(0, dialogue)], list(tokens), lambda a, t: answer_batch(model, a, t)
+        )
+        decisions += [Decision(path, outcome, sample.num_visual_tokens) for _, outcome in outcomes]
+    return decisions
+
+
+def _load(path: Path) -> Image.Image:
+    try:
+        return read_image(path)
+    except UnreadableImageError as error:
+        raise InputError(f"image {path}: {error}") from error

@@ -1,0 +1,254 @@
+"""Tiny LLaVA-1.5 checkpoints with random weights, in the layouts that real ones come in."""
+
+import io
+import json
+import shutil
+import string
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import sentencepiece
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from llava.conversation import VICUNA_V1
+from sepm.datasets.tasks import load_taxonomy, task_names
+from sepm.method.presets import PRESETS
+from sepm.method.prompts import AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, coarse_body, fine_body
+
+Json = dict[str, Any]
+Tensors = dict[str, Tensor]
+MakeLlava = Callable[..., Path]
+
+EMBEDDED = "model.vision_tower.vision_tower."
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What may differ between LLaVA-1.5 checkpoints, and the sizes of a tiny one."""
+
+    seed: int = 0
+    hidden: int = 32
+    layers: int = 3
+    heads: int = 4
+    kv_heads: int = 4
+    vision_hidden: int = 24
+    vision_layers: int = 3
+    image: int = 56
+    patch: int = 14
+    projector: Literal["mlp2x_gelu", "linear"] = "mlp2x_gelu"
+    storage: Literal["safetensors", "bin"] = "safetensors"
+    shards: int = 1
+    model_type: str = "llava"
+    image_aspect_ratio: str | None = "pad"
+    tied: bool = False
+    """The output layer is the embedding, and is not stored."""
+    rotary_buffers: bool = False
+    """Store `rotary_emb.inv_freq`, as the real files do."""
+    embedded_tower: bool = False
+    """Store the vision tower inside the checkpoint too (re-saved forks), with other weights."""
+    unfreeze_tower: bool = False
+    """The configuration says that the tower was trained with the rest."""
+    full_clip: bool = False
+    """The tower's folder holds all of CLIP, its text tower too, as on the hub."""
+
+
+class Draw:
+    """Normal tensors from one seeded generator, in the order in which they are asked for."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, *shape: int, std: float, mean: float = 0.0) -> Tensor:
+        return torch.randn(*shape, generator=self.generator) * std + mean
+
+
+def language_weights(variant: Variant, draw: Draw, vocabulary: int) -> Tensors:
+    """LLaMA and the projector under the names of liuhaotian/llava-v1.5-7b."""
+    width, inner = variant.hidden, 2 * variant.hidden
+    narrow = width // variant.heads * variant.kv_heads
+    weights = {"model.embed_tokens.weight": draw(vocabulary, width, std=1.0)}
+    for layer in range(variant.layers):
+        shapes = {
+            "self_attn.q_proj": (width, width),
+            "self_attn.k_proj": (narrow, width),
+            "self_attn.v_proj": (narrow, width),
+            "self_attn.o_proj": (width, width),
+            "mlp.gate_proj": (inner, width),
+            "mlp.up_proj": (inner, width),
+            "mlp.down_proj": (width, inner),
+        }
+        for name, (rows, columns) in shapes.items():
+            weights[f"model.layers.{layer}.{name}.weight"] = draw(rows, columns, std=columns**-0.5)
+        for name in ("input_layernorm", "post_attention_layernorm"):
+            weights[f"model.layers.{layer}.{name}.weight"] = draw(width, std=0.1, mean=1.0)
+        if variant.rotary_buffers:
+            name = f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"
+            weights[name] = torch.full((width // variant.heads // 2,), torch.nan)
+    weights["model.norm.weight"] = draw(width, std=0.1, mean=1.0)
+    weights |= projector_weights(variant, draw)
+    if not variant.tied:
+        weights["lm_head.weight"] = draw(vocabulary, width, std=0.1)
+    return weights
+
+
+def projector_weights(variant: Variant, draw: Draw) -> Tensors:
+    """Visual tokens far larger than word embeddings, so that answers differ between images."""
+    inputs, width = variant.vision_hidden, variant.hidden
+    layers = {"": inputs} if variant.projector == "linear" else {"0.": inputs, "2.": width}
+    return {
+        f"model.mm_projector.{name}{kind}": tensor
+        for name, columns in layers.items()
+        for kind, tensor in (
+            ("weight", draw(width, columns, std=3 * columns**-0.5)),
+            ("bias", draw(width, std=0.1)),
+        )
+    }
+
+
+def tower_weights(variant: Variant, draw: Draw) -> Tensors:
+    """CLIP's vision tower under OpenAI's names, `vision_model.*`."""
+    width, inner = variant.vision_hidden, 2 * variant.vision_hidden
+    tokens = (variant.image // variant.patch) ** 2 + 1
+    weights = {
+        "embeddings.class_embedding": draw(width, std=0.1),
+        "embeddings.patch_embedding.weight": draw(
+            width, 3, variant.patch, variant.patch, std=0.1
+        ),
+        "embeddings.position_embedding.weight": draw(tokens, width, std=0.5),
+        "embeddings.position_ids": torch.arange(tokens)[None],
+    }
+    norms = ["pre_layrnorm", "post_layernorm"]
+    for layer in range(variant.vision_layers):
+        prefix = f"encoder.layers.{layer}."
+        norms += [f"{prefix}layer_norm1", f"{prefix}layer_norm2"]
+        shapes = {f"self_attn.{name}_proj": (width, width) for name in ("k", "v", "q", "out")}
+        for name, (rows, columns) in {
+            **shapes,
+            "mlp.fc1": (inner, width),
+            "mlp.fc2": (width, inner),
+        }.items():
+            weights[f"{prefix}{name}.weight"] = draw(rows, columns, std=columns**-0.5)
+            weights[f"{prefix}{name}.bias"] = draw(rows, std=0.05)
+    for name in norms:
+        weights[f"{name}.weight"] = draw(width, std=0.1, mean=1.0)
+        weights[f"{name}.bias"] = draw(width, std=0.05)
+    return {f"vision_model.{name}": tensor for name, tensor in weights.items()}
+
+
+def write_weights(tensors: Tensors, folder: Path, variant: Variant) -> None:
+    """One file, or shards with an index, in the names that Hugging Face gives them."""
+    stem, ending = ("model", "safetensors") if variant.storage == "safetensors" else (
+        "pytorch_model",
+        "bin",
+    )  # fmt: skip
+    names = [f"{stem}.{ending}"]
+    if variant.shards > 1:
+        of = variant.shards
+        names = [f"{stem}-{i:05}-of-{of:05}.{ending}" for i in range(1, of + 1)]
+    weight_map = {tensor: names[i % len(names)] for i, tensor in enumerate(tensors)}
+    for file_name in names:
+        part = {name: t.contiguous() for name, t in tensors.items() if weight_map[name] == file_name}
+        if variant.storage == "safetensors":
+            save_file(part, folder / file_name, metadata={"format": "pt"})
+        else:
+            torch.save(part, folder / file_name)
+    if variant.shards > 1:
+        write_json(folder / f"{stem}.{ending}.index.json", {"weight_map": weight_map})
+
+
+def write_json(path: Path, content: Json) -> None:
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def model_config(variant: Variant, vocabulary: int) -> Json:
+    """`config.json` in the words of the original."""
+    config: Json = {
+        "architectures": ["LlavaLlamaForCausalLM"],
+        "model_type": variant.model_type,
+        "torch_dtype": "float16",
+        "vocab_size": vocabulary,
+        "hidden_size": variant.hidden,
+        "intermediate_size": 2 * variant.hidden,
+        "num_hidden_layers": variant.layers,
+        "num_attention_heads": variant.heads,
+        "num_key_value_heads": variant.kv_heads,
+        "hidden_act": "silu",
+        "max_position_embeddings": 4096,
+        "max_length": 4096,
+        "rms_norm_eps": 1e-05,
+        "rope_scaling": None,
+        "initializer_range": 0.02,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "pretraining_tp": 1,
+        "tie_word_embeddings": variant.tied,
+        "use_cache": True,
+        "mm_hidden_size": variant.vision_hidden,
+        "mm_projector_type": variant.projector,
+        "mm_resampler_type": None,
+        "mm_use_im_patch_token": False,
+        "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "patch",
+        "mm_vision_select_layer": -2,
+        "mm_vision_tower": "vision_tower",
+        "unfreeze_mm_vision_tower": variant.unfreeze_tower,
+        "use_mm_proj": True,
+    }
+    if variant.image_aspect_ratio is not None:
+        config["image_aspect_ratio"] = variant.image_aspect_ratio
+    return config
+
+
+def write_tower(folder: Path, variant: Variant, weights: Tensors) -> None:
+    """The vision tower's folder; with integer sizes and all of CLIP where the variant says so."""
+    folder.mkdir()
+    vision: Json = {
+        "model_type": "clip_vision_model",
+        "hidden_size": variant.vision_hidden,
+        "intermediate_size": 2 * variant.vision_hidden,
+        "num_hidden_layers": variant.vision_layers,
+        "num_attention_heads": 4,
+        "image_size": variant.image,
+        "patch_size": variant.patch,
+        "projection_dim": 16,
+        "hidden_act": "quick_gelu",
+        "torch_dtype": "float32",
+    }
+    side: Any = variant.image
+    size: Json = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    if variant.full_clip:
+        size = {"size": side, "crop_size": side}
+        vision = {
+            "model_type": "clip",
+            "projection_dim": 16,
+            "logit_scale_init_value": 2.6592,
+            "text_config": {"model_type": "clip_text_model", "hidden_size": 8},
+            "vision_config": vision,
+        }
+        weights = weights | {
+            "logit_scale": torch.tensor(4.6),
+            "text_model.embeddings.token_embedding.weight": torch.ones(10, 8),
+            "text_projection.weight": torch.ones(16, 8),
+            "visual_projection.weight": torch.ones(16, variant.vision_hidden),
+        }
+    write_json(folder / "config.json", vision)
+    write_json(
+        folder / "preprocessor_config.json",
+        {
+            "feature_extractor_type": "CLIPFeatureExtractor",
+            "do_resize": True,
+            "do_center_crop": True,
+            "do_normalize": True,
+            **size,
+            "resample": 3,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073],
+            "image_std": [0.26862954, 0.26130258, 0.27577711],
+        },
+    )
+    write_weights(weights, folder, replace(variant, shards=1))

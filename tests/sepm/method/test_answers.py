@@ -1,0 +1,52 @@
+"""Reading an answer's text: what counts as an answer, and what is left unread."""
+
+import pytest
+
+from sepm.datasets.tasks import load_taxonomy
+from sepm.method.answers import COARSE_KEY, fine_key
+
+KEY = fine_key(load_taxonomy("emoset"))
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("D", "D"),
+        ("(D)", "D"),
+        ("D. Content", "D"),
+        ("D) it is calm", "D"),
+        ("D: Content", "D"),
+        ("The answer is D", "D"),
+        ("Let's think. The scene is dark.\nAnswer: (G)", "G"),
+        ("So the answer would be option H.", "H"),
+        ("Contentment", "D"),
+        ("The image shows sadness.", "H"),
+        ("sad", "H"),
+        ("EXCITEMENT!", "F"),
+    ],
+)
+def test_an_answer_is_read(text: str, letter: str) -> None:
+    assert KEY.read(text) == letter
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "A man is smiling",
+        "I cannot tell",
+        "anger or fear",
+        "The answer is A. No, the answer is B.",
+        "The answer is a dog",
+        "Z",
+        "awesome",
+    ],
+)
+def test_what_names_no_class_or_several_is_unread(text: str) -> None:
+    assert KEY.read(text) is None
+
+
+def test_the_coarse_answer_may_be_the_word() -> None:
+    assert COARSE_KEY.read("Positive") == "A"
+    assert COARSE_KEY.read("negative.") == "B"
+    assert COARSE_KEY.read("C") is None

@@ -1,0 +1,58 @@
+"""The queries, to the character."""
+
+import pytest
+
+from sepm.datasets.tasks import load_taxonomy
+from sepm.method.prompts import Query, coarse_body, fine_body, foe_span, without_phrase
+
+EMOSET = load_taxonomy("emoset")
+PHRASE = "Please focus on emotion."
+
+
+def test_the_coarse_query_is_that_of_section_3_2() -> None:
+    assert coarse_body(EMOSET) == (
+        "Which of the following descriptions best represents the image?\n"
+        "A. Positive\n"
+        "B. Negative\n"
+        "Positive emotions include amusement, awe, contentment, excitement. "
+        "Negative emotions include anger, disgust, fear, sadness.\n"
+        "Answer directly with the letter of the chosen option."
+    )
+
+
+def test_a_fine_query_keeps_the_letters_of_the_full_list() -> None:
+    assert fine_body(EMOSET.of_polarity("positive"), "Which?", "Answer.") == (
+        "Which?\nA. Amusement\nC. Awe\nD. Content\nF. Excitement\nAnswer."
+    )
+
+
+def test_an_ambiguous_query_says_so_before_the_question_and_offers_all() -> None:
+    assert fine_body(EMOSET.classes, "Which?", "Answer.", ambiguous=True) == (
+        "This is an ambiguous emotion.\nWhich?\nA. Amusement\nB. Anger\nC. Awe\nD. Content\n"
+        "E. Disgust\nF. Excitement\nG. Fear\nH. Sad\nAnswer."
+    )
+
+
+def test_the_phrase_stands_on_a_line_before_the_query() -> None:
+    assert Query("Which?", PHRASE).text == "Please focus on emotion.\nWhich?"
+    assert Query("Which?").text == "Which?"
+
+
+def test_the_papers_foe_tokens_are_the_phrase_without_its_full_stop() -> None:
+    start, end = foe_span(Query("Which?", PHRASE), "phrase")
+    assert PHRASE[start:end] == "Please focus on emotion"
+
+
+def test_the_released_foe_tokens_lack_the_first_word() -> None:
+    start, end = foe_span(Query("Which?", PHRASE), "all-but-first-word")
+    assert PHRASE[start:end] == "focus on emotion"
+
+
+def test_a_query_without_phrase_has_no_foe_tokens() -> None:
+    with pytest.raises(ValueError, match="no Focus-on-Emotion phrase"):
+        foe_span(Query("Which?"), "phrase")
+
+
+def test_the_phrase_of_a_question_file_is_taken_off_once() -> None:
+    assert without_phrase("Please focus on emotion.\nWhich?", PHRASE) == ("Which?", True)
+    assert without_phrase("Which?\n", PHRASE) == ("Which?", False)
