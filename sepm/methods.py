@@ -1,5 +1,6 @@
 """Every method by name: the rows of Tables 1-3."""
 
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Protocol
 
@@ -11,19 +12,41 @@ from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
 
 
-class Method(Protocol):
-    """A recipe: given an image's sample, the dialogue that decides its class."""
+class Recipe(Protocol):
+    """Given an image's sample, the dialogue that decides its class."""
 
     def __call__(self, sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue: ...
 
 
+@dataclass(frozen=True)
+class Method:
+    """A recipe and the settings it reads; the others make no difference to it."""
+
+    recipe: Recipe
+    reads: frozenset[str]
+
+    def relevant(self, config: MethodConfig, preset: MethodConfig) -> MethodConfig:
+        """The configuration with what the method does not read put back to the preset's."""
+        unread = {f.name for f in fields(config)} - self.reads
+        return replace(config, **{name: getattr(preset, name) for name in unread})
+
+
+WORDING = frozenset({"fine_question", "fine_answer"})
+COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query"})
+PHRASE = frozenset({"phrase", "fine_phrase"})
+DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed"})
+
 METHODS: dict[str, Method] = {
-    "zero-shot": single_query,
-    "zero-shot-cot": partial(single_query, chain_of_thought=True),
-    "fp": partial(single_query, phrase=True),
-    "cci": partial(coarse_to_fine, phrase=False, drop=False),
-    "cci+fp": partial(coarse_to_fine, phrase=True, drop=False),
-    "sepm": partial(coarse_to_fine, phrase=True, drop=True),
+    "zero-shot": Method(single_query, WORDING),
+    "zero-shot-cot": Method(
+        partial(single_query, chain_of_thought=True), WORDING - {"fine_answer"}
+    ),
+    "fp": Method(partial(single_query, phrase=True), WORDING | {"phrase"}),
+    "cci": Method(partial(coarse_to_fine, phrase=False, drop=False), WORDING | COARSE),
+    "cci+fp": Method(partial(coarse_to_fine, phrase=True, drop=False), WORDING | COARSE | PHRASE),
+    "sepm": Method(
+        partial(coarse_to_fine, phrase=True, drop=True), WORDING | COARSE | PHRASE | DROPPING
+    ),
 }
 
 

@@ -25,6 +25,7 @@ Tensors = dict[str, Tensor]
 MakeLlava = Callable[..., Path]
 
 EMBEDDED = "model.vision_tower.vision_tower."
+GAIN = 2
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def language_weights(variant: Variant, draw: Draw, vocabulary: int) -> Tensors:
     """LLaMA and the projector under the names of liuhaotian/llava-v1.5-7b."""
     width, inner = variant.hidden, 2 * variant.hidden
     narrow = width // variant.heads * variant.kv_heads
-    weights = {"model.embed_tokens.weight": draw(vocabulary, width, std=1.0)}
+    weights = {"model.embed_tokens.weight": draw(vocabulary, width, std=0.1)}
     for layer in range(variant.layers):
         shapes = {
             "self_attn.q_proj": (width, width),
@@ -83,7 +84,7 @@ def language_weights(variant: Variant, draw: Draw, vocabulary: int) -> Tensors:
             "mlp.down_proj": (width, inner),
         }
         for name, (rows, columns) in shapes.items():
-            weights[f"model.layers.{layer}.{name}.weight"] = draw(rows, columns, std=columns**-0.5)
+            weights[f"model.layers.{layer}.{name}.weight"] = draw(rows, columns, std=GAIN * columns**-0.5)
         for name in ("input_layernorm", "post_attention_layernorm"):
             weights[f"model.layers.{layer}.{name}.weight"] = draw(width, std=0.1, mean=1.0)
         if variant.rotary_buffers:
@@ -104,7 +105,7 @@ def projector_weights(variant: Variant, draw: Draw) -> Tensors:
         f"model.mm_projector.{name}{kind}": tensor
         for name, columns in layers.items()
         for kind, tensor in (
-            ("weight", draw(width, columns, std=3 * columns**-0.5)),
+            ("weight", draw(width, columns, std=columns**-0.5)),
             ("bias", draw(width, std=0.1)),
         )
     }
@@ -252,3 +253,59 @@ def write_tower(folder: Path, variant: Variant, weights: Tensors) -> None:
         },
     )
     write_weights(weights, folder, replace(variant, shards=1))
+
+
+def corpus() -> list[str]:
+    """What the project's prompts say; a bar stands for a line break, which stays a byte piece."""
+    configs = set(PRESETS.values())
+    texts = [AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, *(config.phrase for config in configs)]
+    for taxonomy in map(load_taxonomy, task_names()):
+        texts.append(coarse_body(taxonomy))
+        texts += [fine_body(taxonomy.classes, c.fine_question, c.fine_answer) for c in configs]
+    rendered = [VICUNA_V1.render(text).replace("<image>", "").replace("\n", "|") for text in texts]
+    letters = [f"{VICUNA_V1.before_answer} {letter}" for letter in string.ascii_uppercase]
+    return rendered * 4 + letters * 20 + [string.printable.strip()]
+
+
+def write_tokenizer(folder: Path) -> int:
+    """A sentencepiece BPE tokenizer trained on the prompts, as LLaMA's is set up; its size."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus()), model_writer=model, model_type="bpe",
+        vocab_size=900, hard_vocab_limit=False, byte_fallback=True, character_coverage=1.0,
+        normalization_rule_name="identity", remove_extra_whitespaces=False,
+        num_threads=1, minloglevel=2,
+    )  # fmt: skip
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    config = {
+        "tokenizer_class": "LlamaTokenizer", "legacy": False, "add_bos_token": True,
+        "add_eos_token": False, "pad_token": None, "model_max_length": 2048,
+        "padding_side": "right", "clean_up_tokenization_spaces": False, **special,
+    }  # fmt: skip
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", {**special, "pad_token": "<unk>"})
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).vocab_size()
+
+
+def write_llava(folder: Path, variant: Variant) -> Path:
+    """A whole checkpoint folder."""
+    folder.mkdir(parents=True)
+    vocabulary = write_tokenizer(folder)
+    draw = Draw(variant.seed)
+    weights = language_weights(variant, draw, vocabulary)
+    letters = option_ids(folder)
+    if not variant.tied:
+        weights["lm_head.weight"][letters] = draw(len(letters), variant.hidden, std=0.3)
+        weights["lm_head.weight"][letters[:2]] *= 3
+    if variant.embedded_tower:
+        weights |= {EMBEDDED + name: t for name, t in tower_weights(variant, draw).items()}
+    write_weights(weights, folder, variant)
+    write_json(folder / "config.json", model_config(variant, vocabulary))
+    write_tower(folder / "vision_tower", variant, tower_weights(variant, draw))
+    return folder
+
+
+def option_ids(folder: Path) -> list[int]:
+    processor = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
+    return [processor.piece_to_id(f"▁{letter}") for letter in string.ascii_uppercase]

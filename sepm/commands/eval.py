@@ -8,7 +8,6 @@ from typing import Any
 from sepm.commands.method_options import add_method_options, method_config
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.request import EvaluationRequest
-from sepm.methods import get_method
 from sepm.options import add_options, given_options
 
 
@@ -24,13 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status: 0 when every row was computed."""
     methods = list(dict.fromkeys(args.method))
-    for name in methods:
-        get_method(name)
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
     config = method_config(args)
+    runs = [MethodRun(name, config, args.preset) for name in methods]
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
 
-    paths = evaluate(request, [MethodRun(name, config, args.preset) for name in methods])
+    paths = evaluate(request, runs)
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     print(json.dumps(results, ensure_ascii=False, indent=1) if args.json else table(results, paths))
     return 0

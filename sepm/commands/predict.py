@@ -41,12 +41,12 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     request = PredictionRequest(**given_options(args, PredictionRequest))
     config = method_config(args)
-    method, taxonomy = get_method(request.method), load_taxonomy(request.dataset)
+    recipe, taxonomy = get_method(request.method).recipe, load_taxonomy(request.dataset)
     from sepm.evaluation.loading import load_model  # imports torch, once the options are right
     from sepm.evaluation.predict import predict
 
     model = load_model(request.model_path, request.device, request.dtype)
-    decisions = predict(model, args.images, method, taxonomy, config)
+    decisions = predict(model, args.images, recipe, taxonomy, config)
     if args.json:
         rows = [as_json(decision, taxonomy) for decision in decisions]
         print(json.dumps(rows, ensure_ascii=False, indent=1))

@@ -4,6 +4,7 @@ import platform
 import resource
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,27 @@ import transformers
 from sepm.errors import InputError, did_you_mean
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a model computes, and in what precision."""
+
+    device: torch.device
+    dtype: torch.dtype
+    vision_dtype: torch.dtype
+
+
+def choose_placement(device: str, dtype: str, vision_dtype: str = "auto") -> Placement:
+    """The placement of those names; a vision tower's "auto" is the language model's dtype.
+
+    Raises:
+        InputError: the device is unknown, or not there.
+    """
+    place = choose_device(device)
+    chosen = choose_dtype(dtype, place)
+    vision = chosen if vision_dtype == "auto" else choose_dtype(vision_dtype, place)
+    return Placement(place, chosen, vision)
 
 
 def choose_device(name: str) -> torch.device:
@@ -50,18 +72,16 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def environment(
-    device: torch.device, dtype: torch.dtype, vision_dtype: torch.dtype
-) -> dict[str, Any]:
+def environment(place: Placement) -> dict[str, Any]:
     """What a run ran on, for its results."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "device": str(device),
-        "device_name": _device_name(device),
-        "dtype": dtype_name(dtype),
-        "vision_dtype": dtype_name(vision_dtype),
+        "device": str(place.device),
+        "device_name": _device_name(place.device),
+        "dtype": dtype_name(place.dtype),
+        "vision_dtype": dtype_name(place.vision_dtype),
         "attention_implementation": "sdpa",
         "git_commit": _git_commit(),
     }
@@ -84,13 +104,12 @@ def _device_name(device: torch.device) -> str:
 def _git_commit() -> str | None:
     """Commit of the source tree, with "+" where it was changed since; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():  # installed, perhaps inside the checkout of something else
+        return None
+    command = "git --no-optional-locks describe --always --abbrev=40 --dirty=+ --exclude=*"
     try:
         describe = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
+            command.split(), cwd=root, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

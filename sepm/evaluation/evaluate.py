@@ -52,7 +52,7 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
     folders = [
         request.output_dir / taxonomy.name / request.model_name / run.folder_name for run in runs
     ]
-    jobs = [Job(get_method(run.method), run.config) for run in runs]
+    jobs = [Job(get_method(run.method).recipe, run.config) for run in runs]
     for run in runs:
         _note_unused_text(questions, run.config)
     bad = _check_images(request, questions, folders)

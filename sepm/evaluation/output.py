@@ -1,7 +1,7 @@
 """A run's output folder: its name, its lock, what it is a run of, what it already holds."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from filelock import FileLock, Timeout
 
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError
-from sepm.evaluation.records import Record, keep_finished
+from sepm.evaluation.records import Record, as_line, read_records
+from sepm.evaluation.released_format import RELEASED_FILES
 from sepm.method.config import MethodConfig
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
 
@@ -22,6 +23,8 @@ IDENTITY = "run.json"
 
 NAMED_SETTINGS = {"drop": "drop-{}", "alpha": "alpha{:g}", "beta": "beta{:g}", "seed": "seed{}"}
 """Settings that stand in the folder's name where they differ from the preset's."""
+
+SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -61,41 +64,64 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder} is being written by another run; wait for it or choose another --output-dir"
         ) from error
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+        raise InputError(
+            f"{folder}: cannot be written: {error.strerror}; choose another --output-dir"
+        ) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def prepare(folder: Path, identity: dict[str, Any], *, overwrite: bool) -> dict[str, Record]:
-    """The finished records of an earlier run with the same identity, by question id.
+def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record]:
+    """The records of an earlier run with the same identity, by question id; nothing is changed.
+
+    A torn last line and rows with errors are left out, to be computed again.
 
     Raises:
-        InputError: the folder holds a run with another configuration; the differences are named.
+        InputError: the folder holds a run with another configuration (the differences are named),
+            or a line that is no record.
     """
-    predictions = folder / PREDICTIONS
-    if overwrite:
-        for name in (PREDICTIONS, ACCURACY, IDENTITY):
-            (folder / name).unlink(missing_ok=True)
-    elif predictions.exists():
-        stored = _read_json(folder / IDENTITY)
-        differences = _differences(stored, identity)
-        if differences:
-            raise InputError(
-                f"{folder} holds a run with another configuration: {'; '.join(differences)}. "
-                "Start afresh with --overwrite, or choose another --output-dir"
-            )
-    write_whole(folder / IDENTITY, json.dumps(identity, ensure_ascii=False, indent=1) + "\n")
+    path = folder / PREDICTIONS
+    if not path.exists():
+        return {}
+    afresh = "Start afresh with --overwrite, or choose another --output-dir"
+    stored = _read_json(folder / IDENTITY)
+    if not stored:
+        raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {afresh}")
+    if differences := list(_differences(stored, identity)):
+        raise InputError(
+            f"{folder} holds a run with another configuration: {'; '.join(differences)}. {afresh}"
+        )
     try:
-        return keep_finished(predictions)
+        records = read_records(path)
     except ValueError as error:
         raise InputError(f"{error}; repair the line or start afresh with --overwrite") from error
+    return {r["question_id"]: r for r in records if r["status"] != "error"}
+
+
+def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> None:
+    """Let the folder hold the records that are kept and nothing else of an earlier run's rows.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    lines = [as_line(record) for record in kept]
+    if not lines:
+        for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES):
+            (folder / name).unlink(missing_ok=True)
+    write_whole(folder / IDENTITY, as_json(identity))
+    write_whole(folder / PREDICTIONS, "".join(lines))
 
 
 def earlier_accuracy(folder: Path) -> dict[str, Any]:
     """What the folder's `accuracy.json` says, or nothing."""
     return _read_json(folder / ACCURACY)
+
+
+def as_json(content: object) -> str:
+    """A value as one reads it in a file."""
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -106,14 +132,17 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> list[str]:
+def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:
     """What differs, each as `name: there, now`."""
-    found: list[str] = []
     for key in [*wanted, *(key for key in stored if key not in wanted)]:
         there, now = stored.get(key), wanted.get(key)
         label = f"{name}{key}"
         if isinstance(there, dict) and isinstance(now, dict):
-            found += _differences(there, now, f"{label}.")
+            yield from _differences(there, now, f"{label}.")
         elif there != now:
-            found.append(f"{label} is {there!r} there, {now!r} now")
-    return found
+            yield f"{label} is {_shown(there)} there, {_shown(now)} now"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"

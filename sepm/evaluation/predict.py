@@ -14,7 +14,7 @@ from sepm.method.batching import answer_batch, run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import Method
+from sepm.methods import Recipe
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Decision:
 def predict(
     model: Llava,
     images: Sequence[Path],
-    method: Method,
+    recipe: Recipe,
     taxonomy: Taxonomy,
     config: MethodConfig,
 ) -> list[Decision]:
@@ -43,7 +43,7 @@ def predict(
     for path, image in zip(images, loaded, strict=True):
         tokens = model.encode(torch.stack([model.preprocess(image)]))
         sample = Sample(path.name, model.num_visual_tokens)
-        dialogue = method(sample, taxonomy, config)
+        dialogue = recipe(sample, taxonomy, config)
         outcomes = run_dialogues(
             model, [(0, dialogue)], list(tokens), lambda a, t: answer_batch(model, a, t)
         )

@@ -1,27 +1,33 @@
 """Prediction records: one JSON line a sample, appended as it is computed, read back by anyone."""
 
 import json
+import math
 import os
-from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from types import TracebackType
+from typing import Any, Self, cast
 
-from sepm.datasets.files import write_whole
 from sepm.datasets.question_file import Question
-from sepm.method.dialogue import CoarseResult, Outcome
+from sepm.errors import RunError
+from sepm.method.dialogue import CoarseResult, Outcome, Reply
 from sepm.method.taxonomy import Taxonomy
 
 Record = dict[str, Any]
 """One line of `predictions.jsonl`; the README has the table of its fields."""
 
-RETRIED = ("error",)
-"""Statuses that the next run tries again."""
-
 
 def record_of(
     question: Question, outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool = False
 ) -> Record:
-    """The record of a sample that was run."""
+    """The record of a sample that was run.
+
+    Raises:
+        RunError: the model's probabilities are not numbers.
+    """
+    for reply in (outcome.coarse.reply if outcome.coarse else None, outcome.reply):
+        if reply is not None:
+            _check_finite(question, reply)
     fields = decision_fields(outcome, taxonomy, save_scores=save_scores)
     prediction = fields.pop("prediction")
     correct = prediction in question.labels
@@ -54,6 +60,14 @@ def error_record(question: Question, reason: str) -> Record:
     return {**head, "prediction": None, "correct": False, "status": "error", "error": reason}
 
 
+def _check_finite(question: Question, reply: Reply) -> None:
+    if not all(map(math.isfinite, (*reply.probs.values(), *(reply.scores or ())))):
+        raise RunError(
+            f"{question.question_id}: the model's probabilities are not numbers; half precision "
+            "overflows where the checkpoint was not made for it: try --dtype bfloat16 or float32"
+        )
+
+
 def _head(question: Question) -> Record:
     head = {"question_id": question.question_id, "image": question.image, "label": question.label}
     return {**head, "labels": list(question.labels)} if question.other_labels else head
@@ -77,38 +91,66 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         ValueError: a line that is not the last is no record.
     """
-    lines = path.read_text(encoding="utf-8").split("\n")
-    complete, rest = lines[:-1], lines[-1]
-    del rest  # what follows the last line feed was never finished
-    records = []
-    for number, line in enumerate(complete, start=1):
-        try:
-            records.append(json.loads(line))
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: not a prediction record ({error})") from error
-    return records
+    *complete, _ = path.read_bytes().split(b"\n")  # what follows the last line feed is unfinished
+    return [_record(line, f"{path}:{number}") for number, line in enumerate(complete, start=1)]
 
 
-def keep_finished(path: Path) -> dict[str, Record]:
-    """The records to go on from, by question id; the file is rewritten to hold just them.
+def _record(line: bytes, place: str) -> Record:
+    """The record of one line.
 
-    A torn last line and rows with errors are dropped, to be computed again.
+    Raises:
+        ValueError: it is none; the message begins with its place.
     """
-    if not path.exists():
-        return {}
-    records = [r for r in read_records(path) if r["status"] not in RETRIED]
-    write_whole(path, "".join(map(as_line, records)))
-    return {record["question_id"]: record for record in records}
-
-
-def append_records(file: TextIO, records: Iterable[Record]) -> None:
-    """Write records and see them onto the disk."""
-    for record in records:
-        file.write(as_line(record))
-    file.flush()
-    os.fsync(file.fileno())
+    try:
+        record = json.loads(line.decode())
+    except ValueError as error:
+        raise ValueError(f"{place}: not a prediction record ({error})") from error
+    if not isinstance(record, dict) or not {"question_id", "status"} <= record.keys():
+        raise ValueError(f"{place}: not a prediction record (no question_id or status)")
+    return cast("Record", record)
 
 
 def as_line(record: Record) -> str:
     """A record as one line of JSON."""
     return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+class RecordFile:
+    """A file of records that grows by whole lines, each on the disk before the next is computed.
+
+    Args:
+        path: is made where it is absent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        self._file = self.path.open("a", encoding="utf-8", newline="\n")
+        return self
+
+    def append(self, record: Record) -> None:
+        """Write a record and see it onto the disk.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        try:
+            self._file.write(as_line(record))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written: {error.strerror}. The rows before are kept: make "
+                "room, and the same command goes on from there"
+            ) from error
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Closing tries once more what a full disk refused; `append` has already said so.
+        with suppress(OSError):
+            self._file.close()

@@ -21,7 +21,7 @@ from sepm.method.batching import answer_batch, run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import Method
+from sepm.methods import Recipe
 
 WINDOW_BATCHES = 8
 """Batches in a window: enough that each branch of the fine stage fills some."""
@@ -34,7 +34,7 @@ PREFETCH_WORKERS = 4
 class Job:
     """One method to run over all questions."""
 
-    method: Method
+    recipe: Recipe
     config: MethodConfig
 
 
@@ -128,7 +128,7 @@ def _run_window(
         for image, (question, _) in enumerate(readable)
     ]
     dialogues = [
-        (image, jobs[job].method(sample, taxonomy, jobs[job].config)) for job, image, sample in rows
+        (image, jobs[job].recipe(sample, taxonomy, jobs[job].config)) for job, image, sample in rows
     ]
 
     def answer(asks: Sequence, tokens: Sequence[Tensor]) -> Iterator:

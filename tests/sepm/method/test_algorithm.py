@@ -120,7 +120,7 @@ def test_random_dropping_needs_no_scores() -> None:
     [("zero-shot", False, 1), ("fp", True, 1), ("cci", False, 2), ("cci+fp", True, 2)],
 )
 def test_every_row_of_table_3_is_a_choice_of_parts(name: str, phrase: bool, asks: int) -> None:
-    dialogue = METHODS[name](SAMPLE, EMOSET, MethodConfig())
+    dialogue = METHODS[name].recipe(SAMPLE, EMOSET, MethodConfig())
     ask, asked = next(dialogue), 1
     assert (ask.query.phrase is not None) == phrase
     if asks == 2:
@@ -132,7 +132,7 @@ def test_every_row_of_table_3_is_a_choice_of_parts(name: str, phrase: bool, asks
 
 
 def test_chain_of_thought_replaces_the_last_line() -> None:
-    ask = next(METHODS["zero-shot-cot"](SAMPLE, EMOSET, MethodConfig()))
+    ask = next(METHODS["zero-shot-cot"].recipe(SAMPLE, EMOSET, MethodConfig()))
     assert ask.query.text.splitlines()[-1] == (
         "Let's think step by step, then answer with the option's letter from the given choices "
         "directly."

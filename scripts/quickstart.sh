@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# All of SEPM on the bundled demo model: no GPU, no downloads but Python packages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/environment.sh
+
+demo=(--model-path data/demo/llava-demo --device cpu)
+data=(--question-file data/demo/stage_1.jsonl --image-folder data/demo/image)
+
+echo "== One image, step by step (sepm predict) =="
+python -m sepm predict "${demo[@]}" data/demo/image/fear/fear_00000.png
+echo
+echo "== Zero-shot and SEPM on the demo's test scenes (sepm eval) =="
+python -m sepm eval --dataset emoset --method zero-shot sepm "${demo[@]}" "${data[@]}" \
+    --output-dir results --overwrite
+echo
+echo "These are the demo model's numbers, not the paper's; data/demo/README.md tells what they mean."

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Linter, type checker, all tests; offline once the environment is made.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/environment.sh dev
+
+export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1  # one thread for each of the test processes
+ruff check .
+ruff format --check .
+pyright --pythonpath "$(command -v python)"
+python -m pytest --numprocesses 2 --quiet "$@"

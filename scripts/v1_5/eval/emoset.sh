@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The paper's EmoSet rows on LLaVA-1.5-7B: zero-shot and SEPM (Table 1). Needs a 24 GB GPU.
+MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}   # hub id or local folder
+DATA=${DATA:-data/EmoSet-118K}             # as unpacked: test.json, image/, annotation/
+QUESTIONS=${QUESTIONS:-question/emoset/stage_1.jsonl}   # made from DATA where absent
+OUTPUT=${OUTPUT:-results}
+PRESET=${PRESET:-paper}                    # paper, released, released-2025-07, released-2025-03
+ALPHA=${ALPHA:-}                           # confidence threshold; empty: the preset's (0.1)
+BETA=${BETA:-}                             # drop ratio; empty: the preset's (paper: 0.2)
+GPU=${GPU:-0}
+
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+source scripts/v1_5/eval/common.sh
+
+make_questions emoset --split test
+evaluate emoset "$DATA/image" zero-shot sepm

@@ -1,0 +1,87 @@
+"""SparseVLM's decisions: which text tokens rate, how many visual tokens stay, which, and merged how.
+
+Pure functions of tensors; `sepm.baselines.sparsevlm_prefill` applies them between decoder layers.
+Where SparseVLM's paper and code differ, the code is followed.
+"""
+
+import torch
+from torch import Tensor
+
+from sepm.baselines.sparsevlm_settings import BUDGETS, RANK_RULES, SparseVLMSettings
+from sepm.baselines.token_merging import merge_similar
+
+
+def text_raters(visual_tokens: Tensor, text_tokens: Tensor) -> Tensor:
+    """Indices of the text tokens that rate visual tokens: those most alike the image, ascending.
+
+    Each visual token shares out a weight of 1 among the text tokens by their dot products with it;
+    raters are those whose mean share is above the mean.
+
+    Args:
+        visual_tokens: float[N, D], the language model's input.
+        text_tokens: float[S, D], the embeddings of all that follows the image.
+
+    Returns:
+        int64[M]; where all shares are equal, all S, as the paper's "at least the mean" has it.
+    """
+    alike = visual_tokens.float() @ text_tokens.float().T  # [N, S]; no 1/√D, unlike attention
+    share = alike.softmax(dim=1).mean(dim=0)
+    raters = (share > share.mean()).nonzero().flatten()
+    return raters if len(raters) else torch.arange(len(share), device=share.device)
+
+
+def num_kept(settings: SparseVLMSettings, layer: int, rater_attention: Tensor) -> int | None:
+    """How many visual tokens stay after a layer, merged ones not counted; None: no reduction.
+
+    Version 1.5 has a budget for each layer. In version 1 the rank of the attention decides how many
+    stay (in SparseVLM's paper: how many go). At least one token goes.
+
+    Args:
+        settings: version and budget.
+        layer: one of the settings' layers.
+        rater_attention: float32[M, N], from raters to visual tokens, mean over heads.
+    """
+    num_tokens = rater_attention.shape[1]
+    if settings.version == "1.5":
+        budget = BUDGETS[settings.retain][settings.layers.index(layer)]
+        return min(budget, num_tokens - 1)
+    rank = int(torch.linalg.matrix_rank(rater_attention.cpu()))
+    if rank == num_tokens:
+        return None
+    scale, bias = RANK_RULES[settings.retain]
+    return min(int(rank * scale + bias), num_tokens - 1)
+
+
+def num_recycled(num_dropped: int) -> int:
+    """How many of the dropped tokens, at least one, live on in merged ones: 30% and one."""
+    return int(0.3 * num_dropped) + 1
+
+
+def num_merged(num_recycled: int) -> int:
+    """Into how many tokens the recycled ones are merged: a tenth and one."""
+    return num_recycled // 10 + 1
+
+
+def kept_and_recycled(scores: Tensor, num_kept: int) -> tuple[Tensor, Tensor]:
+    """Indices of the tokens that stay, ascending, and of those to be merged, best first.
+
+    Args:
+        scores: float[N]; among equal scores the lower index goes before.
+        num_kept: fewer than N.
+    """
+    ranked = scores.sort(descending=True, stable=True).indices
+    recycled = num_recycled(len(scores) - num_kept)
+    return ranked[:num_kept].sort().values, ranked[num_kept : num_kept + recycled]
+
+
+def reduced(visual_tokens: Tensor, rater_attention: Tensor, num_kept: int) -> Tensor:
+    """The kept visual tokens in their order, then the merged ones: float[N', D].
+
+    Args:
+        visual_tokens: float[N, D], a layer's output.
+        rater_attention: float32[M, N]; a token's score is its mean over the M raters.
+        num_kept: fewer than N.
+    """
+    kept, recycled = kept_and_recycled(rater_attention.mean(dim=0), num_kept)
+    merged = merge_similar(visual_tokens[recycled], num_merged(len(recycled)))
+    return torch.cat([visual_tokens[kept], merged])

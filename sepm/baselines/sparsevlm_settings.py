@@ -1,0 +1,72 @@
+"""Which SparseVLM (Zhang et al., arXiv 2410.04417): its version, its token budget, its layers.
+
+Three generations share the name, and SEPM (Table 1) does not say which one it compares with, nor at
+which budget. Version 1.5 is the one behind SparseVLM's published numbers; version 1 is the only one
+that was public before SEPM was submitted. What follows is their code where it differs from their
+paper, which has no budgets.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sepm.errors import InputError
+
+SparseVLMVersion = Literal["1.5", "1"]
+
+LAYERS: dict[SparseVLMVersion, tuple[int, ...]] = {"1.5": (2, 6, 15), "1": (2, 6, 15, 19)}
+"""Decoder layers, from 0, after which visual tokens are reduced; for a model of 32 layers."""
+
+BUDGETS = {192: (300, 200, 110), 128: (303, 110, 36), 96: (238, 48, 26), 64: (66, 30, 17)}
+"""Version 1.5: visual tokens kept after each of its layers, merged ones not counted.
+
+The keys are what its authors call the setting: the mean over 32 layers of the token count after
+each, of 576. The numbers are absolute and not scaled to images of fewer tokens.
+"""
+
+RANK_RULES = {192: (13.5, 0), 128: (9.0, 6), 64: (0.8, 0)}
+"""Version 1: scale and bias that turn the rank of the attention into the number kept."""
+
+
+@dataclass(frozen=True)
+class SparseVLMSettings:
+    """What one run of SparseVLM is.
+
+    Raises:
+        InputError: no such budget in this version, or layers that are no ascending list.
+    """
+
+    version: SparseVLMVersion
+    retain: int
+    """192, 128, 96 (not in version 1) or 64."""
+    layers: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        budgets = BUDGETS if self.version == "1.5" else RANK_RULES
+        if self.retain not in budgets:
+            raise InputError(
+                f"retain must be one of {', '.join(map(str, budgets))} for sparsevlm version "
+                f"{self.version}, got {self.retain}"
+            )
+        if not self.layers or list(self.layers) != sorted({*self.layers}) or self.layers[0] < 0:
+            raise InputError(
+                f"sparsevlm's layers must be increasing numbers from 0, got {self._listed}; "
+                "give --sparsevlm-layers"
+            )
+        wanted = len(LAYERS["1.5"])
+        if self.version == "1.5" and len(self.layers) != wanted:
+            raise InputError(
+                f"sparsevlm version 1.5 has budgets for {wanted} layers, got {len(self.layers)} "
+                f"({self._listed}); give --sparsevlm-layers {wanted} numbers"
+            )
+
+    def require_depth(self, num_layers: int) -> None:
+        """Raise `InputError` where the model has too few decoder layers."""
+        if self.layers[-1] >= num_layers:
+            raise InputError(
+                f"sparsevlm's layers {self._listed} need at least {self.layers[-1] + 1} decoder "
+                f"layers, this model has {num_layers}; give --sparsevlm-layers"
+            )
+
+    @property
+    def _listed(self) -> str:
+        return ", ".join(map(str, self.layers)) or "none"
