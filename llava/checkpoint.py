@@ -1,6 +1,7 @@
 """Checkpoints on disk or on the hub: finding the folder, reading tensors into a module."""
 
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,18 +36,22 @@ def locate(name: str, what: str, inside: Path | None = None) -> Path:
     for folder in candidates:
         if folder.is_dir():
             return folder
-    looked = " and ".join(str(folder) for folder in candidates)
+    looked = f"{what} '{name}': no folder at {' or '.join(map(str, candidates))}"
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise CheckpointError(
-            f"{what} '{name}': no folder at {looked}, and it is no hub id (owner/name)"
+        remedy = (
+            "give a folder that is there, or a hub id such as liuhaotian/llava-v1.5-7b"
+            if inside is None
+            else f"put it there, or correct mm_vision_tower in {inside / 'config.json'}"
         )
+        raise CheckpointError(f"{looked}, and it is no hub id (owner/name); {remedy}")
     try:
         return Path(snapshot_download(name, allow_patterns=HUB_PATTERNS))
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        target = Path("checkpoints", name.split("/")[-1]) if inside is None else inside / name
+        remedy = "then give that folder" if inside is None else "where it is found"
         raise CheckpointError(
-            f"{what} '{name}': no folder at {looked}, and the hub could not be read "
-            f"({type(error).__name__}). With a network run: hf download {name} "
-            f"--local-dir checkpoints/{name.split('/')[-1]}, then give that folder"
+            f"{looked}, and the hub could not be read ({type(error).__name__}). With a network "
+            f"run: hf download {name} --local-dir {target}, {remedy}"
         ) from error
 
 
@@ -68,37 +73,46 @@ def read_json(folder: Path, file_name: str) -> dict[str, Any]:
     return content
 
 
+def identity_file(folder: Path) -> Path:
+    """The file whose hash tells a checkpoint: its index, or its single weight file.
+
+    Raises:
+        CheckpointError: there is neither.
+    """
+    names = (*INDEX_FILES, *SINGLE_FILES)
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise CheckpointError(
+        f"checkpoint incomplete: no weights in {folder}, expected one of {', '.join(names)}"
+    )
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The files that hold a checkpoint's weights: the shards of its index, or the single file.
 
     Raises:
         CheckpointError: there is none, or the index names a file that is not there.
     """
-    for index_file in INDEX_FILES:
-        if (folder / index_file).is_file():
-            names = sorted(set(read_json(folder, index_file)["weight_map"].values()))
-            missing = [name for name in names if not (folder / name).is_file()]
-            if missing:
-                raise CheckpointError(
-                    f"checkpoint incomplete: {index_file} in {folder} names {', '.join(missing)}, "
-                    "not there; download the folder again"
-                )
-            return [folder / name for name in names]
-    for name in SINGLE_FILES:
-        if (folder / name).is_file():
-            return [folder / name]
-    expected = ", ".join((*INDEX_FILES, *SINGLE_FILES))
-    raise CheckpointError(
-        f"checkpoint incomplete: no weights in {folder}, expected one of {expected}"
-    )
+    first = identity_file(folder)
+    if first.name not in INDEX_FILES:
+        return [first]
+    names = sorted(set(_weight_map(first).values()))
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(
+            f"checkpoint incomplete: {first.name} in {folder} names {', '.join(missing)}, "
+            "not there; download the folder again"
+        )
+    return [folder / name for name in names]
 
 
-def identity_file(folder: Path) -> Path:
-    """The file whose hash tells a checkpoint: its index, or its single weight file."""
-    for name in (*INDEX_FILES, *SINGLE_FILES):
-        if (folder / name).is_file():
-            return folder / name
-    raise CheckpointError(f"checkpoint incomplete: no weights in {folder}")
+def _weight_map(index_file: Path) -> dict[str, str]:
+    """The shard that holds each weight."""
+    content = read_json(index_file.parent, index_file.name)
+    if not isinstance(content.get("weight_map"), dict):
+        raise CheckpointError(f"{index_file}: no weight_map; download the folder again")
+    return content["weight_map"]
 
 
 def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -113,21 +127,20 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
                 for name in tensors.keys():  # noqa: SIM118 - not a dict
                     yield name, tensors.get_tensor(name)
         else:
-            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
-    except CheckpointError:
-        raise
+            mmap = zipfile.is_zipfile(path)  # the format before torch 1.6 cannot be mapped
+            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=mmap).items()
     except Exception as error:
-        raise CheckpointError(f"{path}: cannot be read as weights ({error})") from error
+        raise CheckpointError(
+            f"{path}: cannot be read as weights ({error}); download the file again"
+        ) from error
 
 
 def has_weights(folder: Path, prefix: str) -> bool:
     """Whether a checkpoint holds weights whose names begin so."""
-    for index_file in INDEX_FILES:
-        if (folder / index_file).is_file():
-            return any(n.startswith(prefix) for n in read_json(folder, index_file)["weight_map"])
-    return any(
-        name.startswith(prefix) for path in weight_files(folder) for name, _ in stored_tensors(path)
-    )
+    first = identity_file(folder)
+    if first.name in INDEX_FILES:
+        return any(name.startswith(prefix) for name in _weight_map(first))
+    return any(name.startswith(prefix) for name, _ in stored_tensors(first))
 
 
 def load_weights(
@@ -165,7 +178,8 @@ def load_weights(
                     f"expected {tuple(shapes[name])}"
                 )
             else:
-                _set_parameter(module, name, tensor.to(device, dtype))
+                # A copy, since what is read is mapped from a file that others may write to.
+                _set_parameter(module, name, tensor.to(device, dtype, copy=True))
             filled.add(name)
     wrong.extend(f"missing weight {name}" for name in shapes if name not in filled)
     if wrong:

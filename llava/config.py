@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import LlamaConfig
 
 from llava.checkpoint import read_json
@@ -38,8 +39,12 @@ def read_config(folder: Path) -> LlavaConfig:
     names = {f.name for f in fields(LlamaConfig)} | {"rope_theta", "rope_scaling"}
     # model_type is the original's, and dtype is chosen when loading, not read.
     language = {k: v for k, v in stored.items() if k in names - {"model_type", "dtype"}}
+    try:
+        llama = LlamaConfig.from_dict(language, attn_implementation="sdpa")
+    except (StrictDataclassError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
     return LlavaConfig(
-        language=LlamaConfig.from_dict(language, attn_implementation="sdpa"),
+        language=llama,
         mm_vision_tower=stored["mm_vision_tower"],
         mm_projector_type=stored.get("mm_projector_type", "linear"),
         mm_hidden_size=stored["mm_hidden_size"],

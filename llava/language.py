@@ -40,10 +40,7 @@ def prefill(
     Raises:
         ValueError: the model does not run SDPA.
     """
-    if language_model.config._attn_implementation != "sdpa":
-        raise ValueError(
-            f"prefill needs sdpa attention, got {language_model.config._attn_implementation}"
-        )
+    require_sdpa(language_model)
     model = language_model.model
     cache = DynamicCache()
     position_ids = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)[None]
@@ -67,6 +64,13 @@ def prefill(
     return Prefill(logits.float(), attentions, cache)
 
 
+def require_sdpa(language_model: LlamaForCausalLM) -> None:
+    """Raise `ValueError` unless the model runs SDPA, which without a mask is causal."""
+    implementation = language_model.config._attn_implementation
+    if implementation != "sdpa":
+        raise ValueError(f"prefill needs sdpa attention, got {implementation}")
+
+
 def _final_layer(
     layer: LlamaDecoderLayer,
     hidden_states: Tensor,
@@ -82,16 +86,12 @@ def _final_layer(
     batch, length, _ = hidden_states.shape
     queried = [*attention_rows, length - 1]
     normed = layer.input_layernorm(hidden_states)
-
-    def heads(states: Tensor) -> Tensor:
-        return states.view(batch, -1, states.shape[-1] // attention.head_dim, attention.head_dim)
-
-    query = heads(attention.q_proj(normed[:, queried])).transpose(1, 2)  # [B, H, M + 1, d]
-    key = heads(attention.k_proj(normed)).transpose(1, 2)  # [B, H_kv, T, d]
-    value = heads(attention.v_proj(normed)).transpose(1, 2)
+    query = split_heads(attention.q_proj(normed[:, queried]), attention.head_dim)  # [B, H, M+1, d]
+    key = split_heads(attention.k_proj(normed), attention.head_dim)  # [B, H_kv, T, d]
+    value = split_heads(attention.v_proj(normed), attention.head_dim)
     cos, sin = rotation  # [1, T, d]
-    query = _rotate(query, cos[:, queried], sin[:, queried])
-    key, value = cache.update(_rotate(key, cos, sin), value, attention.layer_idx)
+    query = rotate(query, cos[:, queried], sin[:, queried])
+    key, value = cache.update(rotate(key, cos, sin), value, attention.layer_idx)
     key, value = (repeat_kv(x, attention.num_key_value_groups) for x in (key, value))
 
     attended = functional.scaled_dot_product_attention(
@@ -101,15 +101,20 @@ def _final_layer(
     last = last + layer.mlp(layer.post_attention_layernorm(last))
     if not attention_rows:
         return last, None
-    return last, _attention_weights(query[:, :, :-1], key, attention_rows, attention.scaling)
+    return last, attention_weights(query[:, :, :-1], key, attention_rows, attention.scaling)
 
 
-def _rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def split_heads(states: Tensor, head_dim: int) -> Tensor:
+    """Projected states float[B, T, H × d] as float[B, H, T, d]."""
+    return states.unflatten(-1, (-1, head_dim)).transpose(1, 2)
+
+
+def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary position embedding of float[B, H, T, d]."""
     return states * cos.unsqueeze(1) + rotate_half(states) * sin.unsqueeze(1)
 
 
-def _attention_weights(query: Tensor, key: Tensor, rows: list[int], scaling: float) -> Tensor:
+def attention_weights(query: Tensor, key: Tensor, rows: list[int], scaling: float) -> Tensor:
     """Causal softmaxed attention, float32[B, H, M, T], of the queries at `rows` over all keys."""
     weights = query.float() @ key.float().transpose(2, 3) * scaling
     columns = torch.arange(key.shape[2], device=key.device)
@@ -146,6 +151,26 @@ def decode(
                 answers[row].append(token_id)
         if all(ended):
             break
-        output = language_model(input_ids=token[:, None], past_key_values=cache, use_cache=True)
-        token = output.logits[:, -1].argmax(dim=-1)
+        token = _next_logits(language_model, token, cache).argmax(dim=-1)
     return answers
+
+
+def _next_logits(language_model: LlamaForCausalLM, token: Tensor, cache: DynamicCache) -> Tensor:
+    """Logits float[B, V] after one more token int64[B], which the cache then holds too.
+
+    In each layer the token stands right after what that layer's cache holds: after a prefill that
+    shortened the sequence between layers these positions differ, and no single one fits all.
+    """
+    model = language_model.model
+    hidden_states = model.embed_tokens(token[:, None])
+    for index, layer in enumerate(model.layers):
+        position_ids = torch.full((1, 1), cache.get_seq_length(index), device=token.device)
+        hidden_states = layer(
+            hidden_states,
+            attention_mask=None,
+            position_ids=position_ids,
+            position_embeddings=model.rotary_emb(hidden_states, position_ids=position_ids),
+            past_key_values=cache,
+            use_cache=True,
+        )
+    return language_model.lm_head(model.norm(hidden_states[:, -1]))

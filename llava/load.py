@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaForCausalLM, LlamaTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -52,14 +53,28 @@ def load_llava(
     folder = locate(model_path, "model")
     config = read_config(folder)
     tower_folder = locate(config.mm_vision_tower, "vision tower", inside=folder)
-    device = torch.device(device)
+    try:
+        model = _assemble(folder, tower_folder, config, conversation)
+    except CheckpointError:
+        raise
+    except (StrictDataclassError, ValueError) as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    _fill(model, folder, tower_folder, config, torch.device(device), dtype, vision_dtype or dtype)
+    return model.eval()
+
+
+def _assemble(
+    folder: Path, tower_folder: Path, config: LlavaConfig, conversation: Conversation
+) -> Llava:
+    """All parts, their parameters still on the meta device."""
     with init_empty_weights(include_buffers=False):
         language_model = LlamaForCausalLM(config.language)
         projector = build_projector(
             config.mm_projector_type, config.mm_hidden_size, config.language.hidden_size
         )
         vision_tower = _build_tower(tower_folder, config)
-    model = Llava(
+    language_model.tie_weights()  # where the configuration ties: one parameter then, to fill once
+    return Llava(
         language_model,
         projector,
         vision_tower,
@@ -67,8 +82,6 @@ def load_llava(
         ImageProcessor(_load_image_processor(tower_folder), config.image_aspect_ratio),
         end_ids=_end_ids(config),
     )
-    _fill(model, folder, tower_folder, config, device, dtype, vision_dtype or dtype)
-    return model.eval()
 
 
 def _build_tower(folder: Path, config: LlavaConfig) -> VisionTower:
@@ -130,8 +143,7 @@ def _fill(
         load_weights(
             tower, tower_folder, lambda name: _tower_target(name, depth), device, vision_dtype
         )
-    if config.language.tie_word_embeddings:
-        model.language_model.tie_weights()
+    model.language_model.tie_weights()  # to the embedding that has just been filled
     model.to(device)  # the buffers, which no checkpoint holds
 
 

@@ -1,6 +1,7 @@
 """LLaVA: images to visual tokens, prompts over visual tokens to logits and attention."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from transformers import LlamaForCausalLM
 from llava import language
 from llava.image import ImageProcessor
 from llava.language import Prefill
+from llava.layerwise import AfterLayer, layerwise_prefill
 from llava.projector import projector_dtype
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
@@ -80,9 +82,15 @@ class Llava(nn.Module):
             raise ValueError("attention rows are text positions, not the image's")
         shift = visual_tokens.shape[1] - 1
         rows = [row + shift if row > position else row for row in attention_rows]
-        return language.prefill(self.language_model, self._splice(prompts, visual_tokens), rows)
+        return language.prefill(self.language_model, self.splice(prompts, visual_tokens), rows)
 
-    def _splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
+    @torch.inference_mode()
+    def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:
+        """One pass over spliced prompts float[B, T, D] that may be shortened after every layer."""
+        return layerwise_prefill(self.language_model, inputs_embeds, after_layer)
+
+    @torch.inference_mode()
+    def splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
         """Embeddings float[B, T, D] of the prompts with the image's placeholder replaced."""
         position = prompts[0].image_position
         embed = self.language_model.get_input_embeddings()
@@ -110,6 +118,29 @@ class Llava(nn.Module):
         return self.language_model.dtype
 
     @property
+    def num_layers(self) -> int:
+        """L, how many decoder layers the language model has."""
+        return len(self.language_model.model.layers)
+
+    @property
     def num_visual_tokens(self) -> int:
         """N_v, how many visual tokens an image becomes."""
         return self.vision_tower.num_tokens
+
+    @property
+    def visual_grid(self) -> dict[str, Any] | None:
+        """Where each visual token lies on an image; None where tokens are not all patches.
+
+        `grid` is rows and columns of tokens, `input_size` and `patch_size` are in pixels.
+        """
+        tower = self.vision_tower
+        if tower.select_feature != "patch":
+            return None
+        side = tower.image_size // tower.patch_size
+        return {
+            "grid": [side, side],
+            "order": "row-major",
+            "preprocessing": "pad" if self.preprocess.pad else "crop",
+            "input_size": tower.image_size,
+            "patch_size": tower.patch_size,
+        }

@@ -48,9 +48,20 @@ class VisionTower(nn.Module):
     @property
     def num_tokens(self) -> int:
         """N, how many visual tokens an image becomes."""
-        config: Any = self.vision_model.config
-        patches = (config.image_size // config.patch_size) ** 2
+        patches = (self.image_size // self.patch_size) ** 2
         return patches + (self.select_feature == "cls_patch")
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the input, in pixels."""
+        config: Any = self.vision_model.config
+        return config.image_size
+
+    @property
+    def patch_size(self) -> int:
+        """Height and width of a patch, in pixels."""
+        config: Any = self.vision_model.config
+        return config.patch_size
 
 
 def read_layers(num_hidden_layers: int, select_layer: int) -> int:

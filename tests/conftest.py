@@ -2,10 +2,9 @@
 
 import io
 import json
-import shutil
 import string
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,15 +23,17 @@ Json = dict[str, Any]
 Tensors = dict[str, Tensor]
 MakeLlava = Callable[..., Path]
 
-EMBEDDED = "model.vision_tower.vision_tower."
-GAIN = 2
+EMBEDDED_TOWER = "model.vision_tower.vision_tower."
 
 
 @dataclass(frozen=True)
 class Variant:
     """What may differ between LLaVA-1.5 checkpoints, and the sizes of a tiny one."""
 
-    seed: int = 0
+    seed: int = 42
+    gain: float = 2.0
+    """Of the language model's linear maps and of the option letters' rows in its output. At 2 the
+    image decides the answer; at 1 less is rounded off, for comparisons to 1e-5."""
     hidden: int = 32
     layers: int = 3
     heads: int = 4
@@ -55,7 +56,7 @@ class Variant:
     unfreeze_tower: bool = False
     """The configuration says that the tower was trained with the rest."""
     full_clip: bool = False
-    """The tower's folder holds all of CLIP, its text tower too, as on the hub."""
+    """The tower's folder holds all of CLIP, written by an old transformers, as on the hub."""
 
 
 class Draw:
@@ -84,7 +85,8 @@ def language_weights(variant: Variant, draw: Draw, vocabulary: int) -> Tensors:
             "mlp.down_proj": (width, inner),
         }
         for name, (rows, columns) in shapes.items():
-            weights[f"model.layers.{layer}.{name}.weight"] = draw(rows, columns, std=GAIN * columns**-0.5)
+            tensor = draw(rows, columns, std=variant.gain * columns**-0.5)
+            weights[f"model.layers.{layer}.{name}.weight"] = tensor
         for name in ("input_layernorm", "post_attention_layernorm"):
             weights[f"model.layers.{layer}.{name}.weight"] = draw(width, std=0.1, mean=1.0)
         if variant.rotary_buffers:
@@ -98,7 +100,7 @@ def language_weights(variant: Variant, draw: Draw, vocabulary: int) -> Tensors:
 
 
 def projector_weights(variant: Variant, draw: Draw) -> Tensors:
-    """Visual tokens far larger than word embeddings, so that answers differ between images."""
+    """The projector; its visual tokens are ten times larger than the word embeddings."""
     inputs, width = variant.vision_hidden, variant.hidden
     layers = {"": inputs} if variant.projector == "linear" else {"0.": inputs, "2.": width}
     return {
@@ -117,9 +119,7 @@ def tower_weights(variant: Variant, draw: Draw) -> Tensors:
     tokens = (variant.image // variant.patch) ** 2 + 1
     weights = {
         "embeddings.class_embedding": draw(width, std=0.1),
-        "embeddings.patch_embedding.weight": draw(
-            width, 3, variant.patch, variant.patch, std=0.1
-        ),
+        "embeddings.patch_embedding.weight": draw(width, 3, variant.patch, variant.patch, std=0.1),
         "embeddings.position_embedding.weight": draw(tokens, width, std=0.5),
         "embeddings.position_ids": torch.arange(tokens)[None],
     }
@@ -128,11 +128,8 @@ def tower_weights(variant: Variant, draw: Draw) -> Tensors:
         prefix = f"encoder.layers.{layer}."
         norms += [f"{prefix}layer_norm1", f"{prefix}layer_norm2"]
         shapes = {f"self_attn.{name}_proj": (width, width) for name in ("k", "v", "q", "out")}
-        for name, (rows, columns) in {
-            **shapes,
-            "mlp.fc1": (inner, width),
-            "mlp.fc2": (width, inner),
-        }.items():
+        shapes |= {"mlp.fc1": (inner, width), "mlp.fc2": (width, inner)}
+        for name, (rows, columns) in shapes.items():
             weights[f"{prefix}{name}.weight"] = draw(rows, columns, std=columns**-0.5)
             weights[f"{prefix}{name}.bias"] = draw(rows, std=0.05)
     for name in norms:
@@ -143,23 +140,20 @@ def tower_weights(variant: Variant, draw: Draw) -> Tensors:
 
 def write_weights(tensors: Tensors, folder: Path, variant: Variant) -> None:
     """One file, or shards with an index, in the names that Hugging Face gives them."""
-    stem, ending = ("model", "safetensors") if variant.storage == "safetensors" else (
-        "pytorch_model",
-        "bin",
-    )  # fmt: skip
-    names = [f"{stem}.{ending}"]
+    stem = "model" if variant.storage == "safetensors" else "pytorch_model"
+    names = [f"{stem}.{variant.storage}"]
     if variant.shards > 1:
         of = variant.shards
-        names = [f"{stem}-{i:05}-of-{of:05}.{ending}" for i in range(1, of + 1)]
+        names = [f"{stem}-{i:05}-of-{of:05}.{variant.storage}" for i in range(1, of + 1)]
     weight_map = {tensor: names[i % len(names)] for i, tensor in enumerate(tensors)}
     for file_name in names:
-        part = {name: t.contiguous() for name, t in tensors.items() if weight_map[name] == file_name}
+        part = {name: t for name, t in tensors.items() if weight_map[name] == file_name}
         if variant.storage == "safetensors":
             save_file(part, folder / file_name, metadata={"format": "pt"})
         else:
             torch.save(part, folder / file_name)
     if variant.shards > 1:
-        write_json(folder / f"{stem}.{ending}.index.json", {"weight_map": weight_map})
+        write_json(folder / f"{stem}.{variant.storage}.index.json", {"weight_map": weight_map})
 
 
 def write_json(path: Path, content: Json) -> None:
@@ -169,38 +163,20 @@ def write_json(path: Path, content: Json) -> None:
 def model_config(variant: Variant, vocabulary: int) -> Json:
     """`config.json` in the words of the original."""
     config: Json = {
-        "architectures": ["LlavaLlamaForCausalLM"],
-        "model_type": variant.model_type,
-        "torch_dtype": "float16",
-        "vocab_size": vocabulary,
-        "hidden_size": variant.hidden,
-        "intermediate_size": 2 * variant.hidden,
-        "num_hidden_layers": variant.layers,
-        "num_attention_heads": variant.heads,
-        "num_key_value_heads": variant.kv_heads,
-        "hidden_act": "silu",
-        "max_position_embeddings": 4096,
-        "max_length": 4096,
-        "rms_norm_eps": 1e-05,
-        "rope_scaling": None,
-        "initializer_range": 0.02,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": 0,
-        "pretraining_tp": 1,
-        "tie_word_embeddings": variant.tied,
-        "use_cache": True,
-        "mm_hidden_size": variant.vision_hidden,
-        "mm_projector_type": variant.projector,
-        "mm_resampler_type": None,
-        "mm_use_im_patch_token": False,
-        "mm_use_im_start_end": False,
-        "mm_vision_select_feature": "patch",
-        "mm_vision_select_layer": -2,
-        "mm_vision_tower": "vision_tower",
+        "architectures": ["LlavaLlamaForCausalLM"], "model_type": variant.model_type,
+        "torch_dtype": "float16", "vocab_size": vocabulary, "hidden_size": variant.hidden,
+        "intermediate_size": 2 * variant.hidden, "num_hidden_layers": variant.layers,
+        "num_attention_heads": variant.heads, "num_key_value_heads": variant.kv_heads,
+        "hidden_act": "silu", "max_position_embeddings": 4096, "max_length": 4096,
+        "rms_norm_eps": 1e-05, "rope_scaling": None, "initializer_range": 0.02,
+        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "pretraining_tp": 1,
+        "tie_word_embeddings": variant.tied, "use_cache": True,
+        "mm_hidden_size": variant.vision_hidden, "mm_projector_type": variant.projector,
+        "mm_resampler_type": None, "mm_use_im_patch_token": False, "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "patch", "mm_vision_select_layer": -2,
+        "mm_vision_tower": "vision_tower", "use_mm_proj": True,
         "unfreeze_mm_vision_tower": variant.unfreeze_tower,
-        "use_mm_proj": True,
-    }
+    }  # fmt: skip
     if variant.image_aspect_ratio is not None:
         config["image_aspect_ratio"] = variant.image_aspect_ratio
     return config
@@ -209,55 +185,48 @@ def model_config(variant: Variant, vocabulary: int) -> Json:
 def write_tower(folder: Path, variant: Variant, weights: Tensors) -> None:
     """The vision tower's folder; with integer sizes and all of CLIP where the variant says so."""
     folder.mkdir()
-    vision: Json = {
-        "model_type": "clip_vision_model",
-        "hidden_size": variant.vision_hidden,
-        "intermediate_size": 2 * variant.vision_hidden,
-        "num_hidden_layers": variant.vision_layers,
-        "num_attention_heads": 4,
-        "image_size": variant.image,
-        "patch_size": variant.patch,
-        "projection_dim": 16,
-        "hidden_act": "quick_gelu",
+    side = variant.image
+    config: Json = {
+        "model_type": "clip_vision_model", "hidden_size": variant.vision_hidden,
+        "intermediate_size": 2 * variant.vision_hidden, "num_attention_heads": 4,
+        "num_hidden_layers": variant.vision_layers, "image_size": side,
+        "patch_size": variant.patch, "projection_dim": 16, "hidden_act": "quick_gelu",
         "torch_dtype": "float32",
-    }
-    side: Any = variant.image
-    size: Json = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    }  # fmt: skip
+    preprocessor: Json = {
+        "feature_extractor_type": "CLIPFeatureExtractor", "resample": 3,
+        "do_resize": True, "do_center_crop": True, "do_normalize": True,
+        "size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side},
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+    }  # fmt: skip
     if variant.full_clip:
-        size = {"size": side, "crop_size": side}
-        vision = {
-            "model_type": "clip",
-            "projection_dim": 16,
-            "logit_scale_init_value": 2.6592,
-            "text_config": {"model_type": "clip_text_model", "hidden_size": 8},
-            "vision_config": vision,
-        }
+        text_config = {"model_type": "clip_text_model", "hidden_size": 8}
+        config |= {
+            "_name_or_path": "", "architectures": None, "add_cross_attention": False,
+            "bad_words_ids": None, "bos_token_id": None, "chunk_size_feed_forward": 0,
+            "dropout": 0.0, "id2label": {"0": "LABEL_0"}, "initializer_factor": 1.0,
+            "is_decoder": False, "label2id": {"LABEL_0": 0}, "max_length": 20, "num_beams": 1,
+            "output_attentions": False, "pruned_heads": {}, "return_dict": True,
+            "torch_dtype": None, "torchscript": False, "transformers_version": "4.21.3",
+            "use_bfloat16": False,
+        }  # fmt: skip
+        config = {"model_type": "clip", "text_config": text_config, "vision_config": config}
+        preprocessor |= {"size": side, "crop_size": side}
         weights = weights | {
             "logit_scale": torch.tensor(4.6),
             "text_model.embeddings.token_embedding.weight": torch.ones(10, 8),
             "text_projection.weight": torch.ones(16, 8),
             "visual_projection.weight": torch.ones(16, variant.vision_hidden),
         }
-    write_json(folder / "config.json", vision)
-    write_json(
-        folder / "preprocessor_config.json",
-        {
-            "feature_extractor_type": "CLIPFeatureExtractor",
-            "do_resize": True,
-            "do_center_crop": True,
-            "do_normalize": True,
-            **size,
-            "resample": 3,
-            "image_mean": [0.48145466, 0.4578275, 0.40821073],
-            "image_std": [0.26862954, 0.26130258, 0.27577711],
-        },
-    )
+    write_json(folder / "config.json", config)
+    write_json(folder / "preprocessor_config.json", preprocessor)
     write_weights(weights, folder, replace(variant, shards=1))
 
 
 def corpus() -> list[str]:
     """What the project's prompts say; a bar stands for a line break, which stays a byte piece."""
-    configs = set(PRESETS.values())
+    configs = list(PRESETS.values())
     texts = [AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, *(config.phrase for config in configs)]
     for taxonomy in map(load_taxonomy, task_names()):
         texts.append(coarse_body(taxonomy))
@@ -288,24 +257,54 @@ def write_tokenizer(folder: Path) -> int:
     return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).vocab_size()
 
 
+def option_rows(variant: Variant, draw: Draw, letters: int) -> Tensor:
+    """Rows of the output layer for ▁A, ▁B, …, louder than all others, so that answers are letters.
+
+    A and B are loudest and opposite: the image decides between them, at times by very little. Then
+    one of C to H may win, EmoSet's other letters.
+    """
+    loudness = torch.tensor([6.0] * 2 + [2.5] * 6 + [1.0] * (letters - 8))[:, None]
+    rows = draw(letters, variant.hidden, std=0.075 * variant.gain) * loudness
+    rows[1] = -rows[0]
+    return rows
+
+
 def write_llava(folder: Path, variant: Variant) -> Path:
     """A whole checkpoint folder."""
     folder.mkdir(parents=True)
     vocabulary = write_tokenizer(folder)
     draw = Draw(variant.seed)
     weights = language_weights(variant, draw, vocabulary)
-    letters = option_ids(folder)
     if not variant.tied:
-        weights["lm_head.weight"][letters] = draw(len(letters), variant.hidden, std=0.3)
-        weights["lm_head.weight"][letters[:2]] *= 3
+        processor = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
+        ids = [processor.piece_to_id(f"▁{letter}") for letter in string.ascii_uppercase]
+        weights["lm_head.weight"][ids] = option_rows(variant, draw, len(ids))
     if variant.embedded_tower:
-        weights |= {EMBEDDED + name: t for name, t in tower_weights(variant, draw).items()}
+        own = tower_weights(variant, draw)
+        weights |= {f"{EMBEDDED_TOWER}{name}": tensor for name, tensor in own.items()}
     write_weights(weights, folder, variant)
     write_json(folder / "config.json", model_config(variant, vocabulary))
     write_tower(folder / "vision_tower", variant, tower_weights(variant, draw))
     return folder
 
 
-def option_ids(folder: Path) -> list[int]:
-    processor = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
-    return [processor.piece_to_id(f"▁{letter}") for letter in string.ascii_uppercase]
+@pytest.fixture(scope="session")
+def make_llava() -> MakeLlava:
+    """A function that writes a tiny checkpoint to a new folder: `make_llava(folder, kv_heads=2)`.
+
+    Keyword arguments are the fields of `Variant`.
+    """
+    return lambda folder, **changes: write_llava(folder, replace(Variant(), **changes))
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tmp_path_factory: pytest.TempPathFactory, make_llava: MakeLlava) -> Path:
+    """A LLaVA-1.5 of 16 visual tokens whose answers and confidences differ between images."""
+    return make_llava(tmp_path_factory.mktemp("checkpoint") / "llava-tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_llava_gqa(tmp_path_factory: pytest.TempPathFactory, make_llava: MakeLlava) -> Path:
+    """The same with grouped-query attention: 4 heads share 2 keys and values."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "llava-tiny-gqa"
+    return make_llava(folder, kv_heads=2, seed=21)

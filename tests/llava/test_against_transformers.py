@@ -1,0 +1,113 @@
+"""Logits and attention equal those of transformers' own models with the same weights."""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
+
+from llava import Llava
+from llava.prompt import IMAGE_TOKEN_ID, Prompt
+
+QUERY = "Please focus on emotion.\nWhich description is it?\nA. Positive\nB. Negative"
+OTHER = "Please focus on emotion.\nWhich description is it?\nB. Positive\nA. Negative"
+NUM_VISUAL_TOKENS = 16
+assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=0.0)
+
+
+def expanded(prompt: Prompt, placeholder: int) -> list[int]:
+    """The prompt's ids with one placeholder a visual token."""
+    before, after = prompt.image_position, prompt.image_position + 1
+    ids = prompt.input_ids
+    return [*ids[:before], *[placeholder] * NUM_VISUAL_TOKENS, *ids[after:]]
+
+
+def spliced_by_hand(llama: LlamaForCausalLM, prompt: Prompt, visual_tokens: Tensor) -> Tensor:
+    """Embeddings float[T, D], one position at a time."""
+    table = llama.model.embed_tokens.weight
+    rows = []
+    for token_id in prompt.input_ids:
+        rows += list(visual_tokens) if token_id == IMAGE_TOKEN_ID else [table[token_id]]
+    return torch.stack(rows)
+
+
+@torch.inference_mode()
+def test_logits_and_attention_equal_those_of_transformers_llava(
+    each_model: Llava, eager_llava: LlavaForConditionalGeneration, pixel_values: Tensor
+) -> None:
+    prompt = each_model.tokenize(QUERY)
+    rows = [3, *prompt.positions_of(0, 23), len(prompt) - 1]
+    ours = each_model.prefill([prompt] * 5, each_model.encode(pixel_values), attention_rows=rows)
+
+    input_ids = torch.tensor([expanded(prompt, eager_llava.config.image_token_id)] * 5)
+    theirs = eager_llava(
+        input_ids=input_ids,
+        attention_mask=torch.ones_like(input_ids),
+        pixel_values=pixel_values,
+        output_attentions=True,
+    )
+    spliced_rows = [row if row < prompt.image_position else row + 15 for row in rows]
+
+    assert_close(ours.logits, theirs.logits[:, -1])
+    assert ours.attentions is not None
+    expected = theirs.attentions[-1][:, :, spliced_rows]
+    assert_close(ours.attentions, expected)
+
+
+@torch.inference_mode()
+def test_a_batch_of_different_prompts_equals_llama_over_sequences_spliced_by_hand(
+    each_model: Llava, eager_llama: LlamaForCausalLM, pixel_values: Tensor
+) -> None:
+    prompts = [each_model.tokenize(query) for query in (QUERY, OTHER)]
+    visual_tokens = each_model.encode(pixel_values[:2])
+    rows = prompts[0].positions_of(0, 23)
+    ours = each_model.prefill(prompts, visual_tokens, attention_rows=rows)
+
+    for index, prompt in enumerate(prompts):
+        sequence = spliced_by_hand(eager_llama, prompt, visual_tokens[index])
+        theirs = eager_llama(inputs_embeds=sequence[None], output_attentions=True)
+        assert_close(ours.logits[index], theirs.logits[0, -1])
+        assert ours.attentions is not None
+        expected = theirs.attentions[-1][0][:, [row + 15 for row in rows]]
+        assert_close(ours.attentions[index], expected)
+
+
+@torch.inference_mode()
+def test_dropping_visual_tokens_equals_the_shortened_sequence_built_by_hand(
+    each_model: Llava, eager_llama: LlamaForCausalLM, pixel_values: Tensor
+) -> None:
+    prompt = each_model.tokenize(QUERY)
+    visual_tokens = each_model.encode(pixel_values[:1])
+    kept = [0, 1, 2, 5, 6, 9, 11, 12, 15]
+    ours = each_model.prefill([prompt], visual_tokens[:, kept], attention_rows=(40,))
+
+    sequence = spliced_by_hand(eager_llama, prompt, visual_tokens[0])
+    first = prompt.image_position
+    gone = [first + index for index in range(NUM_VISUAL_TOKENS) if index not in kept]
+    shortened = sequence[[i for i in range(len(sequence)) if i not in gone]]
+    positions = torch.arange(len(shortened))[None]
+    theirs = eager_llama(
+        inputs_embeds=shortened[None], position_ids=positions, output_attentions=True
+    )
+
+    assert_close(ours.logits, theirs.logits[:, -1])
+    assert ours.attentions is not None
+    assert_close(ours.attentions, theirs.attentions[-1][:, :, [40 + len(kept) - 1]])
+
+
+def test_dropping_changes_the_logits(model: Llava, pixel_values: Tensor) -> None:
+    prompt = model.tokenize(QUERY)
+    visual_tokens = model.encode(pixel_values[:1])
+    whole = model.prefill([prompt], visual_tokens).logits
+    shortened = model.prefill([prompt], visual_tokens[:, 1:]).logits
+
+    assert (whole - shortened).abs().max() > 0.01
+
+
+def test_keeping_every_visual_token_equals_not_dropping(model: Llava, pixel_values: Tensor) -> None:
+    prompt = model.tokenize(QUERY)
+    visual_tokens = model.encode(pixel_values[:1])
+    whole = model.prefill([prompt], visual_tokens).logits
+    kept = model.prefill([prompt], visual_tokens[:, list(range(16))]).logits
+
+    assert torch.equal(whole, kept)

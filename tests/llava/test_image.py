@@ -1,0 +1,108 @@
+"""Preprocessing gives the original code's pixels, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from llava import Llava, load_llava
+from llava.image import expand_to_square
+
+SIDE = 56
+MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
+STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+BACKGROUND = (122, 116, 104)
+
+
+def reference_pixels(image: Image.Image, *, pad: bool) -> np.ndarray:
+    """The original preprocessing in plain Pillow and NumPy, float32[3, 56, 56]."""
+    image = image.convert("RGB")
+    width, height = image.size
+    if pad:
+        side = max(width, height)
+        square = Image.new("RGB", (side, side), BACKGROUND)
+        square.paste(image, ((side - width) // 2, (side - height) // 2))
+        image, width, height = square, side, side
+    shorter = min(width, height)
+    size = (int(SIDE * width / shorter), int(SIDE * height / shorter))
+    image = image.resize(size, Image.Resampling.BICUBIC)
+    left, top = (size[0] - SIDE) // 2, (size[1] - SIDE) // 2
+    image = image.crop((left, top, left + SIDE, top + SIDE))
+    scaled = (np.asarray(image) * (1 / 255)).astype(np.float32)
+    return ((scaled - MEAN) / STD).transpose(2, 0, 1)
+
+
+def noise(width: int, height: int, mode: str) -> Image.Image:
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    image = Image.fromarray(pixels, "RGBA") if mode == "RGBA" else Image.fromarray(pixels[..., :3])
+    return image.convert(mode)
+
+
+@pytest.fixture(scope="module")
+def cropping_model(make_llava, tmp_path_factory: pytest.TempPathFactory) -> Llava:
+    folder = tmp_path_factory.mktemp("crop") / "llava-tiny"
+    return load_llava(str(make_llava(folder, image_aspect_ratio=None)))
+
+
+SIZES = [(90, 60), (60, 90), (56, 56), (57, 31), (31, 57), (7, 100), (20, 20), (57, 58)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_padded_pixels_equal_those_of_pillow_and_numpy(model: Llava, size: tuple[int, int]) -> None:
+    image = noise(*size, mode="RGB")
+    expected = torch.from_numpy(reference_pixels(image, pad=True))
+
+    assert torch.equal(model.preprocess(image), expected)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_an_aspect_ratio_the_longer_side_is_cropped(
+    cropping_model: Llava, size: tuple[int, int]
+) -> None:
+    image = noise(*size, mode="RGB")
+    expected = torch.from_numpy(reference_pixels(image, pad=False))
+
+    assert torch.equal(cropping_model.preprocess(image), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
+def test_images_of_other_modes_become_rgb_first(model: Llava, mode: str) -> None:
+    image = noise(45, 30, mode=mode)
+    expected = torch.from_numpy(reference_pixels(image, pad=True))
+
+    assert torch.equal(model.preprocess(image), expected)
+
+
+def test_the_border_is_the_mean_colour_cut_to_integers(model: Llava) -> None:
+    pixels = model.preprocess(Image.new("RGB", (56, 28), (0, 0, 0)))
+    expected = (np.float32(np.array(BACKGROUND) / 255) - MEAN) / STD
+
+    torch.testing.assert_close(pixels[:, 0, 0], torch.from_numpy(expected))
+
+
+def test_an_odd_margin_is_larger_below_and_to_the_right() -> None:
+    square = expand_to_square(Image.new("RGB", (4, 1), (255, 0, 0)), BACKGROUND)
+    red = [y for y in range(4) if square.getpixel((0, y)) == (255, 0, 0)]
+
+    assert square.size == (4, 4)
+    assert red == [1]
+
+
+def test_integer_sizes_of_old_preprocessor_files_mean_the_same(
+    model: Llava, make_llava, tmp_path: Path
+) -> None:
+    old = load_llava(str(make_llava(tmp_path / "llava-tiny", full_clip=True)))
+    image = noise(57, 31, mode="RGB")
+
+    assert torch.equal(old.preprocess(image), model.preprocess(image))
+
+
+def test_pixels_are_float32_and_leave_the_image_as_it_was(model: Llava) -> None:
+    image = noise(45, 30, mode="L")
+    before = image.tobytes()
+
+    assert model.preprocess(image).dtype == torch.float32
+    assert image.mode == "L"
+    assert image.tobytes() == before

@@ -1,0 +1,162 @@
+"""Batches, attention rows and greedy decoding."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+from transformers import LlamaForCausalLM
+
+from llava import Llava, language
+from llava.language import Prefill
+
+QUERY = "Which of the following descriptions best represents the image?\nA. Positive\nB. Negative"
+NO_END = frozenset({-1})
+
+
+@pytest.fixture
+def visual_tokens(each_model: Llava, pixel_values: Tensor) -> Tensor:
+    return each_model.encode(pixel_values)
+
+
+@pytest.fixture
+def prefilled(each_model: Llava, visual_tokens: Tensor) -> Prefill:
+    return each_model.prefill([each_model.tokenize(QUERY)] * 5, visual_tokens)
+
+
+@torch.inference_mode()
+def generated(
+    model: Llava, visual_tokens: Tensor, rows: list[int], number: int, end: int | None = None
+) -> list[list[int]]:
+    """Greedy ids of transformers' own `generate`, from the same spliced embeddings."""
+    embeds = model.splice([model.tokenize(QUERY)] * len(rows), visual_tokens[rows])
+    generate = cast("Any", model.language_model).generate
+    ids = generate(
+        inputs_embeds=embeds,
+        attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long),
+        do_sample=False,
+        max_new_tokens=number,
+        eos_token_id=end,
+        pad_token_id=0,
+    )
+    return ids.tolist()
+
+
+def test_a_batch_gives_what_each_of_its_samples_gives_alone(
+    each_model: Llava, visual_tokens: Tensor
+) -> None:
+    prompt = each_model.tokenize(QUERY)
+    rows = prompt.positions_of(0, 20)
+    together = each_model.prefill([prompt] * 5, visual_tokens, attention_rows=rows)
+
+    for index in range(5):
+        alone = each_model.prefill([prompt], visual_tokens[[index]], attention_rows=rows)
+        torch.testing.assert_close(together.logits[[index]], alone.logits, atol=1e-5, rtol=0)
+        assert together.attentions is not None
+        torch.testing.assert_close(
+            together.attentions[[index]], alone.attentions, atol=1e-5, rtol=0
+        )
+
+
+def test_answers_differ_between_images(model: Llava, pixel_values: Tensor) -> None:
+    logits = model.prefill([model.tokenize(QUERY)] * 5, model.encode(pixel_values)).logits
+
+    assert len(set(logits.argmax(dim=-1).tolist())) > 1
+
+
+def test_asking_for_attention_leaves_the_logits_as_they_are(
+    each_model: Llava, visual_tokens: Tensor, prefilled: Prefill
+) -> None:
+    asked = each_model.prefill([each_model.tokenize(QUERY)] * 5, visual_tokens, [37, 38, 39])
+
+    torch.testing.assert_close(asked.logits, prefilled.logits, atol=1e-5, rtol=0)
+    assert prefilled.attentions is None
+
+
+def test_attention_rows_sum_to_one_and_see_nothing_after_themselves(
+    each_model: Llava, visual_tokens: Tensor
+) -> None:
+    prompt = each_model.tokenize(QUERY)
+    position = prompt.image_position
+    rows = [position - 1, position + 1]
+    attentions = each_model.prefill([prompt] * 5, visual_tokens, rows).attentions
+
+    assert attentions is not None
+    assert attentions.shape == (5, 4, 2, len(prompt) + 15)
+    torch.testing.assert_close(attentions.sum(dim=-1), torch.ones(5, 4, 2))
+    assert attentions[:, :, 0, position:].max() == 0  # the row before the image
+    assert attentions[:, :, 1, position + 17 :].max() == 0  # the row after it
+    assert attentions[:, :, 1, : position + 17].min() > 0
+
+
+def test_decoding_equals_greedy_generation_of_a_subset_of_rows(
+    each_model: Llava, visual_tokens: Tensor, prefilled: Prefill
+) -> None:
+    rows = [4, 1, 2]
+    ours = language.decode(each_model.language_model, prefilled, rows, 12, NO_END)
+
+    assert ours == generated(each_model, visual_tokens, rows, 12)
+
+
+def test_decoding_stops_at_an_end_id_and_leaves_it_out(
+    each_model: Llava, visual_tokens: Tensor, prefilled: Prefill
+) -> None:
+    free = generated(each_model, visual_tokens, [0, 3], 12)
+    end = free[0][5]
+    ours = language.decode(each_model.language_model, prefilled, [0, 3], 12, frozenset({end}))
+    expected = [ids[: ids.index(end)] if end in ids else ids for ids in free]
+
+    assert ours == expected
+    assert len(ours[0]) <= 5
+
+
+def test_an_answer_that_begins_with_the_end_is_empty(each_model: Llava, prefilled: Prefill) -> None:
+    first = int(prefilled.logits[0].argmax())
+
+    assert language.decode(each_model.language_model, prefilled, [0], 12, frozenset({first})) == [
+        []
+    ]
+
+
+def test_a_prefill_can_be_decoded_again_from_other_rows(
+    each_model: Llava, prefilled: Prefill
+) -> None:
+    length = prefilled.cache.get_seq_length()
+    first = language.decode(each_model.language_model, prefilled, [0, 1], 8, NO_END)
+    language.decode(each_model.language_model, prefilled, [2], 8, NO_END)
+
+    assert prefilled.cache.get_seq_length() == length
+    assert language.decode(each_model.language_model, prefilled, [0, 1], 8, NO_END) == first
+
+
+@pytest.mark.parametrize(("token_id", "text"), [(1, ""), ("E", "E")])
+def test_decoded_text_has_no_special_tokens_and_no_blanks_around_it(
+    model: Llava, pixel_values: Tensor, token_id: int | str, text: str
+) -> None:
+    prefill = model.prefill([model.tokenize(QUERY)], model.encode(pixel_values[:1]))
+    first = token_id if isinstance(token_id, int) else model.option_id(token_id)
+    certain = one_hot(torch.tensor([first]), prefill.logits.shape[1]).float()
+
+    assert model.decode(replace(prefill, logits=certain), [0], 1) == [text]
+
+
+def test_prompts_of_different_lengths_are_no_batch(model: Llava, pixel_values: Tensor) -> None:
+    prompts = [model.tokenize("one"), model.tokenize("one two three")]
+
+    with pytest.raises(ValueError, match="one length and image position"):
+        model.prefill(prompts, model.encode(pixel_values[:2]))
+
+
+def test_the_image_itself_is_no_attention_row(model: Llava, pixel_values: Tensor) -> None:
+    prompt = model.tokenize(QUERY)
+
+    with pytest.raises(ValueError, match="not the image's"):
+        model.prefill([prompt], model.encode(pixel_values[:1]), [prompt.image_position])
+
+
+@torch.inference_mode()
+def test_prefill_needs_sdpa_and_says_so(eager_llama: LlamaForCausalLM) -> None:
+    with pytest.raises(ValueError, match="prefill needs sdpa attention, got eager"):
+        language.prefill(eager_llama, torch.zeros(1, 3, 32))

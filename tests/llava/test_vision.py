@@ -1,0 +1,107 @@
+"""The vision tower and the projector equal transformers' CLIP and plain linear maps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from llava import Llava, load_llava
+from llava.checkpoint import read_json
+from llava.vision import VisionTower, read_layers
+
+
+@pytest.fixture(scope="module")
+def features(tiny_llava: Path, read_weights, pixel_values: Tensor) -> Tensor:
+    """Patch features float[B, 16, 24]: hidden state -2 of the whole CLIP, without its CLS token."""
+    folder = tiny_llava / "vision_tower"
+    stored = read_json(folder, "config.json")
+    config = {k: v for k, v in stored.items() if k not in ("model_type", "torch_dtype")}
+    config |= {"attn_implementation": "eager"}
+    clip = CLIPVisionModel(CLIPVisionConfig(**config)).eval()
+    prefix = next(iter(clip.state_dict())).startswith("vision_model.")
+    clip.load_state_dict(
+        {
+            name if prefix else name.removeprefix("vision_model."): tensor
+            for name, tensor in read_weights(folder).items()
+        }
+    )
+    with torch.inference_mode():
+        return clip(pixel_values, output_hidden_states=True).hidden_states[-2][:, 1:]
+
+
+def test_encode_equals_the_last_but_one_hidden_state_of_clip_and_two_linear_maps(
+    model: Llava, features: Tensor, tiny_llava: Path, read_weights, pixel_values: Tensor
+) -> None:
+    first, first_bias, second, second_bias = (
+        read_weights(tiny_llava)[f"model.mm_projector.{name}"]
+        for name in ("0.weight", "0.bias", "2.weight", "2.bias")
+    )
+    hidden = functional.gelu(features @ first.T + first_bias)  # the exact GELU
+    expected = hidden @ second.T + second_bias
+
+    torch.testing.assert_close(model.encode(pixel_values), expected, atol=1e-5, rtol=0)
+
+
+def test_a_linear_projector_is_one_linear_map(
+    make_llava, tmp_path: Path, read_weights, pixel_values: Tensor
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny", projector="linear")
+    linear = load_llava(str(folder))
+    weights = read_weights(folder)
+    with torch.inference_mode():
+        expected = (
+            linear.vision_tower(pixel_values) @ weights["model.mm_projector.weight"].T
+            + weights["model.mm_projector.bias"]
+        )
+
+    torch.testing.assert_close(linear.encode(pixel_values), expected, atol=1e-5, rtol=0)
+
+
+def test_images_encode_alike_alone_and_in_a_batch(model: Llava, pixel_values: Tensor) -> None:
+    one_by_one = torch.cat([model.encode(pixels[None]) for pixels in pixel_values])
+
+    torch.testing.assert_close(model.encode(pixel_values), one_by_one, atol=1e-5, rtol=0)
+
+
+def test_the_last_layer_of_clip_is_not_built(model: Llava) -> None:
+    layers = {name.split(".")[2] for name, _ in model.vision_tower.vision_model.named_parameters()
+              if name.startswith("encoder.layers.")}  # fmt: skip
+
+    assert layers == {"0", "1"}
+
+
+def test_an_image_becomes_one_visual_token_a_patch(model: Llava, pixel_values: Tensor) -> None:
+    assert model.encode(pixel_values).shape == (5, 16, 32)
+    assert model.num_visual_tokens == 16
+
+
+def test_cls_patch_keeps_the_class_token(pixel_values: Tensor) -> None:
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=24, intermediate_size=48, num_hidden_layers=3, num_attention_heads=4,
+        image_size=56, patch_size=14,
+    )  # fmt: skip
+    tower = VisionTower(config, -2, "cls_patch").eval()
+    with torch.inference_mode():
+        features = tower(pixel_values)
+        tower.select_feature = "patch"
+        patches = tower(pixel_values)
+
+    assert features.shape == (5, 17, 24)
+    assert torch.equal(features[:, 1:], patches)
+
+
+@pytest.mark.parametrize(
+    ("select_layer", "depth"), [(-1, 24), (-2, 23), (0, 0), (23, 23), (24, 24), (-25, 0)]
+)
+def test_hidden_state_k_needs_k_layers(select_layer: int, depth: int) -> None:
+    assert read_layers(24, select_layer) == depth
+
+
+@pytest.mark.parametrize("select_layer", [25, -26])
+def test_a_hidden_state_that_is_not_there_is_an_error(select_layer: int) -> None:
+    with pytest.raises(ValueError, match=f"mm_vision_select_layer {select_layer}: .* 24 layers"):
+        read_layers(24, select_layer)
