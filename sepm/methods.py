@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Protocol
 
-from sepm.baselines.single_query import single_query
+from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.errors import InputError, unknown_name
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import MethodConfig
@@ -30,17 +30,24 @@ class Method:
         unread = {f.name for f in fields(config)} - self.reads
         return replace(config, **{name: getattr(preset, name) for name in unread})
 
+    def require_depth(self, config: MethodConfig, num_layers: int) -> None:
+        """Raise `InputError` where a model has too few decoder layers for the method."""
+        if "sparsevlm_layers" in self.reads:
+            config.sparsevlm.require_depth(num_layers)
+
 
 WORDING = frozenset({"fine_question", "fine_answer"})
 COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query"})
 PHRASE = frozenset({"phrase", "fine_phrase"})
 DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed"})
+SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {
     "zero-shot": Method(single_query, WORDING),
     "zero-shot-cot": Method(
         partial(single_query, chain_of_thought=True), WORDING - {"fine_answer"}
     ),
+    "sparsevlm": Method(sparsevlm, WORDING | SPARSEVLM),
     "fp": Method(partial(single_query, phrase=True), WORDING | {"phrase"}),
     "cci": Method(partial(coarse_to_fine, phrase=False, drop=False), WORDING | COARSE),
     "cci+fp": Method(partial(coarse_to_fine, phrase=True, drop=False), WORDING | COARSE | PHRASE),

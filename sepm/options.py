@@ -2,13 +2,18 @@
 
 import argparse
 import types
+from collections.abc import Collection
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def add_options(
-    parser: argparse._ActionsContainer, config: type, *, optional: bool = False
+    parser: argparse._ActionsContainer,
+    config: type,
+    *,
+    optional: bool = False,
+    without: Collection[str] = (),
 ) -> None:
     """Add an option for every field of a dataclass; type, choices, default and help come from it.
 
@@ -17,9 +22,12 @@ def add_options(
         config: dataclass whose fields are `Annotated[type, "help"]`.
         optional: leave options that are not given out of the result, so that other defaults (a
             preset's) hold.
+        without: fields that get no option, since the command decides them.
     """
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
+        if field.name in without:
+            continue
         arguments = _value_arguments(field.name, hints[field.name])
         if optional:
             arguments["default"] = argparse.SUPPRESS
@@ -34,7 +42,8 @@ def add_options(
 
 def given_options(args: argparse.Namespace, config: type) -> dict[str, Any]:
     """The values of a dataclass's fields that the command line gave."""
-    return {f.name: getattr(args, f.name) for f in fields(config) if hasattr(args, f.name)}
+    given = {f.name: getattr(args, f.name) for f in fields(config) if hasattr(args, f.name)}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
 
 
 def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
@@ -47,5 +56,7 @@ def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
         hint = next(argument for argument in get_args(hint) if argument is not type(None))
     if get_origin(hint) is Literal:
         return {"help": text, "choices": get_args(hint)}
+    if get_origin(hint) is tuple:
+        return {"help": text, "type": get_args(hint)[0], "nargs": "+", "metavar": "N"}
     metavar = "PATH" if hint is Path or name.endswith("path") else name.upper()
     return {"help": text, "type": hint, "metavar": metavar}

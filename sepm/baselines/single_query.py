@@ -1,10 +1,17 @@
-"""One query with all options: zero-shot, its chain-of-thought form, and the phrase alone (FP)."""
+"""One query with all options: zero-shot, chain of thought, SparseVLM, the phrase alone (FP)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from sepm.method.answers import fine_key
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
 from sepm.method.prompts import CHAIN_OF_THOUGHT, Query, fine_body
 from sepm.method.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from sepm.method.model import TokenReduction
 
 
 def single_query(
@@ -14,6 +21,7 @@ def single_query(
     *,
     phrase: bool = False,
     chain_of_thought: bool = False,
+    reduction: TokenReduction | None = None,
 ) -> Dialogue:
     """The emotion class in one step, in the configuration's wording.
 
@@ -23,10 +31,19 @@ def single_query(
         config: wording.
         phrase: put the Focus-on-Emotion phrase in front (FP, Table 3).
         chain_of_thought: replace the last line by the paper's step-by-step sentence (section 4.2).
+        reduction: reduce visual tokens between decoder layers.
     """
     del sample
     answer = CHAIN_OF_THOUGHT if chain_of_thought else config.fine_answer
     body = fine_body(taxonomy.classes, config.fine_question, answer)
     query = Query(body, config.phrase if phrase else None)
-    reply = yield Ask(query, options=taxonomy.option_letters, key=fine_key(taxonomy))
-    return Outcome(query, reply, taxonomy.option_letters)
+    letters = taxonomy.option_letters
+    reply = yield Ask(query, options=letters, key=fine_key(taxonomy), reduction=reduction)
+    return Outcome(query, reply, letters)
+
+
+def sparsevlm(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
+    """The zero-shot query, SparseVLM reducing visual tokens between decoder layers (Table 1)."""
+    from sepm.baselines.sparsevlm_prefill import SparsePrefill  # imports torch
+
+    return single_query(sample, taxonomy, config, reduction=SparsePrefill(config.sparsevlm))

@@ -1,4 +1,4 @@
-"""SparseVLM's decisions: which text tokens rate, how many visual tokens stay, which, and merged how.
+"""SparseVLM's decisions: which text tokens rate, how many visual tokens stay, and which.
 
 Pure functions of tensors; `sepm.baselines.sparsevlm_prefill` applies them between decoder layers.
 Where SparseVLM's paper and code differ, the code is followed.
@@ -57,31 +57,31 @@ def num_recycled(num_dropped: int) -> int:
     return int(0.3 * num_dropped) + 1
 
 
-def num_merged(num_recycled: int) -> int:
-    """Into how many tokens the recycled ones are merged: a tenth and one."""
-    return num_recycled // 10 + 1
+def num_merged(recycled: int) -> int:
+    """Into how many tokens so many recycled ones are merged: a tenth and one."""
+    return recycled // 10 + 1
 
 
-def kept_and_recycled(scores: Tensor, num_kept: int) -> tuple[Tensor, Tensor]:
+def kept_and_recycled(scores: Tensor, keep: int) -> tuple[Tensor, Tensor]:
     """Indices of the tokens that stay, ascending, and of those to be merged, best first.
 
     Args:
         scores: float[N]; among equal scores the lower index goes before.
-        num_kept: fewer than N.
+        keep: how many stay, fewer than N.
     """
     ranked = scores.sort(descending=True, stable=True).indices
-    recycled = num_recycled(len(scores) - num_kept)
-    return ranked[:num_kept].sort().values, ranked[num_kept : num_kept + recycled]
+    recycled = num_recycled(len(scores) - keep)
+    return ranked[:keep].sort().values, ranked[keep : keep + recycled]
 
 
-def reduced(visual_tokens: Tensor, rater_attention: Tensor, num_kept: int) -> Tensor:
+def reduced(visual_tokens: Tensor, rater_attention: Tensor, keep: int) -> Tensor:
     """The kept visual tokens in their order, then the merged ones: float[N', D].
 
     Args:
         visual_tokens: float[N, D], a layer's output.
         rater_attention: float32[M, N]; a token's score is its mean over the M raters.
-        num_kept: fewer than N.
+        keep: how many stay, fewer than N.
     """
-    kept, recycled = kept_and_recycled(rater_attention.mean(dim=0), num_kept)
+    kept, recycled = kept_and_recycled(rater_attention.mean(dim=0), keep)
     merged = merge_similar(visual_tokens[recycled], num_merged(len(recycled)))
     return torch.cat([visual_tokens[kept], merged])

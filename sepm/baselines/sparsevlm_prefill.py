@@ -11,6 +11,9 @@ from sepm.baselines.sparsevlm import num_kept, reduced, text_raters
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings
 from sepm.method.model import Prefill, Prompt, ReducedPrefill
 
+AttentionOf = Callable[[Sequence[int]], Tensor]
+"""A layer's attention, float32[1, H, M, T], of M positions over the sequence."""
+
 
 class LayerwiseModel(Protocol):
     """What SparseVLM needs of a model beyond the method's two things."""
@@ -27,12 +30,12 @@ class LayerwiseModel(Protocol):
     def prefill_layerwise(
         self,
         inputs_embeds: Tensor,
-        after_layer: Callable[[int, Tensor, Callable[[Sequence[int]], Tensor]], Tensor],
+        after_layer: Callable[[int, Tensor, AttentionOf], Tensor],
     ) -> Prefill:
         """A `Prefill` in which every layer's output may be shortened.
 
-        `after_layer` gets the layer's number, its output float[B, T, D] and a function that gives
-        its attention float32[B, H, M, T] of M positions; it returns the next layer's input.
+        `after_layer` gets the layer's number, its output float[B, T, D] and its attention; it
+        returns the next layer's input.
         """
         ...
 
@@ -43,11 +46,9 @@ class SparsePrefill:
 
     settings: SparseVLMSettings
 
-    def check(self, model: LayerwiseModel) -> None:
-        """Raise `InputError` where the model has too few decoder layers."""
-        self.settings.require_depth(model.num_layers)
-
-    def prefill(self, model: LayerwiseModel, prompt: Prompt, visual_tokens: Tensor) -> ReducedPrefill:
+    def prefill(
+        self, model: LayerwiseModel, prompt: Prompt, visual_tokens: Tensor
+    ) -> ReducedPrefill:
         """The prefill, and how many visual tokens each layer ran on and left.
 
         Raters are chosen once, before the first layer; they rate by the attention of the very layer
@@ -57,21 +58,24 @@ class SparsePrefill:
             model: the model.
             prompt: the prompt.
             visual_tokens: float[N, D].
-        """
-        start = prompt.image_position
-        embeds = model.splice([prompt], visual_tokens[None])  # [1, T, D]
-        image_end = start + len(visual_tokens)
-        raters = text_raters(embeds[0, start:image_end], embeds[0, image_end:])
-        counts = [len(visual_tokens)]
 
-        def after_layer(
-            layer: int, hidden_states: Tensor, attention_of: Callable[[Sequence[int]], Tensor]
-        ) -> Tensor:
+        Raises:
+            InputError: the model has too few decoder layers.
+        """
+        self.settings.require_depth(model.num_layers)
+        embeds = model.splice([prompt], visual_tokens[None])  # [1, T, D]
+        start, counts = prompt.image_position, [len(visual_tokens)]
+        text_start = start + counts[0]
+        text_length = embeds.shape[1] - text_start
+        raters = text_raters(embeds[0, start:text_start], embeds[0, text_start:])
+
+        def after_layer(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
             if layer in self.settings.layers:
+                end = hidden_states.shape[1] - text_length
                 hidden_states = self._reduce(
-                    layer, hidden_states, attention_of, start, start + counts[-1], raters
+                    layer, hidden_states, attention_of, (start, end), raters
                 )
-            counts.append(counts[0] + hidden_states.shape[1] - embeds.shape[1])
+            counts.append(hidden_states.shape[1] - text_length - start)
             return hidden_states
 
         return ReducedPrefill(model.prefill_layerwise(embeds, after_layer), tuple(counts))
@@ -80,12 +84,12 @@ class SparsePrefill:
         self,
         layer: int,
         hidden_states: Tensor,
-        attention_of: Callable[[Sequence[int]], Tensor],
-        start: int,
-        end: int,
+        attention_of: AttentionOf,
+        image: tuple[int, int],
         raters: Tensor,
     ) -> Tensor:
-        """A layer's output float[1, T, D] with the visual tokens at start..end - 1 reduced."""
+        """A layer's output float[1, T, D] with its visual tokens, [start, end), reduced."""
+        start, end = image
         attention = attention_of((raters + end).tolist())[0, :, :, start:end]
         rater_attention = attention.mean(dim=0)  # [H, M, N] -> [M, N]
         kept = num_kept(self.settings, layer, rater_attention)

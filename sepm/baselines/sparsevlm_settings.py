@@ -56,7 +56,7 @@ class SparseVLMSettings:
         if self.version == "1.5" and len(self.layers) != wanted:
             raise InputError(
                 f"sparsevlm version 1.5 has budgets for {wanted} layers, got {len(self.layers)} "
-                f"({self._listed}); give --sparsevlm-layers {wanted} numbers"
+                f"({self._listed}); --sparsevlm-layers takes {wanted} numbers"
             )
 
     def require_depth(self, num_layers: int) -> None:

@@ -26,9 +26,11 @@ def cluster_centres(distances: Tensor, num_clusters: int) -> Tensor:
 
     A token's density is exp(-mean d²) over its C nearest, itself among them; its separation is the
     distance to the nearest denser token, and for the densest the largest distance there is. The
-    centres have the largest products of both; among equal ones the lower index goes before. The
-    authors' code adds noise below 1e-6 to the density to break ties; it is left out, so that the
-    same image always gives the same tokens.
+    centres have the largest products of both; among equal ones the lower index goes before.
+
+    The authors' code adds uniform noise below 1e-6 to the density, to break ties. It is left out
+    here, so that an image always gives the same tokens. In half precision, in which they ran it, it
+    is below the resolution, so there too the two ends of a shortest distance stay equally dense.
 
     Args:
         distances: float32[n, n].

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
-from sepm.method.model import VisionLanguageModel
+from sepm.method.model import Prefill, VisionLanguageModel
 from sepm.method.significance import kept_tokens, visual_token_scores
 
 MAX_NEW_TOKENS = 128
@@ -55,12 +56,12 @@ def run_dialogues(
 def equal_length_groups(
     model: VisionLanguageModel, asked: Iterable[tuple[int, Ask]]
 ) -> list[list[tuple[int, Ask]]]:
-    """Asks grouped by prompt length, number of dropped tokens and scoring rows, in order."""
+    """Asks grouped by prompt length, dropped tokens' number, scoring rows and reduction."""
     groups: defaultdict[tuple[object, ...], list[tuple[int, Ask]]] = defaultdict(list)
     for image, ask in asked:
         prompt = model.tokenize(ask.query.text)
         rows = prompt.positions_of(*ask.scored_by) if ask.scored_by else ()
-        groups[len(prompt), len(ask.dropped), rows].append((image, ask))
+        groups[len(prompt), len(ask.dropped), rows, ask.reduction].append((image, ask))
     return list(groups.values())
 
 
@@ -70,44 +71,61 @@ def answer_batch(
 ) -> list[Reply]:
     """Replies to a batch of asks of one length, from one prefill.
 
-    The first token decides if it is an option letter of the key; only the answers that begin
-    otherwise are decoded and read as text.
+    Asks that reduce visual tokens between decoder layers are prefilled one at a time.
 
     Args:
         model: the model.
-        asks: B asks, equal in prompt length, number of dropped tokens and scoring rows.
+        asks: B asks, equal in prompt length, number of dropped tokens, scoring rows and reduction.
         visual_tokens: float[N, D] of each image, whole.
     """
+    shown = [
+        tokens[kept_tokens(ask.dropped, len(tokens))] if ask.dropped else tokens
+        for ask, tokens in zip(asks, visual_tokens, strict=True)
+    ]
+    if asks[0].reduction is not None:
+        return [_answer_reduced(model, a, t) for a, t in zip(asks, shown, strict=True)]
     prompts = [model.tokenize(ask.query.text) for ask in asks]
-    shown = torch.stack(
-        [
-            tokens[kept_tokens(ask.dropped, len(tokens))] if ask.dropped else tokens
-            for ask, tokens in zip(asks, visual_tokens, strict=True)
-        ]
-    )
     rows = prompts[0].positions_of(*asks[0].scored_by) if asks[0].scored_by else ()
-    prefill = model.prefill(prompts, shown, attention_rows=rows)
+    prefill = model.prefill(prompts, torch.stack(shown), attention_rows=rows)
+    replies = _read_replies(model, prefill, asks)
+    if prefill.attentions is None:
+        return replies
+    position, number = prompts[0].image_position, len(shown[0])
+    scores = visual_token_scores(prefill.attentions, position, number).tolist()
+    return [replace(reply, scores=tuple(row)) for reply, row in zip(replies, scores, strict=True)]
+
+
+def _answer_reduced(model: VisionLanguageModel, ask: Ask, visual_tokens: Tensor) -> Reply:
+    """The reply to an ask that reduces visual tokens between decoder layers."""
+    assert ask.reduction is not None, "only such asks come here"
+    prompt = model.tokenize(ask.query.text)
+    reduced = ask.reduction.prefill(model, prompt, visual_tokens)
+    (reply,) = _read_replies(model, reduced.prefill, [ask])
+    return replace(reply, visual_token_counts=reduced.visual_token_counts)
+
+
+def _read_replies(model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask]) -> list[Reply]:
+    """What a prefill of B asks answers, without scores.
+
+    The first token decides if it is an option letter of the key; only the answers that begin
+    otherwise are decoded and read as text.
+    """
     texts = _read_texts(model, prefill, asks)
     probs = prefill.logits.softmax(dim=-1)  # [B, V], over the whole vocabulary (Eq. 3)
-    scores: list[list[float] | None] = [None] * len(asks)
-    if prefill.attentions is not None:
-        position, number = prompts[0].image_position, shown.shape[1]
-        scores = visual_token_scores(prefill.attentions, position, number).tolist()
     return [
         Reply(
             letter=text if text in ask.key.letters else ask.key.read(text),
             text=text,
             probs={x: float(row[model.option_id(x)]) for x in ask.options},
-            scores=tuple(score) if score is not None else None,
         )
-        for ask, text, row, score in zip(asks, texts, probs.cpu(), scores, strict=True)
+        for ask, text, row in zip(asks, texts, probs.cpu(), strict=True)
     ]
 
 
-def _read_texts(model: VisionLanguageModel, prefill: object, asks: Sequence[Ask]) -> list[str]:
+def _read_texts(model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask]) -> list[str]:
     """Each answer's text: the letter itself where the first token is one, else decoded."""
     texts: dict[int, str] = {}
-    first_tokens = prefill.logits.argmax(dim=-1).tolist()  # type: ignore[attr-defined]
+    first_tokens = prefill.logits.argmax(dim=-1).tolist()
     for row, (ask, token) in enumerate(zip(asks, first_tokens, strict=True)):
         letters = {model.option_id(letter): letter for letter in ask.key.letters}
         if token in letters:

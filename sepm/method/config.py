@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
+from sepm.baselines.sparsevlm_settings import LAYERS, SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError, did_you_mean
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
 from sepm.method.prompts import COARSE_ANSWER, COARSE_QUESTION, FoeTokens
@@ -41,6 +42,15 @@ class MethodConfig:
     fine_answer: Annotated[str, "line after the options"] = COARSE_ANSWER
     drop: Annotated[Drop, "what scores visual tokens for dropping (Table 2)"] = "foe"
     seed: Annotated[int, "seed of the random drop, drawn per question id"] = 0
+    retain: Annotated[int, "SparseVLM's budget: 192, 128, 96 or 64 visual tokens on average"] = 192
+    sparsevlm_version: Annotated[
+        SparseVLMVersion, "SparseVLM with fixed budgets (1.5), or with the rank's of each image (1)"
+    ] = "1.5"
+    sparsevlm_layers: Annotated[
+        tuple[int, ...] | None,
+        "decoder layers, from 0, after which SparseVLM reduces visual tokens; unless given 2 6 15, "
+        "in version 1 also 19, which suit 32 layers",
+    ] = None
 
     def __post_init__(self) -> None:
         for name, choices in choices_of(MethodConfig).items():
@@ -60,6 +70,14 @@ class MethodConfig:
             raise InputError(f"drop ratio beta (β) must be in [0, 1), got {self.beta}")
         if not self.phrase.strip(" ."):
             raise InputError("the phrase is empty; the methods cci and zero-shot go without it")
+        _ = self.sparsevlm  # raises where it is out of range
+
+    @property
+    def sparsevlm(self) -> SparseVLMSettings:
+        """Version, budget and layers of SparseVLM."""
+        version = self.sparsevlm_version
+        layers = self.sparsevlm_layers or LAYERS[version]
+        return SparseVLMSettings(version, self.retain, layers)
 
 
 def choices_of(config: type) -> dict[str, tuple[str, ...]]:

@@ -5,12 +5,18 @@ Algorithm 1 stands in the code as it stands in the paper, one image at a time, w
 `sepm.method.batching` runs many of them side by side in batches of equal length.
 """
 
+from __future__ import annotations
+
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sepm.method.answers import AnswerKey
 from sepm.method.confidence import Branch
 from sepm.method.prompts import Query
+
+if TYPE_CHECKING:
+    from sepm.method.model import TokenReduction
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,9 @@ class Ask:
     """Indices of visual tokens to leave out, ascending."""
     scored_by: tuple[int, int] | None = None
     """Characters [start, end) of the query whose tokens score the visual tokens; None: none."""
+    reduction: TokenReduction | None = None
+    """How visual tokens are reduced between decoder layers; None: all layers see the same ones.
+    Such an ask is prefilled by itself, and nothing else scores its tokens."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Reply:
     """Probability of each option letter shown, of the softmax over the whole vocabulary (Eq. 3)."""
     scores: tuple[float, ...] | None = None
     """One per visual token (Eq. 8), where asked for."""
+    visual_token_counts: tuple[int, ...] | None = None
+    """Visual tokens before the first decoder layer and after each, where they were reduced."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What the method needs of a model: to encode images and to prefill prompts over visual tokens."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -58,4 +59,24 @@ class VisionLanguageModel(Protocol):
 
     def decode(self, prefill: Any, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         """Greedy answers of some rows of a prefill, as text, special tokens left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReducedPrefill:
+    """A prefill in which visual tokens were reduced between decoder layers."""
+
+    prefill: Prefill
+    visual_token_counts: tuple[int, ...]
+    """L + 1 numbers: before the first layer, and after each."""
+
+
+class TokenReduction(Protocol):
+    """A way to prefill one prompt while reducing visual tokens between decoder layers; hashable.
+
+    It may ask more of the model than `VisionLanguageModel` does.
+    """
+
+    def prefill(self, model: Any, prompt: Any, visual_tokens: Tensor) -> ReducedPrefill:
+        """The prefill of a prompt over float[N, D]; `InputError` where the model does not suit."""
         ...

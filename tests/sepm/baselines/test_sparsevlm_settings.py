@@ -1,0 +1,96 @@
+"""Which SparseVLM there is, what is refused, and how a run of it is told apart."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.baselines.sparsevlm_settings import SparseVLMSettings
+from sepm.commands.method_options import add_method_options, method_config
+from sepm.errors import InputError
+from sepm.evaluation import output
+from sepm.evaluation.output import MethodRun
+from sepm.method.config import MethodConfig
+
+
+def config(**changes: Any) -> MethodConfig:
+    return replace(MethodConfig(), **changes)
+
+
+def test_version_1_5_at_192_tokens_is_the_default() -> None:
+    assert MethodConfig().sparsevlm == SparseVLMSettings("1.5", 192, (2, 6, 15))
+
+
+def test_version_1_reduces_after_a_fourth_layer() -> None:
+    assert config(sparsevlm_version="1").sparsevlm.layers == (2, 6, 15, 19)
+
+
+def test_version_1_takes_any_number_of_layers() -> None:
+    settings = config(sparsevlm_version="1", sparsevlm_layers=(1,)).sparsevlm
+    assert settings.layers == (1,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"retain": 100}, "retain must be one of 192, 128, 96, 64 for .* version 1.5, got 100"),
+        (
+            {"retain": 96, "sparsevlm_version": "1"},
+            "retain must be one of 192, 128, 64 for sparsevlm version 1, got 96",
+        ),
+        ({"sparsevlm_layers": (2, 1, 3)}, "must be increasing numbers from 0, got 2, 1, 3"),
+        ({"sparsevlm_layers": (1, 1, 3)}, "must be increasing numbers from 0, got 1, 1, 3"),
+        ({"sparsevlm_layers": (-1, 1, 3)}, "must be increasing numbers from 0, got -1, 1, 3"),
+        ({"sparsevlm_layers": (0, 1)}, r"budgets for 3 layers, got 2 \(0, 1\); --sparsevlm-layers"),
+        ({"sparsevlm_version": "2"}, "sparsevlm_version must be one of 1.5, 1, got '2'"),
+    ],
+)
+def test_settings_that_no_version_has_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        config(**change)
+
+
+def test_layers_that_the_model_lacks_are_refused_with_what_to_do() -> None:
+    settings = MethodConfig().sparsevlm
+    settings.require_depth(16)
+    message = (
+        "^sparsevlm's layers 2, 6, 15 need at least 16 decoder layers, this model has 4; "
+        "give --sparsevlm-layers$"
+    )
+    with pytest.raises(InputError, match=message):
+        settings.require_depth(4)
+
+
+def test_layers_are_given_as_several_numbers() -> None:
+    parser = argparse.ArgumentParser()
+    add_method_options(parser)
+    args = parser.parse_args(["--sparsevlm-layers", "0", "1", "2", "--retain", "64"])
+    assert method_config(args).sparsevlm == SparseVLMSettings("1.5", 64, (0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "sparsevlm"),
+        ({"retain": 64}, "sparsevlm-retain64"),
+        ({"sparsevlm_version": "1", "retain": 128}, "sparsevlm-v1-retain128"),
+        ({"sparsevlm_layers": (0, 1, 2)}, "sparsevlm-layers0-1-2"),
+    ],
+)
+def test_a_folder_tells_version_budget_and_layers_where_they_are_not_the_defaults(
+    change: dict[str, Any], name: str
+) -> None:
+    assert MethodRun("sparsevlm", config(**change)).folder_name == name
+
+
+def test_another_method_is_the_same_run_whatever_the_budget() -> None:
+    assert MethodRun("zero-shot", config(retain=64)) == MethodRun("zero-shot", config())
+
+
+def test_a_run_with_layers_is_recognized_when_it_goes_on(tmp_path: Path) -> None:
+    identity = {"configuration": {"sparsevlm_layers": (0, 1, 2)}}
+    record = {"question_id": "awe/1.jpg", "status": "ok"}
+    output.begin(tmp_path, identity, [record])
+    assert output.finished_records(tmp_path, identity) == {"awe/1.jpg": record}
