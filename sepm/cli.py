@@ -15,8 +15,13 @@ from sepm.errors import InputError, RunError
 COMMANDS: dict[str, str] = {
     "eval": "evaluate methods on a question file",
     "predict": "one image's whole decision",
+    "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers",
+    "sensitivity": "accuracy over α and β (Fig. 3)",
+    "compare": "what differs between two runs, and which samples flipped",
     "questions": "write a data set's question file",
     "check": "check a question file and decode its images, without a model",
+    "figures": "draw the paper's figures from runs",
+    "report": "write one page about runs: tables, figures, samples",
 }
 """Every command and what it does; `sepm/commands/<name>.py` holds it."""
 

@@ -8,12 +8,18 @@ from typing import Any
 from sepm.commands.method_options import add_method_options, method_config
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.request import EvaluationRequest
+from sepm.methods import METHODS
 from sepm.options import add_options, given_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--method", nargs="+", required=True, metavar="NAME", help="one or several methods"
+        "--method",
+        action="extend",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help=f"one or several of {', '.join(METHODS)}",
     )
     add_options(parser, EvaluationRequest)
     add_method_options(parser)
@@ -21,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit status: 0 when every row was computed."""
+    """Exit status 0: every row was computed, or is an error that was to be skipped."""
     methods = list(dict.fromkeys(args.method))
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
     config = method_config(args)
@@ -36,17 +42,24 @@ def run(args: argparse.Namespace) -> int:
 
 def table(results: list[dict[str, Any]], paths: list[Path]) -> str:
     """Accuracy with its 95% interval beside the paper's, and where the files lie."""
-    rows = [f"{'method':<16}{'n':>7}  {'accuracy':>8}  {'95% interval':>15}  {'paper':>6}  unread"]
-    for result in results:
-        paper = result.get("paper")
-        rows.append(
-            f"{result['method']:<16}{result['n']:>7}  {_percent(result['accuracy']):>8}  "
-            f"{_interval(result['ci95']):>15}  "
-            f"{_percent(paper['reported']) if paper else '-':>6}  {result['unread']:>6}"
-        )
-        if result["errors"]:
-            rows.append(f"  {result['errors']} rows could not be run and are not in n")
-    return "\n".join([*rows, "", *(str(path) for path in paths)])
+    first = results[0]
+    names = [path.parent.name for path in paths]
+    width = max(len("method"), *map(len, names))
+    title = f"{first['dataset']}, {first['model']}, percent (chance {_percent(first['chance'])})"
+    header = f"{'method':<{width}}  {'n':>6}  accuracy  {'95% interval':>13}  paper  unread  errors"
+    rows = [
+        f"{name:<{width}}  {result['n']:>6}  {_percent(result['accuracy']):>8}  "
+        f"{_interval(result['ci95']):>13}  {_paper(result):>5}  {result['unread']:>6}  "
+        f"{result['errors']:>6}"
+        for name, result in zip(names, results, strict=True)
+    ]
+    if any(result["errors"] for result in results):
+        rows += ["", "errors: rows that could not be run; they are not in n"]
+    return "\n".join([title, header, *rows, "", *map(str, paths)])
+
+
+def _paper(result: dict[str, Any]) -> str:
+    return _percent(result["paper"]["reported"]) if "paper" in result else "-"
 
 
 def _percent(fraction: float | None) -> str:

@@ -1,6 +1,7 @@
 """Options of every command that runs a method: the preset, and each of its fields by itself."""
 
 import argparse
+from collections.abc import Collection
 from dataclasses import replace
 
 from sepm.errors import InputError, unknown_name
@@ -9,8 +10,8 @@ from sepm.method.presets import DEFAULT_PRESET, PRESETS
 from sepm.options import add_options, given_options
 
 
-def add_method_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--preset` and one option for each field of the configuration."""
+def add_method_options(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """Add `--preset` and one option for each field of the configuration but those left out."""
     group = parser.add_argument_group("method", "a preset, and fields that differ from it")
     group.add_argument(
         "--preset",
@@ -18,7 +19,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"{', '.join(PRESETS)} [%(default)s]",
     )
-    add_options(group, MethodConfig, optional=True)
+    add_options(group, MethodConfig, optional=True, without=without)
 
 
 def method_config(args: argparse.Namespace) -> MethodConfig:

@@ -2,13 +2,16 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from sepm.commands.method_options import add_method_options, method_config
 from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import InputError
 from sepm.evaluation.request import Dtype
+from sepm.images import read_image
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import Taxonomy
@@ -17,6 +20,10 @@ from sepm.options import add_options, given_options
 
 if TYPE_CHECKING:
     from sepm.evaluation.predict import Decision
+    from sepm.report.style import Format
+
+
+PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +42,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, PredictionRequest)
     add_method_options(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON list, an object an image")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw the decisions too (.png or .svg)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     request = PredictionRequest(**given_options(args, PredictionRequest))
     config = method_config(args)
+    if args.picture and args.picture.suffix not in PICTURE_SUFFIXES:
+        raise InputError(f"--picture must end in {' or '.join(PICTURE_SUFFIXES)}: {args.picture}")
     recipe, taxonomy = get_method(request.method).recipe, load_taxonomy(request.dataset)
     from sepm.evaluation.loading import load_model  # imports torch, once the options are right
     from sepm.evaluation.predict import predict
 
     model = load_model(request.model_path, request.device, request.dtype)
     decisions = predict(model, args.images, recipe, taxonomy, config)
+    if args.picture:
+        write_picture(args.picture, decisions, model.visual_grid, taxonomy, config)
     if args.json:
         rows = [as_json(decision, taxonomy) for decision in decisions]
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
         print("\n\n".join(as_text(decision, taxonomy, config) for decision in decisions))
     return 0
+
+
+def write_picture(
+    path: Path,
+    decisions: "Sequence[Decision]",
+    visual_tokens: dict[str, Any] | None,
+    taxonomy: Taxonomy,
+    config: MethodConfig,
+) -> None:
+    """Draw the decisions, a row for each image.
+
+    Raises:
+        InputError: the model does not say where its visual tokens lie.
+    """
+    from sepm.report.decision import draw_decisions
+    from sepm.report.dropped_tokens import Scene
+    from sepm.report.geometry import VisualGrid
+    from sepm.report.overlay import shrunk
+    from sepm.report.style import rendered, styled
+
+    if visual_tokens is None:
+        raise InputError("--picture: this model's visual tokens are not all patches of the image")
+    grid = VisualGrid.of(visual_tokens)
+    scenes = [
+        Scene(as_json(decision, taxonomy), shrunk(read_image(decision.image)), grid)
+        for decision in decisions
+    ]
+    with styled():
+        picture = rendered(draw_decisions(scenes, taxonomy, config), PICTURE_SUFFIXES[path.suffix])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture)
 
 
 def as_json(decision: "Decision", taxonomy: Taxonomy) -> dict[str, Any]:
@@ -78,6 +123,9 @@ def as_text(decision: "Decision", taxonomy: Taxonomy, config: MethodConfig) -> s
             f"  dropped     {len(outcome.dropped)} of {decision.num_visual_tokens} visual tokens "
             f"(β = {config.beta:g}, {config.drop}): {listed}"
         )
+    if outcome.reply.visual_token_counts is not None:
+        counts = " ".join(map(str, outcome.reply.visual_token_counts))
+        lines.append(f"  tokens      before the first layer and after each: {counts}")
     lines += _indented("fine query" if outcome.coarse else "query", outcome.query.text)
     lines.append(f"  answer      {_shown(outcome.reply)}")
     letter = outcome.reply.letter

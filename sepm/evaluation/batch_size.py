@@ -36,10 +36,15 @@ class Batcher:
             try:
                 results = function(*batch)
             except RuntimeError as error:
-                if not should_reduce_batch_size(error):
+                if not (
+                    isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
+                ):
                     raise
                 if len(batch[0]) == 1:
-                    raise RunError(f"memory does not suffice for a batch of 1: {error}") from error
+                    raise RunError(
+                        f"memory does not suffice for a batch of 1: {error} The rows before are "
+                        "kept. Try --dtype float16, or a device with more memory"
+                    ) from error
                 self.size = max(1, min(self.size, len(batch[0])) // 2)
                 self.tell(f"out of memory: going on with batches of {self.size}")
                 results = None

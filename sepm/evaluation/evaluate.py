@@ -1,42 +1,54 @@
 """One evaluation from end to end: check, load, run, record, sum up."""
 
-import json
+import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from tqdm import tqdm
-
-from llava import CheckpointError, Llava, load_llava
-from llava.checkpoint import identity_file, locate
-from sepm.datasets.check import find_bad_images
-from sepm.datasets.files import file_sha256, write_whole
+from llava import Llava
+from llava.checkpoint import identity_file
+from llava.config import read_config
+from sepm.datasets.files import file_sha256
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.errors import InputError, RunError
-from sepm.evaluation import device as devices
+from sepm.errors import RunError
 from sepm.evaluation import output
 from sepm.evaluation.batch_size import Batcher
-from sepm.evaluation.metrics import summarize
-from sepm.evaluation.output import MethodRun
-from sepm.evaluation.paper import reported_accuracy
-from sepm.evaluation.records import (
-    Record,
-    append_records,
-    error_record,
-    read_records,
-    record_of,
+from sepm.evaluation.device import (
+    Placement,
+    choose_placement,
+    dtype_name,
+    environment,
+    peak_memory_gb,
 )
-from sepm.evaluation.released_format import write_released_files
+from sepm.evaluation.loading import check_option_letters, find_checkpoint, load_model
+from sepm.evaluation.output import MethodRun
+from sepm.evaluation.preflight import check_images, note_text_use
+from sepm.evaluation.progress import progress_bar, tell
+from sepm.evaluation.records import Record, RecordFile, error_record, record_of
 from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.results import write_results
 from sepm.evaluation.runner import Job, Result, run_questions
-from sepm.method.config import MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
+
+
+@dataclass(frozen=True)
+class Task:
+    """One method's run: where it goes, what it is, what there is of it and what is not."""
+
+    run: MethodRun
+    folder: Path
+    identity: dict[str, Any]
+    finished: dict[str, Record]
+    """Records that stay, by question id."""
+    missing: set[str]
+    """Question ids without one."""
+    summed_up: bool
+    """Whether an earlier command got as far as `accuracy.json`."""
 
 
 def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path]:
@@ -49,110 +61,55 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
     taxonomy = load_taxonomy(request.dataset)
     questions = read_questions(request.question_file, taxonomy, request.image_folder)
     questions = questions[: request.limit]
-    folders = [
-        request.output_dir / taxonomy.name / request.model_name / run.folder_name for run in runs
-    ]
-    jobs = [Job(get_method(run.method).recipe, run.config) for run in runs]
-    for run in runs:
-        _note_unused_text(questions, run.config)
-    bad = _check_images(request, questions, folders)
-    with ExitStack() as stack, _checkpoint_errors():
-        for folder in folders:
-            stack.enter_context(output.locked(folder))
-        device = devices.choose_device(request.device)
-        dtypes = _dtypes(request, device)
-        identities = [_identity(request, run, taxonomy, *dtypes) for run in runs]
-        done = [
-            output.prepare(folder, identity, overwrite=request.overwrite)
-            for folder, identity in zip(folders, identities, strict=True)
+    place = choose_placement(request.device, request.dtype, request.vision_dtype)
+    _check_depth(request, runs)
+    hashes = _hashes(request, taxonomy)
+    with ExitStack() as stack:
+        tasks = [
+            _task(request, run, questions, _identity(request, run, taxonomy, place, hashes), stack)
+            for run in runs
         ]
-        missing = [{q.question_id for q in questions} - rows.keys() for rows in done]
-        timing = None
-        if any(missing):
-            model = load_llava(
-                request.model_path, device=device, dtype=dtypes[0], vision_dtype=dtypes[1]
-            )
-            timing = _run(request, model, questions, jobs, folders, missing, taxonomy, bad)
-        environment = devices.environment(device, *dtypes)
+        note_text_use(questions, runs)
+        missing = set[str]().union(*(task.missing for task in tasks))
+        bad = check_images(request, [q for q in questions if q.question_id in missing])
+        computed = _compute(request, tasks, questions, taxonomy, bad)
+        measured = {"limit": request.limit, "environment": environment(place), **computed}
         return [
-            _sum_up(request, folder, identity, questions, taxonomy, timing, environment)
-            for folder, identity in zip(folders, identities, strict=True)
+            write_results(
+                task.folder,
+                task.identity,
+                questions,
+                taxonomy,
+                measured if task.missing - bad.keys() else measured | {"timing": None},
+            )
+            for task in tasks
         ]
 
 
-@contextmanager
-def _checkpoint_errors() -> Iterator[None]:
-    """Tell a checkpoint's errors as the input errors that they are."""
-    try:
-        yield
-    except CheckpointError as error:
-        raise InputError(str(error)) from error
+def _check_depth(request: EvaluationRequest, runs: Sequence[MethodRun]) -> None:
+    """Raise `InputError` where the model has too few decoder layers for a method."""
+    num_layers = read_config(find_checkpoint(request.model_path)).language.num_hidden_layers
+    for run in runs:
+        get_method(run.method).require_depth(run.config, num_layers)
 
 
-def _note_unused_text(questions: Sequence[Question], config: MethodConfig) -> None:
-    """Say once where the question file's text is not used, or lacks the phrase."""
-    texts = [q.text for q in questions if q.text is not None]
-    if not texts:
-        return
-    if config.coarse_query == "taxonomy":
-        _tell(
-            "the question file's text is not used: the coarse query is made from the taxonomy "
-            "(--coarse-query file uses it)"
-        )
-    elif not all(text.strip().startswith(config.phrase) for text in texts):
-        _tell(f"the question file lacks the phrase; '{config.phrase}' is put in front of its text")
-
-
-def _check_images(
-    request: EvaluationRequest, questions: Sequence[Question], folders: Sequence[Path]
-) -> dict[str, str]:
-    """Why images cannot be read, by question id; all are decoded before a model is loaded.
-
-    Raises:
-        InputError: there are such images, and they are not to be skipped.
-    """
-    done: set[str] = set()
-    if not request.overwrite:
-        done = set.intersection(*map(_finished_ids, folders))
-    bad = find_bad_images([q for q in questions if q.question_id not in done], request.image_folder)
-    if bad and request.on_bad_image == "stop":
-        listed = "\n".join(
-            f"  {request.question_file}:{b.question.line}: {b.question.image}: {b.reason}"
-            for b in bad
-        )
-        raise InputError(
-            f"{len(bad)} of {len(questions)} images cannot be read:\n{listed}\n"
-            "Mend them, or record them as errors with --on-bad-image skip"
-        )
-    return {b.question.question_id: b.reason for b in bad}
-
-
-def _finished_ids(folder: Path) -> set[str]:
-    path = folder / output.PREDICTIONS
-    if not path.exists():
-        return set()
-    try:
-        return {r["question_id"] for r in read_records(path) if r["status"] != "error"}
-    except ValueError as error:
-        raise InputError(f"{error}; repair the line or start afresh with --overwrite") from error
-
-
-def _dtypes(request: EvaluationRequest, device: torch.device) -> tuple[torch.dtype, torch.dtype]:
-    dtype = devices.choose_dtype(request.dtype, device)
-    if request.vision_dtype == "auto":
-        return dtype, dtype
-    return dtype, devices.choose_dtype(request.vision_dtype, device)
+def _hashes(request: EvaluationRequest, taxonomy: Taxonomy) -> dict[str, str]:
+    """SHA-256 of what the rows are made from, besides the images."""
+    return {
+        "question_file": file_sha256(request.question_file),
+        "checkpoint": file_sha256(identity_file(find_checkpoint(request.model_path))),
+        "taxonomy": hashlib.sha256(repr(taxonomy.classes).encode()).hexdigest(),
+    }
 
 
 def _identity(
     request: EvaluationRequest,
     run: MethodRun,
     taxonomy: Taxonomy,
-    dtype: torch.dtype,
-    vision_dtype: torch.dtype,
+    place: Placement,
+    hashes: dict[str, str],
 ) -> dict[str, Any]:
     """What the rows of a run depend on. Batch size, device and limit may change on resuming."""
-    folder = locate(request.model_path, "model")
     return {
         "dataset": taxonomy.name,
         "method": run.method,
@@ -160,111 +117,114 @@ def _identity(
         "preset": run.preset,
         "configuration": {
             **asdict(run.config),
-            "dtype": devices.dtype_name(dtype),
-            "vision_dtype": devices.dtype_name(vision_dtype),
+            "dtype": dtype_name(place.dtype),
+            "vision_dtype": dtype_name(place.vision_dtype),
             "save_scores": request.save_scores,
         },
-        "sha256": {
-            "question_file": file_sha256(request.question_file),
-            "checkpoint": file_sha256(identity_file(folder)),
-        },
+        "sha256": hashes,
     }
+
+
+def _task(
+    request: EvaluationRequest,
+    run: MethodRun,
+    questions: Sequence[Question],
+    identity: dict[str, Any],
+    stack: ExitStack,
+) -> Task:
+    """The task of a run, its folder held until the stack is left."""
+    folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
+    stack.enter_context(output.locked(folder))
+    finished = {} if request.overwrite else output.finished_records(folder, identity)
+    missing = {q.question_id for q in questions} - finished.keys()
+    there = len(questions) - len(missing)
+    if there:
+        tell(f"{folder}: {there} of {len(questions)} rows are there already")
+    summed_up = bool(finished) and bool(output.earlier_accuracy(folder))
+    return Task(run, folder, identity, finished, missing, summed_up)
+
+
+def _compute(
+    request: EvaluationRequest,
+    tasks: Sequence[Task],
+    questions: Sequence[Question],
+    taxonomy: Taxonomy,
+    bad: dict[str, str],
+) -> dict[str, Any]:
+    """Make the missing rows; what it took and the model's geometry, None where not known.
+
+    No file changes before the model is loaded.
+    """
+    # A run that was finished before is left out. One that was cut off together with others goes
+    # along although it has all its rows, so that the batches of the others stay the same.
+    active = [task for task in tasks if task.missing or not task.summed_up]
+    pending = set[str]().union(*(task.missing for task in active)) - bad.keys()
+    model = None
+    if pending or not all(task.summed_up for task in active):
+        model = load_model(request.model_path, request.device, request.dtype, request.vision_dtype)
+        check_option_letters(model, taxonomy)
+    for task in active:
+        output.begin(task.folder, task.identity, task.finished.values())
+    with ExitStack() as stack:
+        files = [stack.enter_context(RecordFile(t.folder / output.PREDICTIONS)) for t in active]
+        for task, file in zip(active, files, strict=True):
+            for question in questions:
+                if question.question_id in bad and question.question_id in task.missing:
+                    file.append(error_record(question, bad[question.question_id]))
+        if model is None:
+            return {"timing": None, "visual_tokens": None}
+        good = [q for q in questions if q.question_id not in bad]
+        timing = _run(request, model, good, active, files, pending, taxonomy) if pending else None
+        return {"timing": timing, "visual_tokens": model.visual_grid}
 
 
 def _run(
     request: EvaluationRequest,
     model: Llava,
     questions: Sequence[Question],
-    jobs: Sequence[Job],
-    folders: Sequence[Path],
-    missing: list[set[str]],
+    tasks: Sequence[Task],
+    files: Sequence[RecordFile],
+    pending: set[str],
     taxonomy: Taxonomy,
-    bad: dict[str, str],
 ) -> dict[str, Any]:
     """Run what is missing, appending each row as it is computed; how long it took."""
-    good = [q for q in questions if q.question_id not in bad]
-    wanted = set.union(*missing)
-    rows_left = {key: sum(key in ids for ids in missing) for key in wanted}
+    rows_left = {key: sum(key in task.missing for task in tasks) for key in pending}
+    batcher = Batcher(request.batch_size, tell)
+    jobs = [Job(get_method(task.run.method).recipe, task.run.config) for task in tasks]
     started = time.perf_counter()
-    with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=len(rows_left), unit="image", desc="evaluating"))
-        files = [
-            stack.enter_context((folder / output.PREDICTIONS).open("a", encoding="utf-8"))
-            for folder in folders
-        ]
-        batcher = Batcher(request.batch_size, tell=tqdm.write)
-
-        def finish(result: Result) -> None:
-            key = result.question.question_id
-            append_records(files[result.job], [_record(result, taxonomy, request)])
-            rows_left[key] -= 1
-            bar.update(rows_left[key] == 0)
-
-        for question in questions:
-            for job in range(len(jobs)):
-                if question.question_id in bad and question.question_id in missing[job]:
-                    finish(Result(job, question, None, bad[question.question_id]))
+    with progress_bar(len(questions), len(questions) - len(pending)) as bar:
         for result in run_questions(
             model,
-            good,
+            questions,
             jobs,
-            lambda job, q: q.question_id in missing[job],
+            lambda job, question: question.question_id in tasks[job].missing,
             taxonomy,
             request.image_folder,
             batcher,
         ):
-            if result.error and request.on_bad_image == "stop":
-                raise RunError(f"{result.question.image}: {result.error}, since it was checked")
-            finish(result)
+            files[result.job].append(_record(result, taxonomy, request))
+            rows_left[result.question.question_id] -= 1
+            bar.update(rows_left[result.question.question_id] == 0)
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
-        "images": len(rows_left),
-        "images_per_second": len(rows_left) / seconds,
+        "images": len(pending),
+        "images_per_second": len(pending) / seconds,
         "batch_size": batcher.size,
-        "peak_memory_gb": devices.peak_memory_gb(model.device),
+        "peak_memory_gb": peak_memory_gb(model.device),
     }
 
 
 def _record(result: Result, taxonomy: Taxonomy, request: EvaluationRequest) -> Record:
-    if result.outcome is None:
-        return error_record(result.question, result.error or "")
-    return record_of(result.question, result.outcome, taxonomy, save_scores=request.save_scores)
+    """The record of a result.
 
-
-def _sum_up(
-    request: EvaluationRequest,
-    folder: Path,
-    identity: dict[str, Any],
-    questions: Sequence[Question],
-    taxonomy: Taxonomy,
-    timing: dict[str, Any] | None,
-    environment: dict[str, Any],
-) -> Path:
-    """Write `accuracy.json` and the released code's files from the records on disk."""
-    earlier = output.earlier_accuracy(folder)
-    by_id = {r["question_id"]: r for r in read_records(folder / output.PREDICTIONS)}
-    records = [by_id[q.question_id] for q in questions]
-    summary = summarize(records, taxonomy)
-    reported = reported_accuracy(
-        taxonomy.name, request.model_name, identity["method"], identity["configuration"]
-    )
-    content = {
-        **{k: v for k, v in identity.items() if k != "sha256"},
-        "limit": request.limit,
-        **summary,
-        "timing": timing or earlier.get("timing"),
-        "environment": environment if timing else earlier.get("environment", environment),
-        "sha256": identity["sha256"],
-    }
-    if reported is not None and summary["accuracy"] is not None:
-        content["paper"] = {"reported": reported, "difference": summary["accuracy"] - reported}
-    write_released_files(folder, questions, records, taxonomy, request.model_name)
-    path = folder / output.ACCURACY
-    write_whole(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-    return path
-
-
-def _tell(message: str) -> None:
-    """One line for the user, beside the progress bars."""
-    tqdm.write(f"note: {message}")
+    Raises:
+        RunError: the image can no longer be read, and such images are not to be skipped.
+    """
+    question = result.question
+    if result.outcome is not None:
+        return record_of(question, result.outcome, taxonomy, save_scores=request.save_scores)
+    reason = result.error or ""
+    if request.on_bad_image == "stop":
+        raise RunError(f"{question.image}: {reason}, though it could be read before the run began")
+    return error_record(question, reason)

@@ -27,6 +27,11 @@ def find_checkpoint(model_path: str) -> Path:
     return folder
 
 
+def read_num_layers(checkpoint: Path) -> int:
+    """How many decoder layers a checkpoint's language model has; no weight is read."""
+    return read_config(checkpoint).language.num_hidden_layers
+
+
 def load_model(model_path: str, device: str, dtype: str, vision_dtype: str = "auto") -> Llava:
     """The model, loaded.
 

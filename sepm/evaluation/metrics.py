@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
+from sepm.evaluation.calibration import confidence_report
 from sepm.evaluation.records import Record
-from sepm.method.confidence import POLARITY_OF_LETTER
+from sepm.method.answers import COARSE_KEY
+from sepm.method.confidence import choose_branch
 from sepm.method.taxonomy import Taxonomy
 
 UNREAD = "unread"
@@ -38,6 +41,7 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
         "macro_f1": macro_f1(run, taxonomy),
         "polarity_accuracy": polarity_accuracy(run, taxonomy),
         "coarse": coarse_summary(run, taxonomy),
+        "sparsevlm": sparsevlm_summary(run),
         "unread": sum(r["status"] == UNREAD for r in run),
         "off_menu": sum(is_off_menu(r, taxonomy) for r in run),
         "errors": len(records) - n,
@@ -92,16 +96,20 @@ def polarity_accuracy(run: Sequence[Record], taxonomy: Taxonomy) -> float | None
 
 
 def coarse_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any] | None:
-    """Accuracy of the coarse answer, share of ambiguous rows and off-menu answers; None: no CCI."""
+    """What the coarse stage did: its accuracy, its gate, the errors it causes; None: no CCI."""
     staged = [r for r in run if "coarse" in r]
     if not staged:
         return None
     ambiguous = sum(r["coarse"]["branch"] == "ambiguous" for r in staged)
-    right = sum(coarse_is_correct(r, taxonomy) for r in staged)
+    right = [coarse_is_correct(r, taxonomy) for r in staged]
+    inherited = sum(is_inherited_error(r, taxonomy) for r in staged)
     return {
-        "accuracy": ratio(right, len(staged)),
+        "accuracy": ratio(sum(right), len(staged)),
         "ambiguous_rate": ratio(ambiguous, len(staged)),
         "off_menu": sum(r["coarse"]["off_menu"] for r in staged),
+        "inherited_errors": inherited,
+        "inherited_share": ratio(inherited, sum(not r["correct"] for r in staged)),
+        "confidence": confidence_report(staged, right),
     }
 
 
@@ -111,13 +119,29 @@ def coarse_is_correct(record: Record, taxonomy: Taxonomy) -> bool:
     Where it names none, the larger of p_A and p_B stands for it, as in the method.
     """
     coarse = record["coarse"]
-    if coarse["branch"] != "ambiguous":
-        polarity = coarse["branch"]
-    elif coarse["text"] in POLARITY_OF_LETTER:
-        polarity = POLARITY_OF_LETTER[coarse["text"]]
-    else:
-        polarity = POLARITY_OF_LETTER["A" if coarse["p_a"] >= coarse["p_b"] else "B"]
+    letter = COARSE_KEY.read(coarse["text"])
+    polarity = choose_branch(letter, coarse["p_a"], coarse["p_b"], ambiguous=False)
     return polarity == taxonomy.by_name(record["label"]).polarity
+
+
+def is_inherited_error(record: Record, taxonomy: Taxonomy) -> bool:
+    """Whether a row is wrong because the coarse stage, trusted, chose the wrong polarity.
+
+    The fine query then offered no right class. An ambiguous row's errors are its own.
+    """
+    branch = record["coarse"]["branch"]
+    labels = record.get("labels", [record["label"]])
+    polarities = {taxonomy.by_name(label).polarity for label in labels}
+    return not record["correct"] and branch != "ambiguous" and branch not in polarities
+
+
+def sparsevlm_summary(run: Sequence[Record]) -> dict[str, float] | None:
+    """Mean over rows of each of their mean token counts; None: not SparseVLM."""
+    sparse = [r["sparsevlm"] for r in run if "sparsevlm" in r]
+    if not sparse:
+        return None
+    names = ("mean_tokens", "mean_tokens_processed")
+    return {name: fmean(usage[name] for usage in sparse) for name in names}
 
 
 def is_off_menu(record: Record, taxonomy: Taxonomy) -> bool:

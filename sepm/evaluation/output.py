@@ -15,13 +15,22 @@ from sepm.evaluation.records import Record, as_line, read_records
 from sepm.evaluation.released_format import RELEASED_FILES
 from sepm.method.config import MethodConfig
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
+from sepm.methods import get_method
 
 PREDICTIONS = "predictions.jsonl"
 ACCURACY = "accuracy.json"
 IDENTITY = "run.json"
 """What the folder's rows depend on, written before the first of them."""
 
-NAMED_SETTINGS = {"drop": "drop-{}", "alpha": "alpha{:g}", "beta": "beta{:g}", "seed": "seed{}"}
+NAMED_SETTINGS = {
+    "drop": "drop-{}",
+    "alpha": "alpha{:g}",
+    "beta": "beta{:g}",
+    "seed": "seed{}",
+    "sparsevlm_version": "v{}",
+    "retain": "retain{}",
+    "sparsevlm_layers": "layers{}",
+}
 """Settings that stand in the folder's name where they differ from the preset's."""
 
 SHOWN_CHARACTERS = 40
@@ -29,11 +38,21 @@ SHOWN_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class MethodRun:
-    """One method with its settings: what one output folder is a run of."""
+    """One method with its settings: what one output folder is a run of.
+
+    Settings that the method does not read are the preset's, so that they make no difference.
+
+    Raises:
+        InputError: no such method.
+    """
 
     method: str
     config: MethodConfig
     preset: str = DEFAULT_PRESET
+
+    def __post_init__(self) -> None:
+        config = get_method(self.method).relevant(self.config, PRESETS[self.preset])
+        object.__setattr__(self, "config", config)
 
     @property
     def folder_name(self) -> str:
@@ -41,11 +60,16 @@ class MethodRun:
         chosen = PRESETS[self.preset]
         parts = [self.method] if self.preset == DEFAULT_PRESET else [self.method, self.preset]
         parts += [
-            template.format(getattr(self.config, name))
+            template.format(_joined(getattr(self.config, name)))
             for name, template in NAMED_SETTINGS.items()
             if getattr(self.config, name) != getattr(chosen, name)
         ]
         return "-".join(parts)
+
+
+def _joined(setting: Any) -> Any:
+    """A setting as a folder's name shows it: several numbers joined, one as it is."""
+    return "-".join(map(str, setting)) if isinstance(setting, tuple) else setting
 
 
 @contextmanager
@@ -89,7 +113,8 @@ def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record
     stored = _read_json(folder / IDENTITY)
     if not stored:
         raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {afresh}")
-    if differences := list(_differences(stored, identity)):
+    wanted: dict[str, Any] = json.loads(as_json(identity))  # as stored: tuples become lists
+    if differences := list(_differences(stored, wanted)):
         raise InputError(
             f"{folder} holds a run with another configuration: {'; '.join(differences)}. {afresh}"
         )
@@ -109,9 +134,16 @@ def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> Non
     lines = [as_line(record) for record in kept]
     if not lines:
         for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES):
-            (folder / name).unlink(missing_ok=True)
+            _remove(folder / name)
     write_whole(folder / IDENTITY, as_json(identity))
     write_whole(folder / PREDICTIONS, "".join(lines))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
 def earlier_accuracy(folder: Path) -> dict[str, Any]:

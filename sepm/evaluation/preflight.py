@@ -1,7 +1,6 @@
 """What is said and checked before a model is loaded."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 
 from sepm.datasets.check import find_bad_images
 from sepm.datasets.question_file import Question
@@ -9,7 +8,6 @@ from sepm.errors import InputError
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.progress import tell
 from sepm.evaluation.request import EvaluationRequest
-from sepm.method.algorithm import coarse_to_fine
 from sepm.method.prompts import without_phrase
 from sepm.methods import get_method
 
@@ -23,16 +21,15 @@ def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> N
 
 
 def _text_notes(texts: Iterable[str], run: MethodRun) -> Iterator[str]:
-    method = get_method(run.method)
-    if not isinstance(method, partial) or method.func is not coarse_to_fine:
-        return  # no coarse stage, so no coarse query
-    phrase = run.config.phrase
+    read, phrase = get_method(run.method).reads, run.config.phrase
+    if "coarse_query" not in read:
+        return
     if run.config.coarse_query == "taxonomy":
         yield (
             "the question file's text is not used: the coarse query is made from the taxonomy "
             "(--coarse-query file uses it)"
         )
-    elif method.keywords["phrase"] and not all(without_phrase(t, phrase)[1] for t in texts):
+    elif "phrase" in read and not all(without_phrase(text, phrase)[1] for text in texts):
         yield f"the question file's text lacks the phrase; '{phrase}' is put in front of it"
 
 

@@ -3,8 +3,10 @@
 import json
 import math
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -44,6 +46,8 @@ def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) 
     if outcome.coarse is not None:
         record["coarse"] = _coarse(outcome.coarse)
     record["dropped"] = list(outcome.dropped)
+    if outcome.reply.visual_token_counts is not None:
+        record["sparsevlm"] = token_usage(outcome.reply.visual_token_counts)
     record["fine"] = {
         "prompt": outcome.query.text,
         "text": outcome.reply.text,
@@ -52,6 +56,23 @@ def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) 
     if save_scores and outcome.coarse is not None and outcome.coarse.reply.scores is not None:
         record["foe_scores"] = list(outcome.coarse.reply.scores)
     return record
+
+
+def token_usage(visual_token_counts: Sequence[int]) -> Record:
+    """What SparseVLM's layers had of the image, merged tokens included.
+
+    `mean_tokens` is the mean over layers of the count after each, which its authors report and name
+    the budget after; `mean_tokens_processed` of the count that each layer ran on, which is what it
+    costs.
+
+    Args:
+        visual_token_counts: before the first decoder layer and after each.
+    """
+    return {
+        "tokens_after_layer": list(visual_token_counts[1:]),
+        "mean_tokens": fmean(visual_token_counts[1:]),
+        "mean_tokens_processed": fmean(visual_token_counts[:-1]),
+    }
 
 
 def error_record(question: Question, reason: str) -> Record:

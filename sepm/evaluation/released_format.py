@@ -12,6 +12,12 @@ from sepm.datasets.question_file import Question
 from sepm.evaluation.records import Record
 from sepm.method.taxonomy import Taxonomy
 
+RELEASED_FILES = STAGE_1_ANSWERS, STAGE_2_QUESTIONS, STAGE_2_ANSWERS = (
+    "stage_1_answers.jsonl",
+    "stage_2_questions.jsonl",
+    "stage_2_answers.jsonl",
+)
+
 
 def write_released_files(
     folder: Path,
@@ -20,7 +26,7 @@ def write_released_files(
     taxonomy: Taxonomy,
     model: str,
 ) -> None:
-    """Write `stage_1_answers.jsonl`, `stage_2_questions.jsonl` and `stage_2_answers.jsonl`.
+    """Write the stages' answers and the questions of stage 2.
 
     A method of one stage has stage-2 answers only. An ambiguous row's stage-1 text is, as there,
     p_A and p_B in percent. Rows with errors are left out.
@@ -29,10 +35,10 @@ def write_released_files(
     run = [r for r in records if r["status"] != "error"]
     staged = [r for r in run if "coarse" in r]
     if staged:
-        _write(folder / "stage_1_answers.jsonl", (_stage_1_answer(r, model) for r in staged))
-        _write(folder / "stage_2_questions.jsonl", _stage_2_questions(staged, asked))
+        _write(folder / STAGE_1_ANSWERS, (_stage_1_answer(r, model) for r in staged))
+        _write(folder / STAGE_2_QUESTIONS, _stage_2_questions(staged, asked))
     _write(
-        folder / "stage_2_answers.jsonl",
+        folder / STAGE_2_ANSWERS,
         (_answer(r, r["fine"]["prompt"], _stage_2_text(r, taxonomy), model) for r in run),
     )
 
@@ -68,11 +74,13 @@ def _stage_2_text(record: Record, taxonomy: Taxonomy) -> str:
 
 
 def _answer(record: Record, prompt: str, text: str, model: str) -> dict[str, Any]:
+    question_id: str = record["question_id"]
     return {
-        "question_id": record["question_id"],
+        "question_id": question_id,
         "prompt": prompt,
         "text": text,
-        "answer_id": shortuuid.uuid(),
+        # Made from the row, so that the same run gives the same file.
+        "answer_id": shortuuid.uuid(name="\n".join((model, question_id, prompt, text))),
         "model_id": model,
         "metadata": {},
     }

@@ -1,5 +1,6 @@
 """What one evaluation is asked to do; the command line is made from it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,5 +45,10 @@ class EvaluationRequest:
 
     @property
     def model_name(self) -> str:
-        """Last part of the model's path or hub id."""
-        return Path(self.model_path).expanduser().resolve().name
+        """The checkpoint's name, as results show it."""
+        return checkpoint_name(self.model_path)
+
+
+def checkpoint_name(model_path: str) -> str:
+    """Last part of a model's path or hub id; a link keeps the name that it was given."""
+    return os.path.basename(os.path.abspath(os.path.expanduser(model_path)))

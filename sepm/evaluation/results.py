@@ -1,0 +1,65 @@
+"""What a run leaves behind: `accuracy.json` and the released code's files, from its records."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sepm.datasets.files import write_whole
+from sepm.datasets.question_file import Question
+from sepm.errors import InputError, RunError
+from sepm.evaluation import output
+from sepm.evaluation.metrics import summarize
+from sepm.evaluation.paper import reported_accuracy
+from sepm.evaluation.records import read_records
+from sepm.evaluation.released_format import write_released_files
+from sepm.method.taxonomy import Taxonomy
+
+MEASURED = ("timing", "environment", "visual_tokens")
+"""Fields of `accuracy.json` that only a command that computed something can tell."""
+
+
+def write_results(
+    folder: Path,
+    identity: dict[str, Any],
+    questions: Sequence[Question],
+    taxonomy: Taxonomy,
+    measured: dict[str, Any],
+) -> Path:
+    """The `accuracy.json` written for the questions; the records on disk are all it is made from.
+
+    Args:
+        folder: the run's.
+        identity: what its rows depend on.
+        questions: all of the run's; each has a record.
+        taxonomy: the task's classes.
+        measured: `limit`, `timing`, `environment` and `visual_tokens` of this command. Where it
+            computed nothing, `timing` is None, and what an earlier command measured stays.
+
+    Raises:
+        RunError: the files cannot be written.
+    """
+    by_id = {r["question_id"]: r for r in read_records(folder / output.PREDICTIONS)}
+    records = [by_id[q.question_id] for q in questions]
+    earlier = output.earlier_accuracy(folder)
+    summary = summarize(records, taxonomy)
+    if measured["timing"] is None:
+        measured = measured | {key: earlier[key] for key in MEASURED if key in earlier}
+    content = {
+        **{key: value for key, value in identity.items() if key != "sha256"},
+        "limit": measured["limit"],
+        **summary,
+        **{key: measured[key] for key in MEASURED},
+        "sha256": identity["sha256"],
+    }
+    reported = reported_accuracy(
+        taxonomy.name, identity["model"], identity["method"], identity["configuration"]
+    )
+    if reported is not None and summary["accuracy"] is not None:
+        content["paper"] = {"reported": reported, "difference": summary["accuracy"] - reported}
+    path = folder / output.ACCURACY
+    try:
+        write_released_files(folder, questions, records, taxonomy, identity["model"])
+        write_whole(path, output.as_json(content))
+    except InputError as error:
+        raise RunError(f"{error}. The rows are kept; the same command sums them up") from error
+    return path

@@ -1,0 +1,130 @@
+"""A tiny data set, command lines over it, and one evaluation that many tests look at."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sepm.cli import main
+
+torch.set_num_threads(1)  # on matrices this small a second thread only waits for the first
+
+EMOSET = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
+
+Json = dict[str, Any]
+Command = Callable[..., list[str]]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A question file and the folder of its images."""
+
+    question_file: Path
+    image_folder: Path
+
+    def questions(self) -> list[Json]:
+        return [json.loads(line) for line in self.question_file.read_text().splitlines()]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The output folder of one finished run."""
+
+    folder: Path
+
+    @property
+    def predictions(self) -> Path:
+        return self.folder / "predictions.jsonl"
+
+    def records(self) -> dict[str, Json]:
+        rows = map(json.loads, self.predictions.read_text(encoding="utf-8").splitlines())
+        return {row["question_id"]: row for row in rows}
+
+    def accuracy(self) -> Json:
+        return json.loads((self.folder / "accuracy.json").read_text(encoding="utf-8"))
+
+    def lines(self, name: str) -> list[Json]:
+        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+
+
+MakeScenes = Callable[..., Scenes]
+
+
+@pytest.fixture(scope="session")
+def make_scenes(tmp_path_factory: pytest.TempPathFactory) -> MakeScenes:
+    """A function that makes scenes: coloured noise in three shapes, labels in turn.
+
+    Its arguments: how many, and what is put into every row of the question file.
+    """
+
+    def make(number: int, **fields: str) -> Scenes:
+        folder = tmp_path_factory.mktemp("scenes")
+        random = np.random.default_rng(7)
+        rows = []
+        for index in range(number):
+            label = EMOSET[index % len(EMOSET)]
+            name = f"{label}/{label}_{index:05}.png"
+            height, width = ((32, 32), (24, 40), (44, 28))[index % 3]
+            coarse = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            path = folder / "image" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(path)
+            rows.append({"question_id": name, "image": name, **fields})
+        file = folder / "questions.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return Scenes(file, folder / "image")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def scenes(make_scenes: MakeScenes) -> Scenes:
+    """24 scenes, three of each class; to be left as they are."""
+    return make_scenes(24)
+
+
+@pytest.fixture(scope="session")
+def command(tiny_llava: Path) -> Command:
+    """A function that makes a `sepm eval` command line on the CPU in float32."""
+
+    def make(scenes: Scenes, output: Path, *options: object, method: str = "sepm") -> list[str]:
+        return [
+            *("eval", "--method", *method.split()),
+            *("--model-path", str(tiny_llava), "--output-dir", str(output)),
+            *("--question-file", str(scenes.question_file)),
+            *("--image-folder", str(scenes.image_folder)),
+            *("--device", "cpu", "--dtype", "float32"),
+            *map(str, options),
+        ]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_of() -> Callable[..., Run]:
+    """A function that gives the run of a method (its folder's name) in an output directory."""
+
+    def find(output: Path, name: str = "sepm", dataset: str = "emoset") -> Run:
+        return Run(output / dataset / "llava-tiny" / name)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def finished(
+    scenes: Scenes,
+    command: Command,
+    run_of: Callable[..., Run],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Run]:
+    """Zero-shot and SEPM in one run over the scenes, batches of 2, scores kept, never disturbed."""
+    output = tmp_path_factory.mktemp("finished")
+    options = ("--batch-size", 2, "--save-scores")
+    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
+    return {name: run_of(output, name) for name in ("zero-shot", "sepm")}

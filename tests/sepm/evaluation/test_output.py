@@ -1,0 +1,172 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.errors import InputError
+from sepm.evaluation.output import MethodRun, begin, finished_records, locked
+from sepm.evaluation.request import EvaluationRequest
+from sepm.method.config import MethodConfig
+from sepm.method.presets import PRESETS
+
+ROW = {"question_id": "a", "status": "ok"}
+IDENTITY = {"method": "sepm", "configuration": {"alpha": 0.1, "beta": 0.2}}
+
+# ---- the folder's name
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "name"),
+    [
+        ("sepm", {}, "sepm"),
+        ("sepm", {"beta": 0.5}, "sepm-beta0.5"),
+        ("sepm", {"drop": "random", "seed": 3}, "sepm-drop-random-seed3"),
+        ("cci", {"alpha": 0.05}, "cci-alpha0.05"),
+        ("zero-shot", {"alpha": 0.05, "beta": 0.5}, "zero-shot"),
+    ],
+)
+def test_a_folder_is_named_after_what_differs_from_the_preset(
+    method: str, settings: dict[str, Any], name: str
+) -> None:
+    assert MethodRun(method, MethodConfig(**settings)).folder_name == name
+
+
+def test_another_preset_stands_in_the_name_and_its_own_settings_do_not() -> None:
+    run = MethodRun("sepm", PRESETS["released"], "released")
+    assert run.folder_name == "sepm-released"
+
+
+def test_an_unknown_method_is_told_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="unknown method 'spem'; did you mean 'sepm'"):
+        MethodRun("spem", MethodConfig())
+
+
+# ---- the model's name
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("liuhaotian/llava-v1.5-7b", "llava-v1.5-7b"),
+        ("/models/llava-v1.5-7b/", "llava-v1.5-7b"),
+        ("/models/llava-v1.5-7b/.", "llava-v1.5-7b"),
+        ("~/models/my llava", "my llava"),
+    ],
+)
+def test_a_model_is_named_by_the_last_part_of_its_path(path: str, name: str) -> None:
+    request = EvaluationRequest(model_path=path, question_file=Path("q"), image_folder=Path("i"))
+    assert request.model_name == name
+
+
+def test_a_model_given_as_the_working_directory_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "llava-x").mkdir()
+    monkeypatch.chdir(tmp_path / "llava-x")
+    request = EvaluationRequest(model_path=".", question_file=Path("q"), image_folder=Path("i"))
+    assert request.model_name == "llava-x"
+
+
+def test_a_link_to_a_model_keeps_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "4481d270").mkdir()
+    (tmp_path / "llava-v1.5-7b").symlink_to(tmp_path / "4481d270")
+    request = EvaluationRequest(
+        model_path=str(tmp_path / "llava-v1.5-7b"), question_file=Path("q"), image_folder=Path("i")
+    )
+    assert request.model_name == "llava-v1.5-7b"
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [("batch_size", "batch size must be at least 1, got 0"), ("limit", "limit must be at least 1")],
+)
+def test_numbers_of_a_request_are_at_least_1(field: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        EvaluationRequest(
+            model_path="m",
+            question_file=Path("q"),
+            image_folder=Path("i"),
+            **{field: 0},  # type: ignore[arg-type]
+        )
+
+
+# ---- what it holds
+
+
+def test_a_folder_that_is_new_holds_nothing(tmp_path: Path) -> None:
+    assert finished_records(tmp_path / "new", IDENTITY) == {}
+
+
+def test_finished_rows_are_found_again_and_errors_are_not(tmp_path: Path) -> None:
+    begin(tmp_path, IDENTITY, [ROW, {"question_id": "b", "status": "error", "error": "x"}])
+    assert finished_records(tmp_path, IDENTITY) == {"a": ROW}
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    begin(tmp_path, IDENTITY, [ROW])
+    path = tmp_path / "predictions.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"torn')
+    finished_records(tmp_path, IDENTITY)
+    assert path.read_bytes().endswith(b'{"torn')
+
+
+def test_differences_are_named_with_both_values(tmp_path: Path) -> None:
+    begin(tmp_path, IDENTITY, [ROW])
+    other = {"method": "cci", "configuration": {"alpha": 0.1, "beta": 0.3, "seed": 1}}
+    with pytest.raises(InputError) as error:
+        finished_records(tmp_path, other)
+    assert (
+        "method is 'sepm' there, 'cci' now; configuration.beta is 0.2 there, 0.3 now; "
+        "configuration.seed is None there, 1 now. Start afresh with --overwrite"
+    ) in str(error.value)
+    assert "alpha" not in str(error.value)
+
+
+def test_long_values_are_shown_by_their_beginning(tmp_path: Path) -> None:
+    begin(tmp_path, {"sha256": "a" * 64}, [ROW])
+    with pytest.raises(InputError, match=r"'a{38}… there, 'b{38}… now"):
+        finished_records(tmp_path, {"sha256": "b" * 64})
+
+
+def test_rows_of_an_unknown_run_are_refused(tmp_path: Path) -> None:
+    begin(tmp_path, IDENTITY, [ROW])
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(InputError, match=r"predictions of an unknown run: no run\.json"):
+        finished_records(tmp_path, IDENTITY)
+
+
+def test_starting_afresh_removes_all_results_of_the_earlier_run(tmp_path: Path) -> None:
+    for name in ("predictions.jsonl", "accuracy.json", "stage_1_answers.jsonl"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "notes.txt").write_text("the user's own")
+    begin(tmp_path, IDENTITY, [])
+    left = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert left.keys() == {"predictions.jsonl", "run.json", "notes.txt"}
+    assert left["predictions.jsonl"] == ""
+    assert json.loads(left["run.json"]) == IDENTITY
+
+
+# ---- the lock
+
+
+def test_a_folder_is_held_by_one_run_at_a_time(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "a"),
+        pytest.raises(InputError, match="is being written by another run"),
+        locked(tmp_path / "a"),
+    ):
+        pass
+
+
+def test_a_folder_is_free_again_after_a_run_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path):
+        raise ZeroDivisionError
+    with locked(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written: Not a directory; choose another"):
+        locked(tmp_path / "file" / "results").__enter__()

@@ -1,0 +1,194 @@
+"""Runs that were cut off, and what the same command makes of what they left."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.cli import main
+
+KILLED_AT = (1, 7, 20, 45)
+"""Rows on the disk, of 48 (two methods): in both windows, before and after the first is through."""
+
+
+@pytest.fixture(scope="module")
+def run_forked() -> Callable[[list[dict[str, Any]]], list[int]]:
+    """A function that runs command lines in processes of their own and gives exit statuses."""
+
+    def run(runs: list[dict[str, Any]]) -> list[int]:
+        finished = subprocess.run(
+            [sys.executable, Path(__file__).with_name("forked_runs.py")],
+            input=json.dumps(runs),
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        return json.loads(finished.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def cut_off(
+    scenes: Any, command: Any, run_forked: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[int, Path]]:
+    """Exit status and output folder of runs that were killed, interrupted, or out of disk."""
+    root = tmp_path_factory.mktemp("cut")
+    options = ("--batch-size", 2, "--save-scores")
+    causes: dict[str, dict[str, Any]] = {
+        **{f"killed-{n}": {"at_row": n, "signal": signal.SIGKILL} for n in KILLED_AT},
+        "interrupted": {"at_row": 9, "signal": signal.SIGINT},
+        "disk-full": {"file_size": 16_000},
+    }
+    runs = [
+        {
+            "arguments": command(scenes, root / name, *options, method="zero-shot sepm"),
+            "log": str(root / f"{name}.log"),
+            **cause,
+        }
+        for name, cause in causes.items()
+    ]
+    statuses = run_forked(runs)
+    return {name: (status, root / name) for name, status in zip(causes, statuses, strict=True)}
+
+
+@pytest.fixture
+def copy_of(
+    cut_off: dict[str, tuple[int, Path]], tmp_path: Path
+) -> Callable[[str], tuple[int, Path]]:
+    """A function that gives a cut-off run's exit status and a copy of its output, to go on from."""
+
+    def copy(name: str) -> tuple[int, Path]:
+        status, folder = cut_off[name]
+        shutil.copytree(folder, tmp_path / name)
+        return status, tmp_path / name
+
+    return copy
+
+
+def rows_on_disk(run: Any) -> list[str]:
+    """Whole lines of the predictions; none where the file was not begun."""
+    if not run.predictions.exists():
+        return []
+    return run.predictions.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def sorted_lines(run: Any) -> list[bytes]:
+    return sorted(run.predictions.read_bytes().splitlines())
+
+
+def both(run_of: Any, output: Path) -> dict[str, Any]:
+    return {name: run_of(output, name) for name in ("zero-shot", "sepm")}
+
+
+@pytest.mark.parametrize("at_row", KILLED_AT)
+def test_a_killed_run_leaves_whole_rows_and_no_accuracy(
+    at_row: int, cut_off: dict, run_of: Any
+) -> None:
+    status, output = cut_off[f"killed-{at_row}"]
+    assert status == -signal.SIGKILL
+    runs = both(run_of, output)
+    assert sum(len(rows_on_disk(run)) for run in runs.values()) == at_row
+    assert not any((run.folder / "accuracy.json").exists() for run in runs.values())
+
+
+@pytest.mark.parametrize("at_row", KILLED_AT)
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    at_row: int, copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
+) -> None:
+    _, output = copy_of(f"killed-{at_row}")
+    options = ("--batch-size", 2, "--save-scores")
+    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
+    for name, run in both(run_of, output).items():
+        assert sorted_lines(run) == sorted_lines(finished[name])
+        ours, theirs = run.accuracy(), finished[name].accuracy()
+        for measured in ("timing", "environment"):
+            del ours[measured], theirs[measured]
+        assert ours == theirs
+
+
+def test_rows_that_were_there_are_not_computed_again(
+    copy_of: Any, run_of: Any, scenes: Any, command: Any
+) -> None:
+    _, output = copy_of("killed-20")
+    before = {name: rows_on_disk(run) for name, run in both(run_of, output).items()}
+    assert main(command(scenes, output, "--batch-size", 2, "--save-scores")) == 0
+    after = rows_on_disk(run_of(output))
+    assert after[: len(before["sepm"])] == before["sepm"]
+    assert run_of(output).accuracy()["timing"]["images"] == 24 - len(before["sepm"])
+
+
+@pytest.mark.parametrize("torn", ['{"question_id": "aw', '{"question_id": "é'])
+def test_a_torn_last_line_is_redone(
+    torn: str, copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
+) -> None:
+    _, output = copy_of("killed-7")
+    with run_of(output).predictions.open("ab") as file:
+        file.write(torn.encode()[:-1])
+    options = ("--batch-size", 2, "--save-scores")
+    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
+    assert sorted_lines(run_of(output)) == sorted_lines(finished["sepm"])
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_another_batch_size_gives_the_same_letters_and_dropped_tokens(
+    size: int, copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
+) -> None:
+    _, output = copy_of("killed-20")
+    assert main(command(scenes, output, "--batch-size", size, "--save-scores")) == 0
+    resumed, whole = run_of(output).records(), finished["sepm"].records()
+    assert resumed.keys() == whole.keys()
+    for key, row in resumed.items():
+        for stage in ("coarse", "fine"):
+            assert row[stage]["text"] == whole[key][stage]["text"], key
+        assert row["dropped"] == whole[key]["dropped"], key
+
+
+def test_ctrl_c_is_status_130_and_keeps_the_rows(
+    copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
+) -> None:
+    status, output = copy_of("interrupted")
+    assert status == 130
+    runs = both(run_of, output)
+    assert sum(len(rows_on_disk(run)) for run in runs.values()) >= 9
+    assert main(command(scenes, output, "--batch-size", 2, "--save-scores")) == 0
+    assert sorted_lines(run_of(output)) == sorted_lines(finished["sepm"])
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(cut_off: dict) -> None:
+    _, output = cut_off["interrupted"]
+    said = output.with_suffix(".log").read_text()
+    assert "interrupted; what was done is kept, and the same command goes on from there" in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_is_status_1_and_a_plain_message(cut_off: dict) -> None:
+    status, output = cut_off["disk-full"]
+    said = output.with_suffix(".log").read_text()
+    assert status == 1
+    assert "predictions.jsonl: cannot be written: File too large" in said
+    assert "make room, and the same command goes on from there" in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_leaves_only_valid_rows_to_go_on_from(
+    copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
+) -> None:
+    _, output = copy_of("disk-full")
+    for run in both(run_of, output).values():
+        lines = rows_on_disk(run)
+        assert lines
+        for line in lines:
+            json.loads(line)
+    options = ("--batch-size", 2, "--save-scores")
+    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
+    for name, run in both(run_of, output).items():
+        assert sorted_lines(run) == sorted_lines(finished[name])
