@@ -52,7 +52,8 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\ninterrupted; what was done is kept, and the same command goes on from there",
+            "\ninterrupted; what was done is kept, and the same command goes on from there "
+            "(without --overwrite)",
             file=sys.stderr,
         )
         return 130

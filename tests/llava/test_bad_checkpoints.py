@@ -1,6 +1,7 @@
 """A checkpoint that cannot be used is refused, in words that say what, where and what to do."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -128,7 +129,7 @@ class Runs:
     """What a malicious file would hold."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return open, ("it-ran",)
+        return os.mkdir, ("it-ran",)
 
 
 def test_a_folder_without_weights_says_what_was_expected(folder: Path) -> None:
