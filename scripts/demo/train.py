@@ -1,0 +1,178 @@
+"""Train the demo model from nothing on generated scenes, and write its checkpoint.
+
+    python scripts/demo/train.py
+
+First the vision tower learns to tell the pictograms apart, as CLIP is trained before LLaVA is, and
+stays as it is from then on; then projector and language model learn to name the emotion, and to
+answer the method's queries.
+"""
+
+import argparse
+import math
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
+
+from checkpoint import write_checkpoint
+from dialogues import exercises, naming
+from llava.conversation import VICUNA_V1
+from llava.prompt import PromptTokenizer
+from model import DemoModel
+from packing import ExerciseTokenizer, PackedBatch, pack
+from scenes import GRID, OBJECTS
+from supply import SceneSupply
+from tokenizer import write_tokenizer
+
+NUM_TOKENS = GRID * GRID
+
+
+def _setting(default: float, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train; the defaults made the committed checkpoint."""
+
+    tower_steps: int = _setting(1200, "batches that teach the vision tower")
+    naming_steps: int = _setting(500, "batches that teach to name the emotion")
+    steps: int = _setting(750, "batches of dialogues after that")
+    batch_size: int = _setting(32, "scenes in a batch")
+    tower_rate: float = _setting(2e-3, "peak learning rate of the tower")
+    rate: float = _setting(1e-3, "peak learning rate of projector and language model")
+    seed: int = _setting(0, "seed of weights, order and wording")
+
+
+def schedule(step: int, steps: int) -> float:
+    """Learning rate relative to its peak: a short linear rise, then half a cosine to zero."""
+    warm_up = max(1, steps // 20)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))
+
+
+def _optimiser(module: nn.Module, rate: float, steps: int) -> tuple[AdamW, LambdaLR]:
+    optimiser = AdamW(module.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.05)
+    return optimiser, LambdaLR(optimiser, partial(schedule, steps=steps))
+
+
+def teach_tower(model: DemoModel, scenes: SceneSupply, plan: Plan) -> None:
+    """The tower learns which object each patch shows; the linear reader is thrown away."""
+    reader = nn.Linear(model.tower.config.hidden_size, len(OBJECTS) + 1)
+    optimiser, scheduler = _optimiser(
+        nn.ModuleList([model.tower, reader]), plan.tower_rate, plan.tower_steps
+    )
+    progress = tqdm(range(plan.tower_steps), desc="vision tower", mininterval=5)
+    for _ in progress:
+        drawn, batch = scenes.next()
+        logits = reader(model.vision_features(drawn.pixel_values[batch]))
+        loss = functional.cross_entropy(logits.flatten(0, 1), drawn.objects[batch].flatten())
+        _update(optimiser, scheduler, loss, model)
+        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+
+
+def teach_dialogues(
+    model: DemoModel, scenes: SceneSupply, tokenize: ExerciseTokenizer, plan: Plan,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Projector and language model learn to name the emotion, then to answer queries too.
+
+    Naming comes first because it is short, so that many scenes are seen: LLaVA's projector is
+    likewise aligned on captions before it meets instructions. Some batches miss visual tokens.
+    """
+    steps = plan.naming_steps + plan.steps
+    learning = nn.ModuleList([model.projector, model.language_model])
+    optimiser, scheduler = _optimiser(learning, plan.rate, steps)
+    progress = tqdm(range(steps), desc="dialogues", mininterval=5)
+    for step in progress:
+        drawn, batch = scenes.next()
+        lessons = []
+        for i in batch:
+            if step < plan.naming_steps:
+                about = [naming(drawn.categories[i], rng)]
+            else:
+                about = exercises(drawn.categories[i], drawn.shapes[i], rng)
+            lessons.append([tokenize(exercise) for exercise in about])
+        kept = _kept_tokens(len(batch), rng)
+        packed = pack(lessons, tokenize.before_image, kept.shape[1])
+        loss = _loss(model, drawn.pixel_values[batch], kept, packed, len(tokenize.before_image))
+        _update(optimiser, scheduler, loss, learning)
+        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+
+
+def _kept_tokens(batch_size: int, rng: np.random.Generator) -> Tensor:
+    """int64[B, kept], ascending: all visual tokens in most batches, a random part in the others."""
+    share = rng.uniform(0, 0.4) if rng.random() < 0.4 else 0.0
+    kept = NUM_TOKENS - int(share * NUM_TOKENS)
+    orders = rng.permuted(np.tile(np.arange(NUM_TOKENS), (batch_size, 1)), axis=1)
+    return torch.from_numpy(np.sort(orders[:, :kept], axis=1))
+
+
+def _loss(
+    model: DemoModel, pixel_values: Tensor, kept: Tensor, packed: PackedBatch, image_position: int
+) -> Tensor:
+    """Weighted cross entropy of the answers' and the names' tokens."""
+    with torch.no_grad():  # the tower is frozen by now, as LLaVA-1.5 keeps CLIP's
+        features = model.vision_features(pixel_values)
+    visual_tokens = model.projector(features)
+    visual_tokens = torch.take_along_dim(visual_tokens, kept[..., None], dim=1)
+    hidden_states = model(
+        visual_tokens, packed.ids, packed.position_ids, packed.attends, image_position
+    )
+    logits = model.language_model.lm_head(hidden_states[packed.rows])
+    losses = functional.cross_entropy(logits, packed.targets, reduction="none")
+    return (losses * packed.weights).sum() / packed.weights.sum()
+
+
+def _update(optimiser: AdamW, scheduler: LambdaLR, loss: Tensor, module: nn.Module) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+    optimiser.step()
+    scheduler.step()
+
+
+def train(plan: Plan, folder: Path) -> None:
+    """Train by the plan and write the checkpoint."""
+    torch.set_num_threads(1)  # the other core draws scenes; and one order of summing everywhere
+    torch.manual_seed(plan.seed)
+    rng = np.random.default_rng(plan.seed)
+    tokenizer = write_tokenizer(folder)
+    tokenize = ExerciseTokenizer(PromptTokenizer(tokenizer, VICUNA_V1))
+    model = DemoModel(len(tokenizer))
+    with ProcessPoolExecutor(1) as worker:
+        scenes = SceneSupply(plan.batch_size, rng, worker)
+        teach_tower(model, scenes, plan)
+        teach_dialogues(model, scenes, tokenize, plan, rng)
+    write_checkpoint(model, folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Train the demo model and write its checkpoint.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, default=Path("data/demo/llava-demo"), help="folder")
+    for setting in fields(Plan):
+        option, text = "--" + setting.name.replace("_", "-"), setting.metadata["help"]
+        parser.add_argument(option, type=type(setting.default), default=setting.default, help=text)
+    options = vars(parser.parse_args())
+    folder = options.pop("output")
+    start = time.monotonic()
+    train(Plan(**options), folder)
+    print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes, written to {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The bundled demo: what is committed has the promised size and shape; its generator made it."""
+
+import json
+import string
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+from transformers import LlamaTokenizer
+
+from llava.conversation import VICUNA_V1
+from llava.prompt import PromptTokenizer
+from sepm.datasets.question_file import Question, read_questions
+from sepm.datasets.tasks import load_taxonomy
+from sepm.method.presets import PRESETS
+from sepm.method.prompts import Query, coarse_body, foe_span
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "data" / "demo"
+CHECKPOINT = DEMO / "llava-demo"
+TAXONOMY = load_taxonomy("emoset")
+MEGABYTE = 1_000_000
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Question]:
+    return read_questions(DEMO / "stage_1.jsonl", TAXONOMY, DEMO / "image")
+
+
+@pytest.fixture(scope="module")
+def cues() -> dict[str, list[int]]:
+    return json.loads((DEMO / "cues.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def prompts() -> PromptTokenizer:
+    return PromptTokenizer(LlamaTokenizer.from_pretrained(CHECKPOINT), VICUNA_V1)
+
+
+@pytest.fixture
+def scenes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
+    return import_module("scenes")
+
+
+def test_checkpoint_takes_at_most_6_megabytes() -> None:
+    assert 0 < _size(CHECKPOINT) <= 6 * MEGABYTE
+
+
+def test_images_take_at_most_2_megabytes() -> None:
+    assert 0 < _size(DEMO / "image") <= 2 * MEGABYTE
+
+
+def test_there_are_at_least_200_images_and_as_many_of_each_class(
+    questions: list[Question],
+) -> None:
+    counts = Counter(question.label for question in questions)
+    assert len(questions) >= 200
+    assert counts == dict.fromkeys(TAXONOMY.names, len(questions) // len(TAXONOMY.names))
+
+
+def test_every_image_is_asked_about_once(questions: list[Question]) -> None:
+    files = sorted(str(p.relative_to(DEMO / "image")) for p in (DEMO / "image").rglob("*.png"))
+    assert sorted(question.image for question in questions) == files
+
+
+def test_every_scene_has_a_cue_inside_its_64_visual_tokens(
+    questions: list[Question], cues: dict[str, list[int]]
+) -> None:
+    assert list(cues) == [question.question_id for question in questions]
+    assert all(
+        tokens and tokens == sorted(set(tokens)) and tokens[0] >= 0 and tokens[-1] < 64
+        for tokens in cues.values()
+    )
+
+
+@pytest.mark.parametrize("index", [0, 7, 100, 319])
+def test_generator_draws_a_committed_scene_again(
+    scenes: ModuleType, questions: list[Question], cues: dict[str, list[int]], index: int
+) -> None:
+    question, scene = questions[index], scenes.make_scene("test", index)
+    with Image.open(DEMO / "image" / question.image) as stored:
+        np.testing.assert_array_equal(np.asarray(scene.image), np.asarray(stored))
+    assert scene.category == question.label
+    assert list(scene.cue_tokens) == cues[question.question_id]
+
+
+def test_no_two_splits_share_a_scene(scenes: ModuleType) -> None:
+    drawn = [scenes.make_scene(split, 5).image.tobytes() for split in scenes.SPLITS]
+    assert len(drawn) == len(set(drawn)) == 3
+
+
+def test_cue_tokens_count_from_the_padded_square(scenes: ModuleType) -> None:
+    landscape = np.zeros((96, 128), bool)
+    landscape[0, 0] = True  # 16 pixels of padding above: second row of tokens, first column
+    areas = scenes._token_areas(landscape)
+    assert np.flatnonzero(areas.any(axis=1)).tolist() == [8]
+
+
+def test_every_option_letter_is_one_token_where_an_answer_begins(
+    prompts: PromptTokenizer,
+) -> None:
+    ids = [prompts.option_id(letter) for letter in string.ascii_uppercase[:25]]
+    assert len(set(ids)) == 25
+
+
+def test_the_phrase_without_its_full_stop_is_four_tokens(prompts: PromptTokenizer) -> None:
+    query = Query(coarse_body(TAXONOMY), PRESETS["paper"].phrase)
+    prompt = prompts.tokenize(query.text)
+    rows = prompt.positions_of(*foe_span(query, "phrase"))
+    pieces = prompts.tokenizer.convert_ids_to_tokens([prompt.input_ids[row] for row in rows])
+    assert pieces == ["Please", "▁focus", "▁on", "▁emotion"]
+
+
+@pytest.mark.parametrize("emotion", TAXONOMY.names)
+def test_every_class_name_is_one_token_after_the_phrase(
+    prompts: PromptTokenizer, emotion: str
+) -> None:
+    assert prompts.tokenizer.tokenize(f"emotion {emotion}") == ["▁emotion", f"▁{emotion}"]
+
+
+def test_tower_is_looked_up_inside_the_checkpoint_under_the_original_names() -> None:
+    config = json.loads((CHECKPOINT / "config.json").read_text(encoding="utf-8"))
+    path = CHECKPOINT / config["mm_vision_tower"] / "model.safetensors"
+    with safe_open(path, "np") as stored:
+        assert all(name.startswith("vision_model.") for name in stored.keys())  # noqa: SIM118
