@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from sepm.errors import InputError
 
 Dtype = Literal["auto", "float16", "bfloat16", "float32"]
+ConversationName = Literal["auto", "vicuna_v1", "llama_3", "llama_3_fix"]
+CONVERSATION_HELP = "template of the prompts; auto: the checkpoint's"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,7 @@ class EvaluationRequest:
     vision_dtype: Annotated[Dtype, "precision of the vision tower; auto: the language model's"] = (
         "auto"
     )
+    conversation: Annotated[ConversationName, CONVERSATION_HELP] = "auto"
     batch_size: Annotated[int, "images that are computed together"] = 8
     limit: Annotated[int | None, "only the first LIMIT questions"] = None
     save_scores: Annotated[bool, "keep each visual token's score in the records"] = False

@@ -11,6 +11,7 @@ import pytest
 
 from sepm.method.config import MethodConfig
 
+BOTH_FAMILIES = True
 POSITIVE = {"amusement", "awe", "contentment", "excitement"}
 LETTERS = dict(
     zip(
@@ -31,7 +32,7 @@ def pair(request: pytest.FixtureRequest, finished: dict) -> tuple[dict[str, Any]
     return run.accuracy(), list(run.records().values())
 
 
-def test_it_says_everything_of_the_contract(finished: dict) -> None:
+def test_it_says_everything_of_the_contract(finished: dict, tiny_model: Path) -> None:
     accuracy = finished["sepm"].accuracy()
     assert accuracy.keys() >= {
         *("dataset", "method", "model", "preset", "configuration", "limit"),
@@ -40,7 +41,7 @@ def test_it_says_everything_of_the_contract(finished: dict) -> None:
         *("timing", "environment", "sha256"),
     }
     assert [accuracy[name] for name in ("dataset", "method", "model", "preset", "limit")] == [
-        *("emoset", "sepm", "llava-tiny", "paper", None)
+        *("emoset", "sepm", tiny_model.name, "paper", None)
     ]
 
 
@@ -50,6 +51,21 @@ def test_every_value_of_the_configuration_is_written(finished: dict) -> None:
     assert (configuration["alpha"], configuration["beta"]) == (0.1, 0.2)
     assert (configuration["dtype"], configuration["vision_dtype"]) == ("float32", "float32")
     assert configuration["save_scores"] is True
+
+
+def test_the_template_and_what_the_tokenizer_makes_of_it_are_written(
+    finished: dict, language_folder: Path
+) -> None:
+    accuracy = finished["sepm"].accuracy()
+    vila = language_folder.name == "llm"
+    assert accuracy["configuration"]["conversation"] == ("llama_3" if vila else "vicuna_v1")
+    assert accuracy["prompt_format"] == {
+        "conversation": "llama_3" if vila else "vicuna_v1",
+        "bos": "template" if vila else "tokenizer",
+        "line_break_after_image": not vila,
+        "chosen_by": "recorded name" if vila else "family",
+    }
+    assert accuracy["visual_tokens"]["order"] == ("column-major" if vila else "row-major")
 
 
 def test_n_correct_and_accuracy(pair: tuple) -> None:
@@ -142,10 +158,12 @@ def test_timing_and_environment(finished: dict) -> None:
     assert {"python", "torch", "transformers", "git_commit", "device_name"} < environment.keys()
 
 
-def test_hashes_are_those_of_the_files(finished: dict, scenes: Any, tiny_llava: Path) -> None:
+def test_hashes_are_those_of_the_files(
+    finished: dict, scenes: Any, tiny_model: Path, language_folder: Path
+) -> None:
     hashes = finished["sepm"].accuracy()["sha256"]
     for name, path in {
         "question_file": scenes.question_file,
-        "checkpoint": tiny_llava / "model.safetensors",
+        "checkpoint": tiny_model / language_folder / "model.safetensors",
     }.items():
         assert hashes[name] == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,6 +12,7 @@ from sepm.cli import main
 from sepm.errors import RunError
 from sepm.evaluation.batch_size import Batcher
 
+BOTH_FAMILIES = True
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
 
 

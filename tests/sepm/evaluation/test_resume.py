@@ -14,6 +14,7 @@ import pytest
 
 from sepm.cli import main
 
+BOTH_FAMILIES = True
 KILLED_AT = (1, 7, 20, 45)
 """Rows on the disk, of 48 (two methods): in both windows, before and after the first is through."""
 

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The paper's WebEmo (7 classes) rows on LLaVA-1.5-7B: zero-shot and SEPM (Table 1). Needs a 24 GB GPU.
+MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}   # hub id or local folder
+DATA=${DATA:-data/WEBEmo}                  # lists and the images fetched, see data/README.md
+QUESTIONS=${QUESTIONS:-question/webemo7/stage_1.jsonl} # made from DATA where absent
+OUTPUT=${OUTPUT:-results}                  # one folder below it for each run
+PRESET=${PRESET:-paper}                    # paper, released, released-2025-07, released-2025-03
+ALPHA=${ALPHA:-}                           # confidence threshold; empty: the preset's (0.1)
+BETA=${BETA:-}                             # drop ratio; empty: the preset's (paper: 0.2)
+GPU=${GPU:-0}                              # which one
+
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+source scripts/v1_5/eval/common.sh
+
+make_questions webemo7
+evaluate webemo7 "$DATA" zero-shot sepm

@@ -1,0 +1,21 @@
+"""`sepm compare`: what differs between two runs, and which samples flipped."""
+
+import argparse
+from pathlib import Path
+
+from sepm.evaluation.compare import compare, read_run
+from sepm.evaluation.compare_text import as_text
+from sepm.evaluation.output import as_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", type=Path, metavar="RUN", help="a run's folder, the reference")
+    parser.add_argument("second", type=Path, metavar="RUN", help="another run's folder")
+    parser.add_argument("--json", action="store_true", help="print all of it, every flip, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0."""
+    found = compare(read_run(args.first), read_run(args.second))
+    print(as_json(found) if args.json else as_text(found), end="")
+    return 0

@@ -1,0 +1,156 @@
+"""`sepm sensitivity`: accuracy over α and β (Fig. 3)."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sepm.commands.method_options import add_method_options, method_config
+from sepm.datasets.files import write_whole
+from sepm.datasets.question_file import read_questions
+from sepm.datasets.tasks import load_taxonomy
+from sepm.evaluation import output
+from sepm.evaluation import plain_text as text
+from sepm.evaluation.output import MethodRun
+from sepm.evaluation.progress import tell
+from sepm.evaluation.records import Record, read_records
+from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.sensitivity import (
+    DEFAULT_BETAS,
+    VARIANCES,
+    alpha_sweep,
+    alphas_of,
+    as_rows,
+    beta_sweep,
+    outer_runs,
+)
+from sepm.method.confidence import Variance
+from sepm.method.config import MethodConfig
+from sepm.options import add_options, given_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--alphas",
+        nargs="+",
+        type=float,
+        metavar="A",
+        help="values of α; they cost nothing [21 values over the variance's range]",
+    )
+    parser.add_argument(
+        "--betas",
+        nargs="+",
+        type=float,
+        default=DEFAULT_BETAS,
+        metavar="B",
+        help=f"values of β; each costs a fine pass [{' '.join(map(str, DEFAULT_BETAS))}]",
+    )
+    add_options(parser, EvaluationRequest)
+    add_method_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0."""
+    request = EvaluationRequest(**given_options(args, EvaluationRequest))
+    config = method_config(args)
+    for alpha in args.alphas or ():
+        _ = replace(config, alpha=alpha)  # raises where it is out of the variance's range
+    alphas: dict[Variance, tuple[float, ...]] = {
+        variance: alphas_of(args.alphas, variance) for variance in VARIANCES
+    }
+    outer = outer_runs(config, args.preset, alphas)
+    betas = sorted(set(args.betas))
+    by_beta = [MethodRun("sepm", replace(config, beta=beta), args.preset) for beta in betas]
+    low, high, *beta_records = records_of(request, [*outer, *by_beta])
+    result = {
+        "dataset": load_taxonomy(request.dataset).name,
+        "model": request.model_name,
+        "preset": args.preset,
+        "limit": request.limit,
+        "configuration": asdict(config),
+        "variance": config.variance,
+        "alpha": {
+            variance: alpha_sweep(low, high, values, variance, config.ambiguous_when)
+            for variance, values in alphas.items()
+            if values
+        },
+        "beta": beta_sweep(dict(zip(betas, beta_records, strict=True))),
+    }
+    print(output.as_json(result) if args.json else as_text(result, config), end="")
+    _write(request, MethodRun("sepm", config, args.preset), result, config)
+    return 0
+
+
+def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[list[Record]]:
+    """The records of each run, of the questions asked, computed where they are not on disk.
+
+    Raises:
+        InputError: the input is wrong.
+        RunError: a run failed on the way.
+    """
+    from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
+
+    distinct = list(dict.fromkeys(runs))
+    paths = dict(zip(distinct, evaluate(request, distinct), strict=True))
+    taxonomy = load_taxonomy(request.dataset)
+    questions = read_questions(request.question_file, taxonomy, request.image_folder)
+    asked = [q.question_id for q in questions[: request.limit]]
+    stored = {
+        run: {r["question_id"]: r for r in read_records(path.parent / output.PREDICTIONS)}
+        for run, path in paths.items()
+    }
+    return [[stored[run][key] for key in asked] for run in runs]
+
+
+def as_text(result: dict[str, Any], config: MethodConfig) -> str:
+    """The sweeps as Markdown, each with what can be said of its best value."""
+    lines = [
+        f"# Sensitivity on {result['dataset']}",
+        "",
+        f"Model: {result['model']}. Preset: {result['preset']}. Accuracy in percent.",
+    ]
+    for variance in sorted(result["alpha"], key=lambda v: v != config.variance):
+        title = f"α at β = {config.beta:g}, {variance} variance"
+        lines += ["", f"## {title}", "", *_sweep_lines("α", result["alpha"][variance])]
+    title = f"β at α = {config.alpha:g}, {config.variance} variance, dropped by {config.drop}"
+    lines += ["", f"## {title}", "", *_sweep_lines("β", result["beta"])]
+    lines += ["", "Statistics: docs/statistics.md."]
+    return "\n".join(lines) + "\n"
+
+
+def _sweep_lines(name: str, sweep: dict[str, Any]) -> Iterator[str]:
+    header = (name, "n", "accuracy", "95% interval", "ambiguous", "minus best", "p (McNemar)")
+    yield from text.grid(
+        header,
+        [
+            [
+                f"{point['value']:g}",
+                str(point["n"]),
+                text.percent(point["accuracy"]),
+                text.interval(point["ci95"]),
+                text.percent(point["ambiguous_rate"]),
+                text.points(point["versus_best"]["difference"]),
+                text.p_value(point["versus_best"]["p"]),
+            ]
+            for point in sweep["points"]
+        ],
+    )
+    values, alike = [p["value"] for p in sweep["points"]], sweep["indistinguishable"]
+    low, high = sweep["interval"]
+    yield ""
+    yield (
+        f"Best: {name} = {sweep['best']:g}. {len(alike)} of {len(values)} values cannot be told "
+        f"from it on these images (p ≥ 0.05); without a gap, {low:g} to {high:g}."
+    )
+
+
+def _write(
+    request: EvaluationRequest, run: MethodRun, result: dict[str, Any], config: MethodConfig
+) -> None:
+    folder = request.output_dir / result["dataset"] / result["model"]
+    folder /= f"sensitivity{run.folder_name.removeprefix('sepm')}"
+    write_whole(folder / "sensitivity.md", as_text(result, config))
+    write_whole(folder / "sensitivity.csv", text.as_csv(list(as_rows(result))))
+    write_whole(folder / "sensitivity.json", output.as_json(result))
+    tell(f"{folder}: sensitivity.md, .csv, .json")

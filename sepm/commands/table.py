@@ -1,0 +1,161 @@
+"""`sepm table`: the cells of Tables 1-3 that are not on disk yet, then the tables."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sepm.commands.method_options import add_method_options, method_config
+from sepm.datasets.files import write_whole
+from sepm.datasets.locations import TaskData, find_task
+from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import InputError
+from sepm.evaluation import output
+from sepm.evaluation.output import MethodRun
+from sepm.evaluation.plain_text import as_csv
+from sepm.evaluation.progress import tell
+from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.table_text import as_markdown, as_rows
+from sepm.evaluation.tables import TABLES, TASKS, Table, build_table
+from sepm.method.config import MethodConfig
+from sepm.options import add_options, given_options
+
+if TYPE_CHECKING:
+    from sepm.evaluation.cells import Cells
+
+DECIDED_BY_TASK = ("dataset", "question_file", "image_folder")
+DECIDED_BY_ROWS = ("beta", "drop")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "tables", nargs="+", type=int, choices=list(TABLES), metavar="1|2|3", help="which tables"
+    )
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, metavar="TASK", help=f"{', '.join(TASKS)} [all]"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="holds a folder for each data set, named as in data/README.md [%(default)s]",
+    )
+    parser.add_argument(
+        "--questions",
+        type=Path,
+        default=Path("question"),
+        metavar="DIR",
+        help="holds TASK/stage_1.jsonl; a file that is not there is made from --data [%(default)s]",
+    )
+    parser.add_argument(
+        "--question-file", type=Path, metavar="FILE", help="instead, the one task's question file"
+    )
+    parser.add_argument("--image-folder", type=Path, metavar="DIR", help="its images")
+    add_options(parser, EvaluationRequest, without=DECIDED_BY_TASK)
+    add_method_options(parser, without=DECIDED_BY_ROWS)
+    parser.add_argument("--json", action="store_true", help="print the tables as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status: 0 when all that is there was computed, 1 when a task could not be."""
+    tables = [TABLES[number] for number in dict.fromkeys(args.tables)]
+    config = method_config(args)
+    given = given_options(args, EvaluationRequest)
+    common = EvaluationRequest(**{**given, "question_file": Path(), "image_folder": Path()})
+    data, absent = find_data(args, tables)
+    if not data:
+        raise InputError("there is no task to evaluate:\n" + "\n".join(absent.values()))
+    cells, failed = compute(common, tables, data, config, args.preset)
+    if not cells.results:
+        raise InputError("no task could be evaluated")  # each reason was told above
+    for task, reason in absent.items():
+        cells.leave_out(task, reason)
+    settings = {"preset": args.preset, "limit": args.limit, "configuration": asdict(config)}
+    taxonomies = {task: load_taxonomy(task) for task in cells.results}
+    built = [
+        settings | build_table(t, common.model_name, cells.results, cells.absent, taxonomies)
+        for t in tables
+    ]
+    print(output.as_json(built) if args.json else "\n".join(map(as_markdown, built)), end="")
+    differing = MethodRun("sepm", config, args.preset).folder_name.removeprefix("sepm")
+    write_tables(built, common.output_dir / "tables" / common.model_name, differing)
+    return 1 if failed else 0
+
+
+def compute(
+    common: EvaluationRequest,
+    tables: Sequence[Table],
+    data: Sequence[TaskData],
+    config: MethodConfig,
+    preset: str,
+) -> tuple["Cells", bool]:
+    """The cells of all tasks, and whether a task could not be evaluated.
+
+    Raises:
+        InputError: the checkpoint is not there, or of another family.
+        RunError: a run failed on the way.
+    """
+    from sepm.evaluation.cells import Cells, methods_too_deep, request_for  # imports torch
+
+    cells, failed = Cells(tables), False
+    too_deep = methods_too_deep(common.model_path, tables, config)
+    for found in data:
+        try:
+            cells.fill(request_for(common, found), config, preset, too_deep)
+        except InputError as error:
+            tell(f"{found.task}: {error}")
+            cells.leave_out(found.task, str(error))
+            failed = True
+    return cells, failed
+
+
+def find_data(
+    args: argparse.Namespace, tables: Sequence[Table]
+) -> tuple[list[TaskData], dict[str, str]]:
+    """The data of the tasks asked for, and why the other tasks are left out.
+
+    Raises:
+        InputError: `--question-file` without what it needs.
+    """
+    possible = [task for task in TASKS if any(task in table.tasks for table in tables)]
+    wanted = [task for task in possible if args.tasks is None or task in args.tasks]
+    absent = {task: "not asked for (--tasks)" for task in possible if task not in wanted}
+    if (args.question_file is None) != (args.image_folder is None):
+        raise InputError("--question-file and --image-folder belong together")
+    if args.question_file is not None:
+        if len(wanted) != 1:
+            raise InputError("--question-file is one task's: name it, as in --tasks emoset")
+        return [TaskData(wanted[0], args.question_file, args.image_folder)], absent
+    data: list[TaskData] = []
+    for task in wanted:
+        try:
+            found = find_task(task, args.data, args.questions)
+        except InputError as error:
+            absent[task] = str(error)
+            tell(f"{task} is left out: {error}")
+        else:
+            data.append(found)
+            for note in found.notes:
+                tell(f"{task}: {note}")
+    return data, absent
+
+
+def write_tables(built: Sequence[dict[str, Any]], folder: Path, differing: str) -> None:
+    """Write each table as Markdown, CSV and JSON.
+
+    Args:
+        built: the tables.
+        folder: where they go.
+        differing: what differs from the default settings; the files' names end in it.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    for table in built:
+        stem = f"table{table['table']}{differing}"
+        write_whole(folder / f"{stem}.md", as_markdown(table))
+        write_whole(folder / f"{stem}.csv", as_csv(as_rows(table)))
+        write_whole(folder / f"{stem}.json", output.as_json(table))
+        tell(f"{folder / stem}.md, .csv, .json")

@@ -1,0 +1,64 @@
+"""Numbers and grids as people read them; fractions become percent here and nowhere before."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+ABSENT = "-"
+
+
+def percent(fraction: float | None) -> str:
+    """An accuracy: "56.24"."""
+    return ABSENT if fraction is None else f"{100 * fraction:.2f}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """An interval of accuracies: "55.51 to 56.97"."""
+    return ABSENT if bounds is None else f"{percent(bounds[0])} to {percent(bounds[1])}"
+
+
+def points(fraction: float | None) -> str:
+    """A difference of accuracies, in percentage points: "+3.47"."""
+    return ABSENT if fraction is None else f"{100 * fraction:+.2f}"
+
+
+def points_interval(bounds: Sequence[float] | None) -> str:
+    """An interval of differences: "-0.10 to +0.62"."""
+    return ABSENT if bounds is None else f"{points(bounds[0])} to {points(bounds[1])}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value to two digits, none below 0.0001."""
+    if p is None:
+        return ABSENT
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def yes_no(fact: bool | None) -> str:
+    """A yes or no, or that there is none."""
+    return ABSENT if fact is None else "yes" if fact else "no"
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table whose columns stand under each other, the first to the left."""
+    widths = [max(2, *map(len, column)) for column in zip(header, *rows, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [header, rule, *rows]
+    return [
+        "| " + " | ".join([line[0].ljust(widths[0]), *_right(line[1:], widths[1:])]) + " |"
+        for line in lines
+    ]
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows under the columns of the first; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
