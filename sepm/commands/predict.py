@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from sepm.commands.method_options import add_method_options, method_config
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation.request import Dtype
+from sepm.evaluation.request import CONVERSATION_HELP, ConversationName, Dtype
 from sepm.images import read_image
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
@@ -35,6 +35,7 @@ class PredictionRequest:
     method: Annotated[str, "method"] = "sepm"
     device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
     dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
+    conversation: Annotated[ConversationName, CONVERSATION_HELP] = "auto"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,12 +54,17 @@ def run(args: argparse.Namespace) -> int:
     config = method_config(args)
     if args.picture and args.picture.suffix not in PICTURE_SUFFIXES:
         raise InputError(f"--picture must end in {' or '.join(PICTURE_SUFFIXES)}: {args.picture}")
-    recipe, taxonomy = get_method(request.method).recipe, load_taxonomy(request.dataset)
-    from sepm.evaluation.loading import load_model  # imports torch, once the options are right
+    method, taxonomy = get_method(request.method), load_taxonomy(request.dataset)
+    # These import torch, once the options are right.
+    from sepm.evaluation.loading import find_checkpoint, load_model
     from sepm.evaluation.predict import predict
 
-    model = load_model(request.model_path, request.device, request.dtype)
-    decisions = predict(model, args.images, recipe, taxonomy, config)
+    checkpoint = find_checkpoint(request.model_path)
+    method.require_model(config, checkpoint.family, checkpoint.num_layers)
+    model = load_model(
+        request.model_path, request.device, request.dtype, conversation=request.conversation
+    )
+    decisions = predict(model, args.images, method.recipe, taxonomy, config)
     if args.picture:
         write_picture(args.picture, decisions, model.visual_grid, taxonomy, config)
     if args.json:

@@ -1,0 +1,104 @@
+"""`sepm figures`: the paper's figures from one's own runs, as PNG and SVG."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sepm.datasets.files import write_whole
+from sepm.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from sepm.report.figures import Choice
+    from sepm.report.runs import RunGroup
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or folders above them"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("figures"), metavar="DIR", help="[%(default)s]"
+    )
+    parser.add_argument(
+        "--figure",
+        nargs="+",
+        metavar="NAME",
+        help="some of 3, 4, 5, 6, confusion, flips [all that the runs give]",
+    )
+    parser.add_argument(
+        "--image-folder",
+        action="append",
+        default=[],
+        metavar="[DATASET=]DIR",
+        help="images of the runs, for figure 4; given once for each data set",
+    )
+    parser.add_argument(
+        "--samples", nargs="+", default=[], metavar="ID", help="question ids of figure 4"
+    )
+    parser.add_argument(
+        "--per-class",
+        type=int,
+        default=1,
+        metavar="N",
+        help="samples of each class in figure 4, drawn evenly [%(default)s]",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0: what the runs give is drawn; what they do not is told."""
+    if args.per_class < 1:
+        raise InputError(f"--per-class must be at least 1, got {args.per_class}")
+    from sepm.report.figures import FIGURES, Choice
+    from sepm.report.images import image_folders
+    from sepm.report.runs import read_run_groups
+
+    names = args.figure or list(FIGURES)
+    for name in names:
+        if name not in FIGURES:
+            raise InputError(unknown_name("figure", name, FIGURES))
+    groups = read_run_groups(args.runs)
+    folders = image_folders(args.image_folder, groups)
+    written: list[str] = []
+    missing: list[str] = []
+    for group in groups:
+        choice = Choice(folders.get(group.dataset), tuple(args.samples), args.per_class)
+        drawn, not_drawn = write_figures(group, choice, names, args.output)
+        written += drawn
+        missing += not_drawn
+    if args.figure and missing:
+        raise InputError("; ".join(missing))
+    if args.json:
+        print(json.dumps({"files": written, "not_drawn": missing}, ensure_ascii=False, indent=1))
+    else:
+        print("\n".join([*written, *(f"not drawn: {text}" for text in missing)]))
+    return 0
+
+
+def write_figures(
+    group: "RunGroup", choice: "Choice", names: list[str], output: Path
+) -> tuple[list[str], list[str]]:
+    """Paths written below `<output>/<dataset>/<model>/`, and what could not be drawn."""
+    from sepm.report.figures import Drawn, draw_figures
+    from sepm.report.flips import flip_table
+    from sepm.report.style import FORMATS, rendered, styled
+
+    folder = output / group.dataset / group.model
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[str] = []
+    missing: list[str] = []
+    with styled():
+        for result in draw_figures(group, choice, names):
+            if not isinstance(result, Drawn):
+                missing.append(f"{group.dataset}, {group.model}, {result.name}: {result.reason}")
+                continue
+            for kind in FORMATS:
+                path = folder / f"{result.name}.{kind}"
+                path.write_bytes(rendered(result.figure, kind))
+                written.append(str(path))
+            if result.name == "flips" and group.compared:
+                path = folder / "flips.csv"
+                write_whole(path, flip_table(*group.compared))
+                written.append(str(path))
+    return written, missing

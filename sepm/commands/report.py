@@ -1,0 +1,46 @@
+"""`sepm report`: one page about runs, that opens from a file and asks for nothing."""
+
+import argparse
+from pathlib import Path
+
+from sepm.datasets.files import write_whole
+from sepm.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="DIR", help="folders of runs, or folders above them"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.html"), metavar="FILE", help="[%(default)s]"
+    )
+    parser.add_argument(
+        "--image-folder",
+        action="append",
+        default=[],
+        metavar="[DATASET=]DIR",
+        help="images of the runs, for pictures; given once for each data set",
+    )
+    parser.add_argument(
+        "--thumbnails",
+        type=int,
+        default=160,
+        metavar="N",
+        help="samples of each data set and model that get a picture, drawn evenly over classes "
+        "and outcomes [%(default)s]",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0."""
+    if args.thumbnails < 0:
+        raise InputError(f"--thumbnails must be at least 0, got {args.thumbnails}")
+    from sepm.report.images import image_folders
+    from sepm.report.report import report_page
+    from sepm.report.runs import read_run_groups
+
+    groups = read_run_groups(args.runs)
+    folders = image_folders(args.image_folder, groups)
+    write_whole(args.output, report_page(groups, folders, args.thumbnails))
+    print(args.output)
+    return 0

@@ -1,0 +1,132 @@
+"""One image's whole decision as a picture: what the model saw, thought and answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sepm.method.config import MethodConfig
+from sepm.method.taxonomy import Taxonomy
+from sepm.report.confidence import GATES
+from sepm.report.dropped_tokens import Scene, draw_scores, show
+from sepm.report.overlay import faded, plain
+from sepm.report.style import BLUE, DARK, GREY, SKY
+
+POLARITY_OPTIONS = {"A": "Positive", "B": "Negative"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One stage's probabilities and what follows from them."""
+
+    title: str
+    options: Mapping[str, str]
+    """Words of the options, by letter."""
+    probs: Mapping[str, float]
+    chosen: str | None
+    """Letter of the answer; None: unread."""
+    note: str
+
+
+def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodConfig) -> Figure:
+    """A row for each image: the image, its dropped tokens and scores, and both stages' answers.
+
+    Args:
+        scenes: their records have the fields that tell a decision; label or not.
+        taxonomy: the task's classes.
+        config: of the method that decided.
+    """
+    pictures = _pictures(scenes[0].record)
+    stages = 1 + ("coarse" in scenes[0].record)
+    figure = Figure(
+        figsize=(2.5 * len(pictures) + 2.9 * stages, 2.9 * len(scenes)), layout="constrained"
+    )
+    rows = figure.subplots(
+        len(scenes),
+        len(pictures) + stages,
+        squeeze=False,
+        width_ratios=[1.0] * len(pictures) + [0.75] * stages,
+    )
+    for axes, scene in zip(rows, scenes, strict=True):
+        for ax, draw in zip(axes, pictures, strict=False):
+            draw(ax, scene)
+        answers = _answers(scene.record, taxonomy, config)
+        for ax, answer in zip(axes[len(pictures) :], answers, strict=True):
+            _draw_answer(ax, answer)
+    return figure
+
+
+def _pictures(record: Mapping[str, Any]) -> list[Callable[[Axes, Scene], None]]:
+    """What to draw of an image; the same for all images that one method decides."""
+    pictures = [_draw_image]
+    if record["dropped"]:
+        pictures.append(_draw_dropped)
+    if "foe_scores" in record:
+        pictures.append(_draw_scores)
+    return pictures
+
+
+def _draw_image(ax: Axes, scene: Scene) -> None:
+    show(ax, plain(scene.image, scene.grid), scene.image, scene.grid)
+    ax.set_title(Path(scene.record["image"]).name, fontsize=9)
+
+
+def _draw_dropped(ax: Axes, scene: Scene) -> None:
+    dropped = scene.record["dropped"]
+    show(ax, faded(scene.image, scene.grid, dropped), scene.image, scene.grid)
+    ax.set_title(f"{len(dropped)} of {scene.grid.num_tokens} tokens dropped", fontsize=9)
+
+
+def _draw_scores(ax: Axes, scene: Scene) -> None:
+    draw_scores(ax, scene.image, scene.grid, scene.record["foe_scores"])
+    ax.set_title("score of each token", fontsize=9)
+
+
+def _answers(record: Mapping[str, Any], taxonomy: Taxonomy, config: MethodConfig) -> list[Answer]:
+    answers: list[Answer] = []
+    if coarse := record.get("coarse"):
+        letter = coarse["text"] if coarse["text"] in POLARITY_OPTIONS else None
+        gate = GATES[config.ambiguous_when].format(config.alpha)
+        answers.append(
+            Answer(
+                f"coarse: {coarse['branch']}",
+                POLARITY_OPTIONS,
+                {"A": coarse["p_a"], "B": coarse["p_b"]},
+                letter,
+                f"confidence {coarse['confidence']:.4f}\n({gate})",
+            )
+        )
+    said = record["prediction"]
+    options = {letter: taxonomy.by_letter(letter).option_text for letter in record["fine"]["probs"]}
+    answers.append(
+        Answer(
+            f"{'fine' if answers else 'answer'}: {said or 'unread'}",
+            options,
+            record["fine"]["probs"],
+            taxonomy.by_name(said).option_letter if said else None,
+            "",
+        )
+    )
+    return answers
+
+
+def _draw_answer(ax: Axes, answer: Answer) -> None:
+    letters = list(answer.probs)
+    bars = ax.barh(
+        range(len(letters)),
+        [answer.probs[letter] for letter in letters],
+        color=[BLUE if letter == answer.chosen else SKY for letter in letters],
+        edgecolor=[DARK if letter == answer.chosen else GREY for letter in letters],
+        linewidth=0.8,
+    )
+    ax.bar_label(bars, fmt="%.3f", padding=2, fontsize=8)
+    ax.set_yticks(range(len(letters)), [f"{x}. {answer.options[x]}" for x in letters], fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.25)
+    ax.set_xticks([0, 0.5, 1])
+    ax.set_xlabel(f"probability\n{answer.note}", fontsize=8)
+    ax.set_title(answer.title, fontsize=9)
+    ax.grid(visible=False, axis="y")

@@ -1,0 +1,131 @@
+"""Every figure of a group of runs, by name."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from sepm.report.confidence import draw_confidence
+from sepm.report.confusion import draw_confusion
+from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
+from sepm.report.flips import draw_flips
+from sepm.report.images import load_image
+from sepm.report.per_class import draw_per_class
+from sepm.report.runs import Run, RunGroup
+from sepm.report.samples import per_class_samples, samples_by_id
+from sepm.report.sensitivity import draw_sensitivity
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which samples Figure 4 shows."""
+
+    image_folder: Path | None = None
+    samples: tuple[str, ...] = ()
+    """Question ids; none: drawn evenly."""
+    per_class: int = 1
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure and what it shows."""
+
+    name: str
+    """Of its files."""
+    caption: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class NotDrawn:
+    """A figure that these runs do not give, and what would."""
+
+    name: str
+    reason: str
+
+
+Result = Drawn | NotDrawn
+
+
+def draw_figures(group: RunGroup, choice: Choice, names: Sequence[str]) -> Iterator[Result]:
+    """The figures asked for, one at a time."""
+    for name in names:
+        yield from FIGURES[name](group, choice)
+
+
+def _sensitivity(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    figure = draw_sensitivity(group)
+    if figure is None:
+        yield NotDrawn("figure-3", "needs sepm sensitivity, or runs that differ in α or β alone")
+        return
+    yield Drawn("figure-3", "Accuracy over the confidence threshold α and the drop ratio β", figure)
+
+
+def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    run = next((r for r in _sepm_first(group) if r.scored), None)
+    if run is None:
+        yield NotDrawn("figure-4", "needs a run made with --save-scores")
+    elif run.grid is None:
+        yield NotDrawn("figure-4", f"{run.name} does not say where its visual tokens lie")
+    elif choice.image_folder is None:
+        yield NotDrawn("figure-4", "needs --image-folder")
+    else:
+        records = (
+            samples_by_id(run.scored, choice.samples)
+            if choice.samples
+            else per_class_samples(run.scored, run.taxonomy, choice.per_class)
+        )
+        scenes = [Scene(r, load_image(r, choice.image_folder), run.grid) for r in records]
+        caption = f"Visual tokens that {run.name} drops, and the scores it drops them by"
+        yield Drawn("figure-4", caption, draw_dropped_tokens(scenes))
+
+
+def _confidence(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    run = next((r for r in _sepm_first(group) if r.staged), None)
+    figure = draw_confidence(run) if run else None
+    if run is None or figure is None:
+        yield NotDrawn("figure-5", "needs a run with a coarse stage: cci, cci+fp or sepm")
+        return
+    yield Drawn("figure-5", f"Coarse answers of {run.name} by their confidence", figure)
+
+
+def _per_class(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    yield from _of_pair(group, "figure-6", "Accuracy of each class", draw_per_class)
+
+
+def _flips(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    yield from _of_pair(group, "flips", "Samples gained and lost", draw_flips)
+
+
+def _confusion(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    for run in group.compared or group.runs[:1]:
+        caption = f"Confusion matrix of {run.name}"
+        yield Drawn(f"confusion-{run.name}", caption, draw_confusion(run))
+
+
+def _of_pair(
+    group: RunGroup, name: str, caption: str, draw: Callable[[Run, Run], Figure | None]
+) -> Iterator[Result]:
+    figure = draw(*group.compared) if group.compared else None
+    if group.compared is None or figure is None:
+        yield NotDrawn(name, "needs two runs over the same images, such as zero-shot and sepm")
+        return
+    reference, other = (run.name for run in group.compared)
+    yield Drawn(name, f"{caption}: {reference} and {other}", figure)
+
+
+def _sepm_first(group: RunGroup) -> list[Run]:
+    """The runs, SEPM's own with default settings in front."""
+    return sorted(group.runs, key=lambda run: (run.method != "sepm", not run.is_default))
+
+
+FIGURES: dict[str, Callable[[RunGroup, Choice], Iterator[Result]]] = {
+    "3": _sensitivity,
+    "4": _dropped_tokens,
+    "5": _confidence,
+    "6": _per_class,
+    "confusion": _confusion,
+    "flips": _flips,
+}
+"""The paper's figures by number, and what belongs to them."""

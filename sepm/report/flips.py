@@ -1,0 +1,76 @@
+"""What changed between two runs: samples gained and lost, by class and one by one."""
+
+from matplotlib.figure import Figure
+
+from sepm.evaluation.compare import compare
+from sepm.evaluation.metrics import UNREAD
+from sepm.evaluation.plain_text import as_csv
+from sepm.evaluation.statistics import Pair, pair_up, paired_counts, per_class_change
+from sepm.report.per_class import by_polarity
+from sepm.report.runs import Run
+from sepm.report.style import BLUE, DARK, ORANGE
+
+
+def flip_table(reference: Run, other: Run) -> str:
+    """CSV, a line for each sample whose prediction changed."""
+    flips = compare(reference.stored, other.stored)["flips"]["samples"]
+    return as_csv(
+        [
+            {
+                "question_id": flip["question_id"],
+                "label": flip["label"],
+                "reference": flip["predictions"][0] or UNREAD,
+                "other": flip["predictions"][1] or UNREAD,
+                "direction": flip["direction"],
+                "cause": flip["cause"],
+            }
+            for flip in flips
+        ]
+    )
+
+
+def draw_flips(reference: Run, other: Run) -> Figure | None:
+    """Samples gained to the right and lost to the left, by class; None without common samples."""
+    pairs = pair_up(reference.records, other.records)
+    if not pairs:
+        return None
+    changes = per_class_change(pairs, reference.taxonomy.names)
+    names = [name for name in by_polarity(reference.taxonomy) if changes[name]["n"]]
+    figure = Figure(figsize=(6.0, 0.34 * len(names) + 1.5), layout="constrained")
+    ax = figure.subplots()
+    places = range(len(names))
+    gained = [changes[name]["gained"] for name in names]
+    lost = [changes[name]["lost"] for name in names]
+    right = ax.barh(places, gained, color=BLUE, label="gained: wrong before, right now")
+    left = ax.barh(
+        places,
+        [-count for count in lost],
+        color=ORANGE,
+        hatch="///",
+        edgecolor="white",
+        label="lost: right before, wrong now",
+    )
+    ax.bar_label(right, [str(count or "") for count in gained], padding=2, fontsize=8)
+    ax.bar_label(left, [str(count or "") for count in lost], padding=2, fontsize=8)
+    widest = 1.3 * max(*gained, *lost, 1)
+    ax.set_xlim(-widest, widest)
+    ax.set_yticks(places, [f"{name} (n = {changes[name]['n']})" for name in names], fontsize=8)
+    ax.invert_yaxis()
+    ax.axvline(0, color=DARK, linewidth=0.8)
+    ax.grid(visible=False, axis="y")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    ax.set_xlabel(f"samples of {len(pairs)}, {reference.name} → {other.name}\n{_verdict(pairs)}")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, fontsize=8)
+    return figure
+
+
+def _verdict(pairs: list[Pair]) -> str:
+    counts = paired_counts(pairs)
+    difference, interval = counts.difference, counts.interval
+    assert difference is not None, "there are pairs"
+    assert interval is not None, "there are pairs"
+    low, high = (100 * end for end in interval)
+    return (
+        f"{counts.gained} gained, {counts.lost} lost: {100 * difference:+.2f} points "
+        f"(95% {low:+.2f} to {high:+.2f}; exact McNemar p = {counts.p_value:.2g})"
+    )

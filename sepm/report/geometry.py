@@ -1,0 +1,193 @@
+"""Which part of an image each visual token has seen: the one place that knows.
+
+Two steps, so that a page can do the second by itself: a token's box inside the square that enters
+the vision tower (the same for every image), and that square's place on an image of a given size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Preprocessing = Literal["pad", "crop", "resize"]
+Order = Literal["row-major", "column-major"]
+
+OUTSIDE = -1
+"""Where no visual token has looked."""
+
+
+class Box(NamedTuple):
+    """A rectangle; x grows to the right, y downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class VisualGrid:
+    """How a model cuts its input into visual tokens.
+
+    Raises:
+        ValueError: unknown preprocessing or order, or more rows or columns than patches.
+    """
+
+    rows: int
+    columns: int
+    input_size: int
+    """Height and width of the vision tower's input, in pixels."""
+    patch_size: int
+    """In pixels. Pixels beyond the last whole patch are seen by no token."""
+    preprocessing: Preprocessing
+    """To a square by padding, by cropping the longer side's ends, or by stretching."""
+    order: Order
+    """Whether token 1 lies right of token 0 (row-major) or below it (column-major, VILA)."""
+
+    def __post_init__(self) -> None:
+        for value, choices in ((self.preprocessing, Preprocessing), (self.order, Order)):
+            if value not in get_args(choices):
+                raise ValueError(f"expected one of {', '.join(get_args(choices))}, got {value!r}")
+        for places in (self.rows, self.columns):
+            if not 0 < places <= self.patches or -(-self.patches // self._merged(places)) != places:
+                raise ValueError(f"{places} tokens in a line do not tile {self.patches} patches")
+
+    @classmethod
+    def of(cls, visual_tokens: Mapping[str, Any]) -> "VisualGrid":
+        """The grid that a run's `accuracy.json` tells under `visual_tokens`.
+
+        Raises:
+            ValueError: a field is missing or has no such value.
+        """
+        try:
+            (rows, columns), fields = visual_tokens["grid"], dict(visual_tokens)
+            return cls(rows, columns, **{k: v for k, v in fields.items() if k != "grid"})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"visual_tokens: {error}") from error
+
+    @property
+    def num_tokens(self) -> int:
+        """N, how many visual tokens there are."""
+        return self.rows * self.columns
+
+    @property
+    def patches(self) -> int:
+        """Patches along each side of the input."""
+        return self.input_size // self.patch_size
+
+    def cell(self, index: int) -> tuple[int, int]:
+        """Row and column of a visual token.
+
+        Raises:
+            IndexError: no such token.
+        """
+        if not 0 <= index < self.num_tokens:
+            raise IndexError(f"visual token {index} of {self.num_tokens}")
+        if self.order == "row-major":
+            return divmod(index, self.columns)
+        column, row = divmod(index, self.rows)
+        return row, column
+
+    def box(self, index: int) -> Box:
+        """A visual token's rectangle in pixels of the input.
+
+        Where the rows do not divide the patches (VILA's 14 tokens over 27), blocks of
+        ceil(patches / rows) patches are merged, and the last one hangs over the edge.
+        """
+        row, column = self.cell(index)
+        top, bottom = self._span(row, self.rows)
+        left, right = self._span(column, self.columns)
+        return Box(left, top, right, bottom)
+
+    def _merged(self, places: int) -> int:
+        """Patches in a line that become one token."""
+        return -(-self.patches // places)
+
+    def _span(self, place: int, places: int) -> tuple[int, int]:
+        merged = self._merged(places)
+        begin, end = place * merged, min((place + 1) * merged, self.patches)
+        return begin * self.patch_size, end * self.patch_size
+
+    def input_box(self, width: int, height: int) -> Box:
+        """Where the input lies on an image, in the image's own pixels.
+
+        Padding lets it reach beyond the image, cropping leaves ends of the image out.
+
+        Args:
+            width: of the original image.
+            height: of the original image.
+        """
+        if self.preprocessing == "resize":
+            return Box(0, 0, width, height)
+        if self.preprocessing == "pad":
+            side = max(width, height)
+            left, top = -((side - width) // 2), -((side - height) // 2)
+            return Box(left, top, left + side, top + side)
+        return self._cropped(width, height)
+
+    def _cropped(self, width: int, height: int) -> Box:
+        """The centre crop of an image whose shorter side was made `input_size` long.
+
+        Both the longer side's new length and the crop's offset are rounded down, as in CLIP's image
+        processor.
+        """
+        size, short = self.input_size, min(width, height)
+        new_width, new_height = (int(size * side / short) for side in (width, height))
+        left, top = (new_width - size) // 2, (new_height - size) // 2
+        x, y = width / new_width, height / new_height
+        return Box(left * x, top * y, (left + size) * x, (top + size) * y)
+
+    def rectangle(self, index: int, width: int, height: int) -> Box:
+        """A visual token's rectangle on an image, in the image's own pixels.
+
+        With padding it may lie outside of the image, in part or as a whole.
+
+        Args:
+            index: of the visual token.
+            width: of the original image.
+            height: of the original image.
+        """
+        frame, box = self.input_box(width, height), self.box(index)
+        x, y = frame.width / self.input_size, frame.height / self.input_size
+        return Box(
+            frame.left + box.left * x,
+            frame.top + box.top * y,
+            frame.left + box.right * x,
+            frame.top + box.bottom * y,
+        )
+
+    def view(self, width: int, height: int) -> Box:
+        """The part of the plane worth drawing: the whole image, with its padding."""
+        whole = Box(0, 0, width, height)
+        return self.input_box(width, height) if self.preprocessing == "pad" else whole
+
+    def token_map(self, width: int, height: int) -> NDArray[np.int32]:
+        """The visual token that each pixel's centre belongs to; `OUTSIDE` where there is none.
+
+        Args:
+            width: of the original image.
+            height: of the original image.
+
+        Returns:
+            int32[height, width] of the `view`.
+        """
+        view = self.view(width, height)
+        tokens = np.full((int(view.height), int(view.width)), OUTSIDE, dtype=np.int32)
+        xs = np.arange(view.left, view.right) + 0.5
+        ys = np.arange(view.top, view.bottom) + 0.5
+        for index in range(self.num_tokens):
+            box = self.rectangle(index, width, height)
+            left, right = np.searchsorted(xs, (box.left, box.right))
+            top, bottom = np.searchsorted(ys, (box.top, box.bottom))
+            tokens[top:bottom, left:right] = index
+        return tokens

@@ -1,0 +1,95 @@
+"""An image with its visual tokens drawn over it, pixel by pixel."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm
+from numpy.typing import NDArray
+from PIL import Image
+
+from sepm.report.geometry import OUTSIDE, VisualGrid
+
+Pixels = NDArray[np.uint8]
+"""uint8[height, width, 3], RGB, of a grid's view of an image."""
+
+LONGEST_SIDE = 640
+"""Larger images are shrunk before they are drawn."""
+
+SCORE_COLORS = "cividis"
+SCORE_OPACITY = 0.65
+LEAST_SHARE = 1e-4
+TINY = 1e-30
+"""Stands for the highest score where all are 0."""
+FADED = 0.12
+"""What is left of a dropped token's colours."""
+FADED_TO, EDGE = 238, 150
+STRIPES = (205, 235)
+"""Greys of the padding, which is no part of the image."""
+STRIPE_WIDTHS = 80
+"""Widths of a stripe in a view's longer side."""
+
+
+def shrunk(image: Image.Image, longest_side: int = LONGEST_SIDE) -> Image.Image:
+    """The image, no longer than that; one that is not is returned as it is."""
+    scale = longest_side / max(image.size)
+    if scale >= 1:
+        return image
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def plain(image: Image.Image, grid: VisualGrid) -> Pixels:
+    """The image, with its padding striped and what was cropped away half striped."""
+    view = grid.view(*image.size)
+    pixels = _stripes(int(view.width), int(view.height))
+    left, top = int(-view.left), int(-view.top)
+    inside = pixels[top : top + image.height, left : left + image.width]
+    inside[:] = np.asarray(image.convert("RGB"))
+    unseen = grid.token_map(*image.size) == OUTSIDE
+    return np.where(unseen[..., None], pixels // 2 + _stripes(*pixels.shape[1::-1]) // 2, pixels)
+
+
+def faded(image: Image.Image, grid: VisualGrid, dropped: Sequence[int]) -> Pixels:
+    """The image with the dropped tokens' pixels, and no others, faded and edged."""
+    pixels, tokens = plain(image, grid), grid.token_map(*image.size)
+    gone = np.isin(tokens, np.asarray(dropped, dtype=tokens.dtype))
+    pale = FADED * pixels + (1 - FADED) * FADED_TO
+    pixels = np.where(gone[..., None], pale.round().astype(np.uint8), pixels)
+    pixels[gone & _borders(tokens)] = EDGE
+    return pixels
+
+
+def heat_map(image: Image.Image, grid: VisualGrid, scores: Sequence[float]) -> Pixels:
+    """The image in grey under the colours of its tokens' scores, on `score_scale`."""
+    pixels, tokens = plain(image, grid), grid.token_map(*image.size)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=float)[..., None]
+    shares = score_scale(scores)(np.asarray(scores))
+    colors = 255 * colormaps[SCORE_COLORS](shares)[:, :3]
+    blended = SCORE_OPACITY * colors[tokens] + (1 - SCORE_OPACITY) * grey
+    return np.where((tokens == OUTSIDE)[..., None], pixels, blended.round().astype(np.uint8))
+
+
+def score_scale(scores: Sequence[float]) -> LogNorm:
+    """The logarithmic scale that an image's scores are coloured by, lowest to highest.
+
+    Attention piles up on few tokens; on a linear scale all the others, which are the ones that are
+    dropped, would look alike. Scores below `LEAST_SHARE` of the highest get the lowest colour.
+    """
+    high = max(*scores, TINY)
+    return LogNorm(max(min(scores), LEAST_SHARE * high), high, clip=True)
+
+
+def _stripes(width: int, height: int) -> Pixels:
+    """Diagonal stripes of two greys."""
+    stripe = max(1, max(width, height) // STRIPE_WIDTHS)
+    odd = (np.add.outer(np.arange(height), np.arange(width)) // stripe) % 2
+    return np.repeat(np.array(STRIPES, dtype=np.uint8)[odd][..., None], 3, axis=2)
+
+
+def _borders(tokens: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels whose left or upper neighbour belongs to another token."""
+    borders = np.zeros(tokens.shape, dtype=bool)
+    borders[1:] |= tokens[1:] != tokens[:-1]
+    borders[:, 1:] |= tokens[:, 1:] != tokens[:, :-1]
+    return borders

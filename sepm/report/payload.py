@@ -1,0 +1,119 @@
+"""What the page's sample browser reads: one compact value, columns instead of rows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sepm.evaluation.records import Record
+from sepm.method.taxonomy import Taxonomy
+from sepm.report.runs import Run, RunGroup
+from sepm.report.thumbnails import dropped_by, thumbnail, thumbnail_ids, token_boxes
+
+SCALE = 10_000
+"""Probabilities and confidences travel as whole ten-thousandths."""
+
+MOST_ROWS = 125_000
+"""Rows of all runs of a group that the browser holds; further runs stay in the tables."""
+
+ABSENT, ERROR, UNREAD = -3, -2, -1
+"""Predictions that are no class."""
+
+BRANCHES = ("positive", "negative", "ambiguous")
+
+
+def browsable(group: RunGroup) -> list[Run]:
+    """The runs that the browser holds: those compared first, then as many as there is room for."""
+    compared = group.compared or ()
+    chosen: list[Run] = []
+    rows = 0
+    for run in [*compared, *(run for run in group.runs if run not in compared)]:
+        rows += len(run.records)
+        if chosen and rows > MOST_ROWS:
+            break
+        chosen.append(run)
+    return chosen
+
+
+def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -> dict[str, Any]:
+    """A group's classes, samples, runs and pictures.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    runs, taxonomy = browsable(group), group.taxonomy
+    samples = {r["question_id"]: r for run in reversed(runs) for r in run.records}
+    ids = sorted(samples)
+    place = {key: index for index, key in enumerate(ids)}
+    grid = next((run.grid for run in runs if run.grid), None)
+    pictures = {
+        place[key]: {
+            **thumbnail(samples[key], image_folder, grid),
+            "dropped": dropped_by(runs, key),
+        }
+        for key in (thumbnail_ids(group, thumbnails) if image_folder else [])
+    }
+    names = list(taxonomy.names)
+    return {
+        "dataset": group.dataset,
+        "model": group.model,
+        "classes": [[c.name, c.option_letter, c.option_text, c.polarity] for c in taxonomy.classes],
+        "boxes": token_boxes(grid) if grid and pictures else [],
+        "ids": ids,
+        "labels": [names.index(samples[key]["label"]) for key in ids],
+        "runs": [run_payload(run, ids, taxonomy) for run in runs],
+        "pictures": pictures,
+    }
+
+
+def run_payload(run: Run, ids: Sequence[str], taxonomy: Taxonomy) -> dict[str, Any]:
+    """A run's columns, in the order of the samples.
+
+    `offered` numbers the sets of option letters in `menus`, and `prompts` the queries; `texts` has
+    what is no bare letter: answers in words, and the reasons of errors.
+    """
+    rows = [run.by_id.get(key) for key in ids]
+    menus: dict[str, int] = {}
+    prompts: dict[str, int] = {}
+    fine = [row.get("fine") if row else None for row in rows]
+    coarse = [row.get("coarse") if row else None for row in rows]
+    return {
+        "name": run.name,
+        "prediction": [_prediction(row, taxonomy) for row in rows],
+        "correct": [int(bool(row and row["correct"])) for row in rows],
+        "probs": [[_scaled(p) for p in f["probs"].values()] if f else [] for f in fine],
+        "offered": [menus.setdefault("".join(f["probs"]), len(menus)) if f else -1 for f in fine],
+        "menus": list(menus),
+        "coarse": [
+            [_scaled(c["p_a"]), _scaled(c["p_b"]), _scaled(c["confidence"])] if c else 0
+            for c in coarse
+        ],
+        "branch": [BRANCHES.index(c["branch"]) if c else -1 for c in coarse],
+        "prompt": [
+            [prompts.setdefault(stage["prompt"], len(prompts)) for stage in (c, f) if stage]
+            for c, f in zip(coarse, fine, strict=True)
+        ],
+        "prompts": list(prompts),
+        "texts": {i: said for i, row in enumerate(rows) if (said := _words(row))},
+    }
+
+
+def _prediction(row: Record | None, taxonomy: Taxonomy) -> int:
+    if row is None:
+        return ABSENT
+    if row["status"] != "ok":
+        return ERROR if row["status"] == "error" else UNREAD
+    return taxonomy.names.index(row["prediction"])
+
+
+def _words(row: Record | None) -> list[str]:
+    """What of a row is not told by letters: the reason of an error, or answers in words."""
+    if row is None:
+        return []
+    if row["status"] == "error":
+        return [row["error"]]
+    said = [row[stage]["text"] for stage in ("coarse", "fine") if stage in row]
+    return said if any(len(text) > 1 for text in said) or row["status"] != "ok" else []
+
+
+def _scaled(fraction: float) -> int:
+    return round(SCALE * fraction)

@@ -1,0 +1,231 @@
+"""Runs as figures and pages see them: folders with `accuracy.json` and `predictions.jsonl`."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import InputError
+from sepm.evaluation import compare
+from sepm.evaluation.compare import StoredRun
+from sepm.evaluation.metrics import summarize
+from sepm.evaluation.output import ACCURACY, PREDICTIONS
+from sepm.evaluation.paper import reported_accuracy
+from sepm.evaluation.records import Record
+from sepm.method.taxonomy import Taxonomy
+from sepm.report.geometry import VisualGrid
+
+SENSITIVITY = "sensitivity.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run; every number is computed from its records."""
+
+    name: str
+    """Its folder's name: the method, and the settings that are not the preset's."""
+    stored: StoredRun
+    """Its records sorted by question id, so that the order of computing does not show."""
+    taxonomy: Taxonomy
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What `accuracy.json` says of the run's making: configuration, environment, hashes."""
+        return self.stored.facts
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return self.stored.records
+
+    @property
+    def dataset(self) -> str:
+        return self.described["dataset"]
+
+    @property
+    def model(self) -> str:
+        return self.described["model"]
+
+    @property
+    def method(self) -> str:
+        return self.described["method"]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return self.described["configuration"]
+
+    @property
+    def grid(self) -> VisualGrid | None:
+        """Where visual tokens lie; None where the run does not say."""
+        stored = self.described.get("visual_tokens")
+        return VisualGrid.of(stored) if stored else None
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Its numbers, as `accuracy.json` has them."""
+        return summarize(self.records, self.taxonomy)
+
+    @cached_property
+    def by_id(self) -> dict[str, Record]:
+        """Its records by question id."""
+        return {r["question_id"]: r for r in self.records}
+
+    @property
+    def staged(self) -> list[Record]:
+        """Records with a coarse stage."""
+        return [r for r in self.records if "coarse" in r]
+
+    @property
+    def scored(self) -> list[Record]:
+        """Records with FoE scores (`--save-scores`)."""
+        return [r for r in self.records if "foe_scores" in r]
+
+    @property
+    def reported(self) -> float | None:
+        """The paper's accuracy for such a run, a fraction."""
+        return reported_accuracy(self.dataset, self.model, self.method, self.configuration)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether α, β and whatever else names a folder are the preset's."""
+        preset = self.described["preset"]
+        return self.name in (self.method, f"{self.method}-{preset}")
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """The runs of one model on one data set: what may be compared."""
+
+    dataset: str
+    model: str
+    runs: tuple[Run, ...]
+    sweeps: tuple[dict[str, Any], ...] = ()
+    """What `sepm sensitivity` wrote."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.runs[0].taxonomy
+
+    @property
+    def answered(self) -> list[Run]:
+        """The runs that have more than errors."""
+        return [run for run in self.runs if run.summary["n"]]
+
+    def first(self, method: str) -> Run | None:
+        """The method's run with default settings, else its first; None: the method was not run."""
+        runs = [run for run in self.answered if run.method == method]
+        runs.sort(key=lambda run: not run.is_default)
+        return runs[0] if runs else None
+
+    @property
+    def compared(self) -> tuple[Run, Run] | None:
+        """Zero-shot and SEPM; without them the first two runs; None where there is one run only."""
+        reference, other = self.first("zero-shot"), self.first("sepm")
+        if reference is not None and other is not None:
+            return reference, other
+        return (self.answered[0], self.answered[1]) if len(self.answered) > 1 else None
+
+
+def read_run_groups(folders: Sequence[Path]) -> list[RunGroup]:
+    """All runs in and below some folders, by data set and model.
+
+    Raises:
+        InputError: a folder holds no finished run, or one that cannot be read.
+    """
+    found = {path.resolve(): path for folder in folders for path in run_folders(folder)}
+    runs = [read_run(path) for path in found.values()]
+    runs.sort(key=lambda run: (run.dataset, run.model))  # stable: as given within a group
+    grouped = groupby(runs, key=lambda run: (run.dataset, run.model))
+    sweeps = [sweep for folder in folders for sweep in read_sweeps(folder)]
+    return [
+        RunGroup(
+            dataset,
+            model,
+            _named(group),
+            tuple(s for s in sweeps if (s["dataset"], s["model"]) == (dataset, model)),
+        )
+        for (dataset, model), group in grouped
+    ]
+
+
+def read_sweeps(folder: Path) -> list[dict[str, Any]]:
+    """What `sepm sensitivity` wrote below a folder.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    paths = sorted(folder.rglob(SENSITIVITY))
+    try:
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    except ValueError as error:
+        raise InputError(f"a {SENSITIVITY} below {folder} is damaged ({error})") from error
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The folder itself, if it is a run's, else all below that are, zero-shot first.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    inside = [
+        path.parent for path in folder.rglob(ACCURACY) if (path.parent / PREDICTIONS).exists()
+    ]
+    if not inside:
+        raise InputError(
+            f"{folder} holds no finished run ({ACCURACY} beside {PREDICTIONS}); "
+            "sepm eval writes them below its --output-dir"
+        )
+    return sorted(inside, key=lambda path: (path.parent, not path.name.startswith("zero"), path))
+
+
+def read_run(folder: Path) -> Run:
+    """The run of a folder.
+
+    Raises:
+        InputError: a file is damaged, or of an unknown data set.
+    """
+    try:
+        stored = compare.read_run(folder)
+        taxonomy = load_taxonomy(stored.facts["dataset"])
+        ordered = sorted(stored.records, key=lambda r: r["question_id"])
+        run = Run(folder.resolve().name, replace(stored, records=ordered), taxonomy)
+        _ = run.grid, run.summary
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder}: not a run of this version ({error!r}); run it again with --overwrite"
+        ) from error
+    return run
+
+
+def _named(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs, those of one name told apart by a number."""
+    seen: dict[str, int] = {}
+    named: list[Run] = []
+    for run in runs:
+        seen[run.name] = seen.get(run.name, 0) + 1
+        again = seen[run.name] > 1
+        name = f"{run.name} ({seen[run.name]})" if again else run.name
+        named.append(replace(run, name=name) if again else run)
+    return tuple(named)
+
+
+def labels(runs: Sequence[Run], besides: str | None = None) -> list[str]:
+    """Each run's method with the settings that tell it from the other runs.
+
+    Args:
+        runs: what to tell apart.
+        besides: a setting that is left out.
+    """
+    settings = runs[0].configuration.keys() - {besides, "save_scores"} if runs else set[str]()
+    apart = sorted(k for k in settings if len({repr(r.configuration[k]) for r in runs}) > 1)
+    return [
+        ", ".join([run.method, *(f"{key} {run.configuration[key]}" for key in apart)])
+        for run in runs
+    ]

@@ -1,0 +1,49 @@
+"""Which samples are shown as pictures: chosen by id, or drawn evenly, always the same ones."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import TypeVar
+
+from sepm.errors import InputError, did_you_mean
+from sepm.evaluation.records import Record
+from sepm.method.taxonomy import Taxonomy
+
+T = TypeVar("T")
+
+
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """At most `count` items, spread evenly over a sequence."""
+    if count >= len(items):
+        return list(items)
+    return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
+
+
+def per_class_samples(
+    records: Sequence[Record], taxonomy: Taxonomy, per_class: int
+) -> list[Record]:
+    """Evenly drawn records of each class, in the order of the options."""
+    return [
+        record
+        for name in taxonomy.names
+        for record in evenly([r for r in records if r["label"] == name], per_class)
+    ]
+
+
+def samples_by_id(records: Sequence[Record], ids: Sequence[str]) -> list[Record]:
+    """The records of those question ids, in the order asked for.
+
+    Raises:
+        InputError: there is no such record.
+    """
+    by_id = {r["question_id"]: r for r in records}
+    for key in ids:
+        if key not in by_id:
+            raise InputError(f"no sample '{key}' with scores{did_you_mean(key, by_id) or ''}")
+    return [by_id[key] for key in ids]
+
+
+def round_robin(strata: Sequence[Sequence[str]], count: int) -> list[str]:
+    """Up to `count` different ids, each stratum as often as the others while it has any."""
+    spread = [evenly(stratum, count) for stratum in strata]
+    turns = (key for turn in zip_longest(*spread) for key in turn if key is not None)
+    return list(dict.fromkeys(turns))[:count]

@@ -1,0 +1,68 @@
+"""How all figures look, and how they are written: the same bytes for the same records."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, Literal
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; here in order of falling lightness
+# where two meet, so that grey print tells them apart too.
+ORANGE, SKY, GREEN, BLUE, VERMILION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
+GREY, DARK = "#8C8C8C", "#222222"
+
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "marker": "o", "linestyle": "-"},
+    {"color": VERMILION, "marker": "s", "linestyle": "--"},
+    {"color": GREEN, "marker": "^", "linestyle": "-."},
+    {"color": DARK, "marker": "D", "linestyle": ":"},
+)
+"""Looks of the lines of one panel, told apart without colour too."""
+
+RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "sepm",
+}
+
+DPI = 200
+"""Pixels per inch, of PNG files and of pictures inside SVG files."""
+
+Format = Literal["png", "svg"]
+FORMATS: tuple[Format, Format] = ("png", "svg")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Figures made and written inside look alike."""
+    with rc_context(RC):
+        yield
+
+
+def rendered(figure: Figure, kind: Format, dpi: int = DPI) -> bytes:
+    """A figure's file, without date and version."""
+    metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    file = BytesIO()
+    figure.savefig(file, format=kind, metadata=metadata, dpi=dpi, bbox_inches="tight")
+    return file.getvalue()
+
+
+def percent_error(
+    fractions: Sequence[float], intervals: Sequence[tuple[float, float]]
+) -> list[list[float]]:
+    """Lengths of error bars below and above some fractions, in percent."""
+    pairs = list(zip(fractions, intervals, strict=True))
+    below = [max(100 * (value - low), 0.0) for value, (low, _) in pairs]
+    above = [max(100 * (high - value), 0.0) for value, (_, high) in pairs]
+    return [below, above]

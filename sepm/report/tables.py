@@ -1,0 +1,155 @@
+"""The page's tables: numbers beside the paper's, paired tests, and how the runs were made."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sepm.evaluation import plain_text as text
+from sepm.evaluation.statistics import pair_up, paired_counts, per_class_change
+from sepm.report.per_class import by_polarity
+from sepm.report.runs import Run, RunGroup
+
+MADE_OF = (
+    *("preset", "configuration", "limit", "environment"),
+    *("visual_tokens", "prompt_format", "sha256"),
+)
+"""Parts of `accuracy.json` that tell how a run was made."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as the page shows it; the first column names the row."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def results(group: RunGroup) -> Table:
+    """A row for each run: its numbers, and the paper's."""
+    header = (
+        "run", "n", "accuracy", "95% interval", "paper", "minus paper", "macro F1", "polarity",
+        "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
+    )  # fmt: skip
+    chance = text.percent(1 / len(group.taxonomy.classes))
+    return Table(
+        "Results",
+        header,
+        tuple(_result(run) for run in group.runs),
+        f"Percent, computed from the records; chance is {chance}. Polarity: the predicted class "
+        "has the label's polarity. Coarse: the coarse answer, gated or not, names it. Unread "
+        "answers count as wrong; errors could not be run and are not in n.",
+    )
+
+
+def _result(run: Run) -> tuple[str, ...]:
+    summary, coarse = run.summary, run.summary["coarse"] or {}
+    accuracy, reported = summary["accuracy"], run.reported
+    difference = None if accuracy is None or reported is None else accuracy - reported
+    speed = (run.described.get("timing") or {}).get("images_per_second")
+    return (
+        run.name,
+        str(summary["n"]),
+        text.percent(accuracy),
+        text.interval(summary["ci95"]),
+        text.percent(reported),
+        text.points(difference),
+        text.percent(summary["macro_f1"]),
+        text.percent(summary["polarity_accuracy"]),
+        text.percent(coarse.get("accuracy")),
+        text.percent(coarse.get("ambiguous_rate")),
+        str(summary["unread"]),
+        str(summary["off_menu"]),
+        str(summary["errors"]),
+        f"{speed:.2f}" if speed else "-",
+    )
+
+
+def paired_tests(group: RunGroup) -> Table | None:
+    """Each run against the reference, over the samples of both; None where there is one run."""
+    if group.compared is None:
+        return None
+    reference = group.compared[0]
+    others = [run for run in group.runs if run is not reference]
+    return Table(
+        f"Against {reference.name}, sample by sample",
+        ("run", "n of both", "gained", "lost", "points", "95% interval", "p (exact McNemar)"),
+        tuple(_paired(reference, run) for run in others),
+    )
+
+
+def _paired(reference: Run, other: Run) -> tuple[str, ...]:
+    counts = paired_counts(pair_up(reference.records, other.records))
+    return (
+        other.name,
+        str(counts.n),
+        str(counts.gained),
+        str(counts.lost),
+        text.points(counts.difference),
+        text.points_interval(counts.interval),
+        text.p_value(counts.p_value),
+    )
+
+
+def per_class(group: RunGroup) -> Table | None:
+    """Accuracy of each class in the two runs that are compared."""
+    if group.compared is None:
+        return None
+    reference, other = group.compared
+    changes = per_class_change(pair_up(reference.records, other.records), group.taxonomy.names)
+    header = ("class", "polarity", "n", reference.name, other.name, "points", "gained", "lost", "p")
+    rows = tuple(
+        (
+            name,
+            group.taxonomy.by_name(name).polarity,
+            str(change["n"]),
+            text.percent(change["reference"]),
+            text.percent(change["accuracy"]),
+            text.points(change["change"]),
+            str(change["gained"]),
+            str(change["lost"]),
+            text.p_value(change["p"]),
+        )
+        for name in by_polarity(group.taxonomy)
+        for change in [changes[name]]
+    )
+    return Table("Classes", header, rows)
+
+
+def shared_settings(group: RunGroup) -> Table:
+    """What all runs were made with."""
+    made = [dict(_flat(run)) for run in group.runs]
+    shared = [key for key in made[0] if _common(made, key)]
+    rows = tuple((key, made[0][key]) for key in shared)
+    return Table("Configuration, environment and hashes of all runs", ("setting", "value"), rows)
+
+
+def differing_settings(group: RunGroup) -> Table | None:
+    """What tells the runs apart; None where nothing does."""
+    made = [dict(_flat(run)) for run in group.runs]
+    keys = list(dict.fromkeys(key for one in made for key in one if not _common(made, key)))
+    if not keys:
+        return None
+    rows = tuple(
+        (run.name, *(one.get(key, "-") for key in keys))
+        for run, one in zip(group.runs, made, strict=True)
+    )
+    return Table("Settings that differ", ("run", *keys), rows)
+
+
+def _flat(run: Run) -> Iterator[tuple[str, str]]:
+    for part in MADE_OF:
+        value = run.described.get(part)
+        if isinstance(value, Mapping):
+            yield from ((f"{part}.{key}", _shown(inner)) for key, inner in value.items())
+        else:
+            yield part, _shown(value)
+
+
+def _common(made: Sequence[Mapping[str, str]], key: str) -> bool:
+    return len({one.get(key) for one in made}) == 1
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,341 @@
+"use strict";
+
+// Everything that comes from records is written with textContent, never as HTML.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const ROW_HEIGHT = 56, ROWS_AROUND = 6, THUMBNAIL = 52, PICTURE = 288;
+const ABSENT = -3, ERROR = -2, UNREAD = -1;
+const BRANCHES = ["positive", "negative", "ambiguous"];
+const NOTHING = "-";
+
+const $ = (id) => document.getElementById(id);
+const list = $("list"), spacer = $("spacer"), controls = $("controls");
+const images = new Map();
+const state = { shown: [], selected: 0 };
+
+// --- what a sample is -------------------------------------------------------------------------
+
+const group = () => DATA.groups[Number($("group").value)];
+const run = () => group().runs[Number($("run").value)];
+const other = () => ($("other").value === "" ? null : group().runs[Number($("other").value)]);
+
+function said(one, index) {
+  const prediction = one.prediction[index];
+  if (prediction >= 0) return group().classes[prediction][0];
+  return { [UNREAD]: "unread", [ERROR]: "error", [ABSENT]: "not in this run" }[prediction];
+}
+
+const confidence = (one, index) => (one.coarse[index] ? one.coarse[index][2] : null);
+
+function margin(one, index) {
+  const sorted = [...one.probs[index]].sort((a, b) => b - a);
+  return sorted.length > 1 ? sorted[0] - sorted[1] : null;
+}
+
+const fraction = (scaled) => (scaled / DATA.scale).toFixed(4);
+
+function change(index) {
+  const before = other();
+  if (!before) return null;
+  if (run().prediction[index] <= ERROR || before.prediction[index] <= ERROR) return null;
+  if (run().prediction[index] === before.prediction[index]) return "same";
+  const [was, is] = [before.correct[index], run().correct[index]];
+  return is > was ? "gained" : is < was ? "lost" : "other";
+}
+
+// --- filters and order ------------------------------------------------------------------------
+
+const FILTERS = {
+  label: (index, value) => group().labels[index] === Number(value),
+  prediction: (index, value) => run().prediction[index] === Number(value),
+  branch: (index, value) => run().branch[index] === Number(value),
+  outcome: (index, value) => ({
+    right: run().correct[index] === 1,
+    wrong: run().correct[index] === 0 && run().prediction[index] > ERROR,
+    unread: run().prediction[index] === UNREAD,
+    error: run().prediction[index] === ERROR,
+  })[value],
+  changed: (index, value) => {
+    const found = change(index);
+    return value === "any" ? found !== null && found !== "same" : found === value;
+  },
+};
+
+const ORDERS = {
+  id: ["question id", null, 1],
+  "confidence-up": ["confidence, lowest first", confidence, 1],
+  "confidence-down": ["confidence, highest first", confidence, -1],
+  "margin-up": ["margin, lowest first", margin, 1],
+  "margin-down": ["margin, highest first", margin, -1],
+};
+
+function refresh() {
+  const chosen = Object.keys(FILTERS).filter((name) => $(name).value !== "");
+  const text = $("search").value.toLowerCase(), pictured = $("pictured").checked;
+  const shown = [];
+  group().ids.forEach((id, index) => {
+    if (run().prediction[index] === ABSENT) return;
+    if (pictured && !group().pictures[index]) return;
+    if (text && !id.toLowerCase().includes(text)) return;
+    if (chosen.every((name) => FILTERS[name](index, $(name).value))) shown.push(index);
+  });
+  state.shown = ordered(shown);
+  state.selected = 0;
+  list.scrollTop = 0;
+  spacer.style.height = `${shown.length * ROW_HEIGHT}px`;
+  const all = run().prediction.filter((prediction) => prediction !== ABSENT).length;
+  $("count").textContent = `${shown.length} of ${all} samples of ${run().name}`;
+  draw();
+}
+
+function ordered(indices) {
+  const [, value, sign] = ORDERS[$("sort").value];
+  if (!value) return indices;
+  const keys = new Map(indices.map((index) => [index, value(run(), index)]));
+  const rank = (index) => (keys.get(index) === null ? Infinity : sign * keys.get(index));
+  return indices.sort((a, b) => (rank(a) === rank(b) ? a - b : rank(a) - rank(b)));
+}
+
+// --- the list ---------------------------------------------------------------------------------
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function draw() {
+  drawList();
+  drawSample();
+}
+
+function drawList() {
+  const first = Math.max(0, Math.floor(list.scrollTop / ROW_HEIGHT) - ROWS_AROUND);
+  const visible = Math.ceil(list.clientHeight / ROW_HEIGHT) + 2 * ROWS_AROUND;
+  const rows = state.shown.slice(first, first + visible).map((index, i) => row(index, first + i));
+  list.replaceChildren(spacer, ...rows);
+  const selected = $(`row-${state.selected}`);
+  if (selected) list.setAttribute("aria-activedescendant", selected.id);
+  else list.removeAttribute("aria-activedescendant");
+}
+
+function row(index, position) {
+  const made = element("div", "row");
+  made.id = `row-${position}`;
+  made.dataset.index = index;
+  made.setAttribute("role", "option");
+  made.setAttribute("aria-selected", position === state.selected);
+  made.setAttribute("aria-setsize", state.shown.length);
+  made.setAttribute("aria-posinset", position + 1);
+  made.style.top = `${position * ROW_HEIGHT}px`;
+  made.append(picture(index, THUMBNAIL, run()) || element("div", "blank"));
+  const what = element("div");
+  what.append(element("span", "", group().ids[index]));
+  what.append(element("span", "soft", `label ${group().classes[group().labels[index]][0]}`));
+  made.append(what, verdict(run(), index, gate(run(), index)));
+  if (other()) {
+    const against = verdict(other(), index, other().name);
+    against.classList.add("against");
+    made.append(against);
+  }
+  made.addEventListener("click", () => select(position));
+  return made;
+}
+
+function verdict(one, index, note) {
+  const made = element("div", "verdict"), right = one.correct[index];
+  const [mark, look] = right ? ["✓ ", "right"] : ["✗ ", "wrong"];
+  const judged = one.prediction[index] > ERROR;
+  const text = judged ? mark + said(one, index) : said(one, index);
+  made.append(element("span", judged ? look : "soft", text), element("span", "soft", note));
+  return made;
+}
+
+function gate(one, index) {
+  const branch = one.branch[index];
+  return branch < 0 ? "" : `${BRANCHES[branch]}, C ${fraction(confidence(one, index))}`;
+}
+
+function select(position) {
+  if (!state.shown.length) return;
+  state.selected = Math.min(Math.max(position, 0), state.shown.length - 1);
+  const top = state.selected * ROW_HEIGHT;
+  if (top < list.scrollTop) list.scrollTop = top;
+  if (top + ROW_HEIGHT > list.scrollTop + list.clientHeight) {
+    list.scrollTop = top + ROW_HEIGHT - list.clientHeight;
+  }
+  draw();
+}
+
+// --- pictures ---------------------------------------------------------------------------------
+
+function picture(index, side, one) {
+  const stored = group().pictures[index];
+  if (!stored) return null;
+  const canvas = element("canvas");
+  const dropped = stored.dropped[group().runs.indexOf(one)];
+  canvas.width = canvas.height = side;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `${group().ids[index]}, ${dropped.length} tokens dropped`);
+  if (!images.has(stored)) {
+    const image = new Image();
+    image.src = stored.src;
+    images.set(stored, image);
+  }
+  const image = images.get(stored);
+  image.decode().then(() => paint(canvas, side, image, stored.frame, dropped));
+  return canvas;
+}
+
+// The view is the image and, where the model's input reaches beyond it, the padding.
+function paint(canvas, side, image, frame, dropped) {
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const [left, top, wide, high] = frame || [0, 0, 1, 1];
+  const view = [Math.min(0, left) * width, Math.min(0, top) * height];
+  view.push(Math.max(1, left + wide) * width - view[0], Math.max(1, top + high) * height - view[1]);
+  const scale = side / Math.max(view[2], view[3]);
+  canvas.width = Math.round(view[2] * scale);
+  canvas.height = Math.round(view[3] * scale);
+  const pen = canvas.getContext("2d");
+  stripes(pen, canvas);
+  pen.setTransform(scale, 0, 0, scale, -view[0] * scale, -view[1] * scale);
+  pen.drawImage(image, 0, 0);
+  if (!$("overlay").checked || !frame) return;
+  pen.fillStyle = "rgba(238, 238, 238, 0.88)";
+  pen.strokeStyle = "rgb(150, 150, 150)";
+  pen.lineWidth = 0.5 / scale;
+  for (const token of dropped) {
+    const box = group().boxes[token];
+    const [x, y] = [(left + box[0] * wide) * width, (top + box[1] * high) * height];
+    const [w, h] = [(box[2] - box[0]) * wide * width, (box[3] - box[1]) * high * height];
+    pen.fillRect(x, y, w, h);
+    pen.strokeRect(x, y, w, h);
+  }
+}
+
+function stripes(pen, canvas) {
+  pen.fillStyle = "rgb(235, 235, 235)";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.strokeStyle = "rgb(205, 205, 205)";
+  pen.lineWidth = 2;
+  for (let x = -canvas.height; x < canvas.width; x += 6) {
+    pen.beginPath();
+    pen.moveTo(x, canvas.height);
+    pen.lineTo(x + canvas.height, 0);
+    pen.stroke();
+  }
+}
+
+// --- one sample -------------------------------------------------------------------------------
+
+function drawSample() {
+  const index = state.shown[state.selected];
+  if (index === undefined) {
+    $("sample").replaceChildren(element("p", "soft", "No sample passes these filters."));
+    return;
+  }
+  const title = element("h3", "", group().ids[index]);
+  const label = element("p", "", `label: ${group().classes[group().labels[index]][0]}`);
+  const shown = [run(), other()].filter((one) => one && one.prediction[index] !== ABSENT);
+  const drawn = picture(index, PICTURE, run());
+  $("sample").replaceChildren(title, ...(drawn ? [drawn] : []), label);
+  const decisions = element("div", "decisions");
+  decisions.append(...shown.map((one) => decision(one, index)));
+  $("sample").append(decisions);
+}
+
+function decision(one, index) {
+  const made = element("section"), parts = [element("h4", "", one.name)];
+  parts.push(verdict(one, index, gate(one, index)));
+  const coarse = one.coarse[index], words = one.texts[index] || [];
+  if (coarse) {
+    parts.push(element("h4", "soft", "coarse answer"));
+    parts.push(bar("A. Positive", coarse[0], coarse[0] >= coarse[1]));
+    parts.push(bar("B. Negative", coarse[1], coarse[1] > coarse[0]));
+  }
+  const letters = one.menus[one.offered[index]] || "";
+  if (letters) parts.push(element("h4", "soft", coarse ? "fine answer" : "answer"));
+  [...letters].forEach((letter, i) => {
+    const place = group().classes.findIndex((emotion) => emotion[1] === letter);
+    const text = `${letter}. ${group().classes[place][2]}`;
+    parts.push(bar(text, one.probs[index][i], place === one.prediction[index]));
+  });
+  if (letters) parts.push(element("p", "soft", `margin ${fraction(margin(one, index) || 0)}`));
+  for (const text of words) parts.push(element("pre", "", text === "" ? NOTHING : text));
+  if (one.prompt[index].length) parts.push(queries(one, index));
+  made.append(...parts);
+  return made;
+}
+
+function queries(one, index) {
+  const made = element("details");
+  made.append(element("summary", "", "queries"));
+  for (const prompt of one.prompt[index]) made.append(element("pre", "", one.prompts[prompt]));
+  return made;
+}
+
+function bar(text, scaled, chosen) {
+  const made = element("div", chosen ? "bar chosen" : "bar"), length = element("i");
+  length.style.width = `${(100 * scaled) / DATA.scale}%`;
+  const track = element("div");
+  track.append(length);
+  made.append(element("span", "", text), track, element("b", "", fraction(scaled)));
+  return made;
+}
+
+// --- controls ---------------------------------------------------------------------------------
+
+function fill(id, options, chosen) {
+  $(id).replaceChildren(...options.map(([value, text]) => {
+    const option = element("option", "", text);
+    option.value = value;
+    option.defaultSelected = String(value) === String(chosen);
+    return option;
+  }));
+}
+
+function fillControls() {
+  const runs = group().runs.map((one, i) => [i, one.name]);
+  const classes = group().classes.map((emotion, i) => [i, emotion[0]]);
+  fill("run", runs, runs.length > 1 ? 1 : 0);
+  fill("other", [["", "no other run"], ...runs], runs.length > 1 ? 0 : "");
+  fill("label", [["", "any"], ...classes], "");
+  fill("prediction", [["", "any"], ...classes, [UNREAD, "unread"], [ERROR, "error"]], "");
+  fill("branch", [["", "any"], ...BRANCHES.map((name, i) => [i, name])], "");
+  fill("outcome", [["", "any"], ...["right", "wrong", "unread", "error"].map((x) => [x, x])], "");
+  fill("changed", [
+    ["", "changed or not"], ["any", "changed"], ["gained", "gained: now right"],
+    ["lost", "lost: now wrong"], ["other", "changed, as right as before"], ["same", "unchanged"],
+  ], "");
+  fill("sort", Object.entries(ORDERS).map(([value, [text]]) => [value, text]), "id");
+}
+
+const STEPS = {
+  ArrowDown: () => state.selected + 1,
+  ArrowUp: () => state.selected - 1,
+  PageDown: () => state.selected + Math.floor(list.clientHeight / ROW_HEIGHT),
+  PageUp: () => state.selected - Math.floor(list.clientHeight / ROW_HEIGHT),
+  Home: () => 0,
+  End: () => state.shown.length - 1,
+};
+
+fill("group", DATA.groups.map((one, i) => [i, `${one.model} on ${one.dataset}`]), 0);
+fillControls();
+controls.addEventListener("submit", (event) => event.preventDefault());
+controls.addEventListener("reset", () => setTimeout(refresh));
+$("search").addEventListener("input", refresh);
+controls.addEventListener("change", (event) => {
+  if (event.target.id === "search") return; // heard while it is typed
+  if (event.target.id === "group") fillControls();
+  if (event.target.id === "overlay") draw();
+  else refresh();
+});
+list.addEventListener("scroll", () => requestAnimationFrame(drawList));
+list.addEventListener("keydown", (event) => {
+  if (!(event.key in STEPS)) return;
+  event.preventDefault();
+  select(STEPS[event.key]());
+});
+addEventListener("resize", drawList);
+refresh();

@@ -1,0 +1,285 @@
+"""The report page in a real browser: headless Chromium, opened from a file."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.report.report import report_page
+from sepm.report.runs import read_run_groups
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select  # noqa: E402
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER),
+    reason="no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)",
+)
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+)
+
+HOSTILE = "awe/<script>document.title='hacked'</script><img src=x onerror=document.title='x'>.png"
+
+Json = dict[str, Any]
+Driver = Any
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page_file(
+    tmp_path_factory: pytest.TempPathFactory, write_run: Any, recorded: Any, image_folder: Path
+) -> Path:
+    """Zero-shot and SEPM over 40 samples, one of a hostile id, 30 of them with a picture."""
+    folder = tmp_path_factory.mktemp("page")
+    for method in ("zero-shot", "sepm"):
+        rows = recorded(method)
+        rows[10]["question_id"] = HOSTILE
+        write_run(folder, method, rows)
+    path = folder / "report.html"
+    groups = read_run_groups([folder])
+    path.write_text(report_page(groups, {"emoset": image_folder}, 30), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(chromium: Driver, page_file: Path) -> Driver:
+    chromium.get_log("performance")  # what came before is forgotten
+    chromium.get_log("browser")
+    chromium.get(page_file.as_uri())
+    return chromium
+
+
+@pytest.fixture
+def after(recorded: Any) -> list[Json]:
+    rows = recorded("sepm")
+    rows[10]["question_id"] = HOSTILE
+    return rows
+
+
+@pytest.fixture
+def before(recorded: Any) -> dict[str, Json]:
+    rows = recorded("zero-shot")
+    rows[10]["question_id"] = HOSTILE
+    return {row["question_id"]: row for row in rows}
+
+
+def choose(driver: Driver, control: str, text: str) -> None:
+    Select(driver.find_element(By.ID, control)).select_by_visible_text(text)
+
+
+def total(driver: Driver) -> int:
+    return int(driver.find_element(By.ID, "count").text.split()[0])
+
+
+TITLE = "return document.querySelector('#sample h3').textContent"
+
+
+def listed(driver: Driver) -> list[str]:
+    """The ids of all rows that pass the filters, in order, by way of the keyboard."""
+    area = driver.find_element(By.ID, "list")
+    area.send_keys(Keys.HOME)
+    found = []
+    for _ in range(total(driver)):
+        found.append(driver.execute_script(TITLE))
+        area.send_keys(Keys.ARROW_DOWN)
+    return found
+
+
+def test_the_page_opens_without_errors_and_asks_for_nothing(
+    opened: Driver, page_file: Path
+) -> None:
+    opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    time.sleep(0.3)
+    assert opened.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+    asked = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert page_file.as_uri() in asked
+    assert all(url.startswith("data:") for url in asked - {page_file.as_uri()})
+
+
+def test_a_hostile_id_is_shown_and_not_run(opened: Driver) -> None:
+    opened.find_element(By.ID, "search").send_keys("script")
+    assert total(opened) == 1
+    assert opened.find_element(By.CSS_SELECTOR, "#sample h3").text == HOSTILE
+    assert opened.find_element(By.CSS_SELECTOR, ".row span").text == HOSTILE
+    assert opened.title == "SEPM report"
+
+
+def test_a_script_that_gets_in_is_refused_by_the_page_s_policy(opened: Driver) -> None:
+    opened.execute_script(
+        "const made = document.createElement('div');"
+        "made.innerHTML = '<img src=x onerror=\"document.title=1\">';"
+        "document.body.append(made);"
+    )
+    time.sleep(0.2)
+    assert opened.title == "SEPM report"
+    assert any("Content Security Policy" in entry["message"] for entry in opened.get_log("browser"))
+
+
+KEEP: dict[tuple[str, str], Callable[[Json, Json], bool]] = {
+    ("label", "fear"): lambda now, was: now["label"] == "fear",
+    ("prediction", "awe"): lambda now, was: now["prediction"] == "awe",
+    ("prediction", "unread"): lambda now, was: now["prediction"] is None,
+    ("branch", "ambiguous"): lambda now, was: now["coarse"]["branch"] == "ambiguous",
+    ("branch", "positive"): lambda now, was: now["coarse"]["branch"] == "positive",
+    ("outcome", "right"): lambda now, was: now["correct"],
+    ("outcome", "wrong"): lambda now, was: not now["correct"],
+    ("changed", "changed"): lambda now, was: now["prediction"] != was["prediction"],
+    ("changed", "unchanged"): lambda now, was: now["prediction"] == was["prediction"],
+    ("changed", "gained: now right"): lambda now, was: now["correct"] and not was["correct"],
+    ("changed", "lost: now wrong"): lambda now, was: was["correct"] and not now["correct"],
+}
+
+
+@pytest.mark.parametrize(("control", "text"), list(KEEP))
+def test_a_filter_leaves_the_rows_that_it_names(
+    opened: Driver, after: list[Json], before: dict[str, Json], control: str, text: str
+) -> None:
+    keep = KEEP[control, text]
+    expected = [r["question_id"] for r in after if keep(r, before[r["question_id"]])]
+    assert expected
+    assert len(expected) < 40
+    choose(opened, control, text)
+    assert listed(opened) == sorted(expected)
+
+
+def test_filters_add_up_and_reset(opened: Driver, after: list[Json]) -> None:
+    choose(opened, "label", "fear")
+    choose(opened, "outcome", "wrong")
+    assert total(opened) == sum(r["label"] == "fear" and not r["correct"] for r in after)
+    opened.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    time.sleep(0.1)
+    assert total(opened) == 40
+
+
+def test_rows_are_sorted_by_confidence(opened: Driver, after: list[Json]) -> None:
+    choose(opened, "sort", "confidence, highest first")
+    confidence = {r["question_id"]: r["coarse"]["confidence"] for r in after}
+    values = [round(confidence[key], 4) for key in listed(opened)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1]
+
+
+def test_rows_are_sorted_by_margin(opened: Driver, after: list[Json]) -> None:
+    choose(opened, "sort", "margin, lowest first")
+    probs = {r["question_id"]: sorted(r["fine"]["probs"].values()) for r in after}
+    values = [round(probs[key][-1] - probs[key][-2], 4) for key in listed(opened)]
+    assert values == sorted(values)
+    assert values[0] < values[-1]
+
+
+def test_the_other_run_can_be_the_one_that_is_shown(opened: Driver, before: Any) -> None:
+    choose(opened, "run", "zero-shot")
+    choose(opened, "other", "no other run")
+    choose(opened, "outcome", "right")
+    assert total(opened) == sum(row["correct"] for row in before.values())
+
+
+def test_only_rows_in_sight_are_on_the_page(opened: Driver) -> None:
+    opened.execute_script("document.getElementById('list').scrollTop = 1e6")
+    time.sleep(0.2)
+    rows = opened.find_elements(By.CSS_SELECTOR, ".row")
+    assert len(rows) < 40
+    assert rows[-1].get_attribute("aria-posinset") == "40"
+
+
+def test_the_sample_shows_the_record_s_numbers(opened: Driver, after: list[Json]) -> None:
+    opened.find_element(By.ID, "search").send_keys("fear_00001")
+    row = next(r for r in after if r["question_id"] == "fear/fear_00001.png")
+    text = opened.find_element(By.ID, "sample").text
+    assert "label: fear" in text
+    assert f"{row['coarse']['branch']}, C {row['coarse']['confidence']:.4f}" in text
+    for p in (row["coarse"]["p_a"], row["coarse"]["p_b"], *row["fine"]["probs"].values()):
+        assert f"{p:.4f}" in text
+
+
+PIXEL = """
+const [x, y] = arguments;
+const canvas = document.querySelector('#sample canvas');
+return Array.from(canvas.getContext('2d').getImageData(
+  Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data);
+"""
+
+
+def test_the_picture_fades_the_dropped_tokens_and_stripes_the_padding(opened: Driver) -> None:
+    opened.find_element(By.ID, "search").send_keys("amusement_00000")
+    time.sleep(0.3)
+    # 4 × 4 tokens over the padded square; 1, 6 and 11 are dropped. The image is (0, 80, 120).
+    middle = {token: ((token % 4 + 0.5) / 4, (token // 4 + 0.5) / 4) for token in range(16)}
+    faded = opened.execute_script(PIXEL, *middle[6])
+    kept = opened.execute_script(PIXEL, *middle[5])
+    padding = opened.execute_script(PIXEL, 0.9, 0.05)
+    assert kept[0] < 20
+    assert abs(kept[2] - 120) < 20
+    assert min(faded[:3]) > 200
+    assert padding[0] == padding[1] == padding[2] > 190
+    opened.find_element(By.ID, "overlay").click()
+    time.sleep(0.3)
+    assert opened.execute_script(PIXEL, *middle[6])[0] < 20
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Driver) -> None:
+    opened.set_window_size(500, 900)
+    try:
+        width, inner = opened.execute_script(
+            "return [document.documentElement.scrollWidth, window.innerWidth]"
+        )
+        assert width <= inner
+    finally:
+        opened.set_window_size(1280, 900)
+
+
+def test_a_run_of_17716_rows_opens_in_three_seconds(
+    chromium: Driver, tmp_path: Path, write_run: Any, recorded: Any
+) -> None:
+    for method in ("zero-shot", "sepm"):
+        rows = recorded(method)
+        many = [{**rows[i % 40], "question_id": f"{i:05}"} for i in range(17_716)]
+        write_run(tmp_path, method, many)
+    path = tmp_path / "report.html"
+    path.write_text(report_page(read_run_groups([tmp_path]), {}, 0), encoding="utf-8")
+    started = time.perf_counter()
+    chromium.get(path.as_uri())
+    assert total(chromium) == 17_716
+    assert time.perf_counter() - started < 3
+    choose(chromium, "sort", "confidence, highest first")
+    chromium.find_element(By.ID, "list").send_keys(Keys.END)
+    assert chromium.find_elements(By.CSS_SELECTOR, ".row")[-1].get_attribute("aria-posinset") == (
+        "17716"
+    )

@@ -1,0 +1,251 @@
+"""Every number in a figure, recomputed from the lines of `predictions.jsonl` by other code."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sepm.evaluation.metrics import wilson_interval
+from sepm.report.confidence import draw_confidence
+from sepm.report.confusion import draw_confusion
+from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
+from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
+from sepm.report.flips import draw_flips, flip_table
+from sepm.report.geometry import VisualGrid
+from sepm.report.overlay import faded
+from sepm.report.per_class import draw_per_class
+from sepm.report.runs import Run, RunGroup, read_run_groups
+from sepm.report.sensitivity import curves, draw_sensitivity, swept_curves
+from sepm.report.style import rendered, styled
+
+Json = dict[str, Any]
+Recorded = Callable[[str], list[Json]]
+
+POSITIVE = ["amusement", "awe", "contentment", "excitement"]
+NEGATIVE = ["anger", "disgust", "fear", "sadness"]
+
+
+def pair(group: RunGroup) -> tuple[Run, Run]:
+    assert group.compared is not None
+    return group.compared
+
+
+def accuracy(rows: list[Json]) -> float:
+    return sum(row["prediction"] == row["label"] for row in rows) / len(rows)
+
+
+def axes_of(figure: Figure | None) -> list[Any]:
+    """What was drawn on; matplotlib does not tell the types of what lies on it."""
+    assert figure is not None
+    return list(figure.axes)
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def test_figure_6_has_each_class_s_accuracy_under_both_runs_positive_classes_first(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    ax: Any = draw_per_class(*pair(group)).axes[0]
+    for bars, method in zip(ax.containers[1::2], ("zero-shot", "sepm"), strict=True):
+        for bar, name in zip(bars, POSITIVE + NEGATIVE, strict=True):
+            rows = [row for row in recorded(method) if row["label"] == name]
+            assert bar.get_height() == pytest.approx(100 * accuracy(rows))
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == [f"{name}\nn = 5" for name in POSITIVE + NEGATIVE]
+
+
+def test_figure_6_has_the_overall_accuracies_as_lines(group: RunGroup, recorded: Recorded) -> None:
+    ax: Any = draw_per_class(*pair(group)).axes[0]
+    levels = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
+    expected = [100 * accuracy(recorded(method)) for method in ("zero-shot", "sepm")]
+    assert levels == pytest.approx(expected)
+
+
+def test_figure_6_s_intervals_are_wilson_s(group: RunGroup, recorded: Recorded) -> None:
+    ax: Any = draw_per_class(*pair(group)).axes[0]
+    segments = ax.containers[2].lines[2][0].get_segments()
+    rows = [row for row in recorded("sepm") if row["label"] == "amusement"]
+    interval = wilson_interval(sum(row["correct"] for row in rows), 5)
+    assert interval is not None
+    assert segments[0][:, 1] == pytest.approx([100 * end for end in interval])
+
+
+def test_figure_5_counts_coarse_answers_in_bins_of_the_variance(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    upper, lower = axes_of(draw_confidence(pair(group)[1]))
+    rows: dict[int, list[bool]] = {place: [] for place in range(10)}
+    for row in recorded("sepm"):
+        coarse = row["coarse"]
+        toward = "positive" if coarse["text"] == "A" else "negative"
+        truth = "positive" if row["label"] in POSITIVE else "negative"
+        rows[min(int(coarse["confidence"] / 0.025), 9)].append(toward == truth)
+    assert [bar.get_height() for bar in lower.patches[:10]] == [len(r) for r in rows.values()]
+    shares = [100 * sum(r) / len(r) for r in rows.values() if r]
+    assert list(upper.containers[0].lines[0].get_ydata()) == pytest.approx(shares)
+
+
+def test_figure_5_draws_the_run_s_own_threshold(
+    tmp_path: Path, write_run: Any, recorded: Recorded
+) -> None:
+    write_run(
+        tmp_path,
+        "sepm",
+        recorded("sepm"),
+        alpha=0.3,
+        variance="sample",
+        ambiguous_when="below",
+    )
+    run = read_run_groups([tmp_path])[0].runs[0]
+    upper, lower = axes_of(draw_confidence(run))
+    assert upper.get_title(loc="left") == "ambiguous below α = 0.3"
+    assert [0.3, 0.3] in [list(line.get_xdata()) for line in lower.lines]
+    assert upper.get_xlim() == (0, 0.5)
+    assert "sample variance" in lower.get_xlabel()
+
+
+def test_a_confusion_matrix_has_the_counts_and_unread_answers(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    figure = draw_confusion(pair(group)[1])
+    found = list(map(int, texts(figure)))
+    columns = [*POSITIVE, *NEGATIVE, None]
+    expected = [
+        sum((row["label"], row["prediction"]) == (label, said) for row in recorded("sepm"))
+        for label in POSITIVE + NEGATIVE
+        for said in columns
+    ]
+    assert found == expected
+    assert sum(expected) == 40
+
+
+def test_flips_are_counted_by_class_and_listed_one_by_one(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    before = {row["question_id"]: row for row in recorded("zero-shot")}
+    after = {row["question_id"]: row for row in recorded("sepm")}
+    (ax,) = axes_of(draw_flips(*pair(group)))
+    widths = [int(bar.get_width()) for bar in ax.patches]
+    gained, lost = (
+        [
+            sum(
+                before[key]["correct"] is was and after[key]["correct"] is not was
+                for key in before
+                if key.startswith(name)
+            )
+            for name in POSITIVE + NEGATIVE
+        ]
+        for was in (False, True)
+    )
+    assert widths == [*gained, *(-count for count in lost)]
+    table = list(csv.DictReader(io.StringIO(flip_table(*pair(group)))))
+    changed = {k for k in before if before[k]["prediction"] != after[k]["prediction"]}
+    assert {line["question_id"] for line in table} == changed
+    assert sum(line["direction"] == "gained" for line in table) == sum(gained)
+
+
+@pytest.fixture
+def swept(tmp_path: Path, write_run: Any, recorded: Recorded) -> RunGroup:
+    """SEPM at three α and two other β; the n-th has n wrong answers more."""
+    settings = [{}, {"alpha": 0.05}, {"alpha": 0.2}, {"beta": 0.4}, {"beta": 0.6, "alpha": 0.3}]
+    for number, changed in enumerate(settings):
+        rows = [dict(row) for row in recorded("sepm")]
+        for row in [r for r in rows if r["correct"]][:number]:
+            row |= {"prediction": "fear", "correct": False}
+        write_run(tmp_path, "sepm", rows, name=f"sepm-{number}", **changed)
+    return read_run_groups([tmp_path])[0]
+
+
+def test_figure_3_joins_runs_that_differ_in_one_setting_alone(swept: RunGroup) -> None:
+    right = pair(swept)[0].summary["correct"]
+    (alpha,), (beta,) = curves(swept.runs, "alpha"), curves(swept.runs, "beta")
+    assert [(p.value, round(40 * p.accuracy)) for p in alpha.points] == [
+        (0.05, right - 1),
+        (0.1, right),
+        (0.2, right - 2),
+    ]
+    assert [p.value for p in beta.points] == [0.2, 0.4]
+    assert (alpha.default, beta.default) == (0.1, 0.2)
+    assert beta.points[0].interval == wilson_interval(right, 40)
+
+
+def test_figure_3_has_the_paper_s_value_where_the_paper_has_one(swept: RunGroup) -> None:
+    (alpha,) = curves(swept.runs, "alpha")
+    assert [p.reported for p in alpha.points] == [None, pytest.approx(0.5624), None]
+    stars = [line for line in axes_of(draw_sensitivity(swept))[0].lines if line.get_marker() == "*"]
+    assert stars[0].get_ydata() == pytest.approx([56.24])
+
+
+def test_figure_3_draws_what_sepm_sensitivity_wrote() -> None:
+    points = [
+        {"value": value, "n": 40, "accuracy": value, "ci95": [value - 0.1, value + 0.1]}
+        for value in (0.3, 0.5)
+    ]
+    sweep = {
+        "dataset": "emoset",
+        "model": "llava-v1.5-7b",
+        "preset": "released",
+        "variance": "sample",
+        "configuration": {"alpha": 0.1, "beta": 0.1, "drop": "foe"},
+        "alpha": {"sample": {"points": points}, "population": {"points": []}},
+        "beta": {"points": points[:1]},
+    }
+    (curve,) = swept_curves([sweep], "alpha")
+    assert [(p.value, p.accuracy, p.interval) for p in curve.points] == [
+        (0.3, 0.3, (pytest.approx(0.2), 0.4)),
+        (0.5, 0.5, (0.4, 0.6)),
+    ]
+    assert swept_curves([sweep], "beta") == []
+
+
+def test_figure_4_fades_the_lowest_scored_tokens_at_both_ratios() -> None:
+    grid = VisualGrid(4, 4, 56, 14, "resize", "row-major")
+    image = Image.new("RGB", (40, 40), (10, 120, 40))
+    scores = [(1 + i) / 100 for i in range(16)]  # 3 and 6 of 16 tokens go: the first ones
+    record = {"label": "awe", "prediction": "fear", "correct": False, "foe_scores": scores}
+    axes = axes_of(draw_dropped_tokens([Scene(record, image, grid)]))
+    shown = [ax.images[0].get_array() for ax in axes[:4]]
+    assert (shown[0] == np.asarray(image)).all()
+    assert (shown[1] == faded(image, grid, [0, 1, 2])).all()
+    assert (shown[2] == faded(image, grid, [0, 1, 2, 3, 4, 5])).all()
+    assert shown[3][0, 0].tolist() != shown[3][-1, -1].tolist()
+    assert "6 of 16 tokens dropped" in axes[2].get_title()
+    scale = axes[4].get_ylim()
+    assert scale == pytest.approx((0.01, 0.16))
+
+
+def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder: Path) -> None:
+    def files() -> list[bytes]:
+        with styled():
+            results = draw_figures(group, Choice(image_folder), ["4", "5", "6", "flips"])
+            return [
+                rendered(result.figure, kind)
+                for result in results
+                if isinstance(result, Drawn)
+                for kind in ("png", "svg")
+            ]
+
+    first = files()
+    assert len(first) == 8
+    assert first == files()
+    assert not any(b"<dc:date>" in file or b"Matplotlib" in file for file in first)
+
+
+def test_figures_that_runs_do_not_give_say_what_is_needed(
+    tmp_path: Path, write_run: Any, recorded: Recorded
+) -> None:
+    write_run(tmp_path, "zero-shot", recorded("zero-shot"))
+    group = read_run_groups([tmp_path])[0]
+    results = list(draw_figures(group, Choice(), list(FIGURES)))
+    reasons = {r.name: r.reason for r in results if isinstance(r, NotDrawn)}
+    assert list(reasons) == ["figure-3", "figure-4", "figure-5", "figure-6", "flips"]
+    assert "--save-scores" in reasons["figure-4"]
+    assert [r.name for r in results if isinstance(r, Drawn)] == ["confusion-zero-shot"]
