@@ -1,5 +1,8 @@
 """Many dialogues side by side: equal-length asks are prefilled together, so nothing is padded."""
 
+# pyright: standard
+# torch's `tolist` is untyped; the other files of the method are checked strictly.
+
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

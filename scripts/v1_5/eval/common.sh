@@ -35,7 +35,8 @@ evaluate() {  # $1: task, $2: image folder, the rest: methods
     local status=0
     python -m sepm eval --dataset "$1" --method "${@:3}" --model-path "$MODEL" \
         --question-file "$QUESTIONS" --image-folder "$2" --output-dir "$OUTPUT" \
-        --preset "$PRESET" ${ALPHA:+--alpha "$ALPHA"} ${BETA:+--beta "$BETA"} || status=$?
+        --preset "$PRESET" --conversation "${CONVERSATION:-auto}" \
+        ${ALPHA:+--alpha "$ALPHA"} ${BETA:+--beta "$BETA"} || status=$?
     [ "$status" -ne 2 ] || demo_hint
     return "$status"
 }
@@ -43,7 +44,8 @@ evaluate() {  # $1: task, $2: image folder, the rest: methods
 make_table() {  # $1: number of the table, the rest: further options of `sepm table`
     local status=0
     python -m sepm table "$@" --model-path "$MODEL" --data "$DATA" --questions "$QUESTIONS" \
-        --output-dir "$OUTPUT" --preset "$PRESET" ${TASKS:+--tasks $TASKS} || status=$?
+        --output-dir "$OUTPUT" --preset "$PRESET" --conversation "${CONVERSATION:-auto}" \
+        ${TASKS:+--tasks $TASKS} || status=$?
     [ "$status" -ne 2 ] || demo_hint
     return "$status"
 }
