@@ -16,7 +16,11 @@ from llava.errors import CheckpointError
 
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
-HUB_PATTERNS = ["*.json", "tokenizer.model", "model*.safetensors", "pytorch_model*.bin"]
+HUB_PATTERNS = [
+    *("*.json", "tokenizer.model", "model*.safetensors", "pytorch_model*.bin"),
+    *(f"{part}/model*.safetensors" for part in ("llm", "vision_tower", "mm_projector")),
+]
+"""What is downloaded; a star stands for folders too, so that all JSON files are."""
 
 
 def locate(name: str, what: str, inside: Path | None = None) -> Path:

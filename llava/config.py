@@ -11,6 +11,7 @@ from llava.checkpoint import read_json
 from llava.errors import CheckpointError
 
 MODEL_TYPES = ("llava", "llava_llama")
+ASPECT_RATIOS = ("pad", "square", None)
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,8 @@ def read_config(folder: Path) -> LlavaConfig:
     """
     stored = read_json(folder, "config.json")
     _check_family(stored, folder)
-    names = {f.name for f in fields(LlamaConfig)} | {"rope_theta", "rope_scaling"}
-    # model_type is the original's, and dtype is chosen when loading, not read.
-    language = {k: v for k, v in stored.items() if k in names - {"model_type", "dtype"}}
-    try:
-        llama = LlamaConfig.from_dict(language, attn_implementation="sdpa")
-    except (StrictDataclassError, ValueError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
     return LlavaConfig(
-        language=llama,
+        language=llama_config(stored, folder),
         mm_vision_tower=stored["mm_vision_tower"],
         mm_projector_type=stored.get("mm_projector_type", "linear"),
         mm_hidden_size=stored["mm_hidden_size"],
@@ -53,6 +47,29 @@ def read_config(folder: Path) -> LlavaConfig:
         image_aspect_ratio=stored.get("image_aspect_ratio"),
         unfreeze_mm_vision_tower=bool(stored.get("unfreeze_mm_vision_tower", False)),
     )
+
+
+def llama_config(stored: dict[str, Any], folder: Path) -> LlamaConfig:
+    """The language model's part of a `config.json`.
+
+    Raises:
+        CheckpointError: LLaMA cannot be so.
+    """
+    names = {f.name for f in fields(LlamaConfig)} | {"rope_theta", "rope_scaling"}
+    # model_type is the original's, and dtype is chosen when loading, not read.
+    language = {k: v for k, v in stored.items() if k in names - {"model_type", "dtype"}}
+    try:
+        return LlamaConfig.from_dict(language, attn_implementation="sdpa")
+    except (StrictDataclassError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
+
+
+def require_plain_image(stored: dict[str, Any], folder: Path) -> None:
+    """Raise `CheckpointError` where tokens of their own stand around an image."""
+    if stored.get("mm_use_im_start_end") or stored.get("mm_use_im_patch_token"):
+        raise CheckpointError(
+            f"{folder}: mm_use_im_start_end and mm_use_im_patch_token must be false"
+        )
 
 
 def _check_family(stored: dict[str, Any], folder: Path) -> None:
@@ -69,7 +86,8 @@ def _check_family(stored: dict[str, Any], folder: Path) -> None:
     for key in ("mm_vision_tower", "mm_hidden_size", "hidden_size", "num_hidden_layers"):
         if key not in stored:
             raise CheckpointError(f"{folder}/config.json: {key} is missing; is this a LLaVA-1.5?")
-    if stored.get("mm_use_im_start_end") or stored.get("mm_use_im_patch_token"):
+    require_plain_image(stored, folder)
+    if (ratio := stored.get("image_aspect_ratio")) not in ASPECT_RATIOS:
         raise CheckpointError(
-            f"{folder}: mm_use_im_start_end and mm_use_im_patch_token must be false"
+            f"{folder}: image_aspect_ratio must be pad, square or absent, got '{ratio}'"
         )

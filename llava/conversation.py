@@ -33,4 +33,35 @@ VICUNA_V1 = Conversation(
     answer_lead=" ",
 )
 
-CONVERSATIONS = {conversation.name: conversation for conversation in (VICUNA_V1,)}
+VILA_SYSTEM = (
+    "You are a helpful language and vision assistant. You are able to understand the visual "
+    "content that the user provides, and assist the user with a variety of tasks using natural "
+    "language."
+)
+
+
+def _llama_3(name: str, end_of_turn: str, answering_role: str) -> Conversation:
+    """VILA's template for Llama-3; the answer stands right after a header and an empty line."""
+    system, user, answer = (
+        f"<|start_header_id|>{role}<|end_header_id|>\n\n"
+        for role in ("system", "user", answering_role)
+    )
+    return Conversation(
+        name=name,
+        before_image=f"<|begin_of_text|>{system}{VILA_SYSTEM}{end_of_turn}{user}",
+        after_image="\n",
+        before_answer=f"{end_of_turn}{answer}",
+        answer_lead="",
+    )
+
+
+LLAMA_3 = _llama_3("llama_3", "<|end_of_text|>", answering_role="system")
+"""Of Llama-3-VILA1.5-8B, whose answers stand under a header that says `system`: it was so trained
+(VILA's issue 71)."""
+
+LLAMA_3_FIX = _llama_3("llama_3_fix", "<|eot_id|>", answering_role="assistant")
+"""Of the re-release, Llama-3-VILA1.5-8B-Fix."""
+
+CONVERSATIONS = {
+    conversation.name: conversation for conversation in (VICUNA_V1, LLAMA_3, LLAMA_3_FIX)
+}

@@ -168,7 +168,10 @@ def _embedded_target(name: str, num_layers: int) -> str | None:
 def _tower_target(name: str, num_layers: int) -> str | None:
     """The name of a stored CLIP weight in the tower; None for text tower and unread layers."""
     name = name.removeprefix("vision_model.")
+    return None if CLIP_EXTRAS.match(name) or beyond_depth(name, num_layers) else name
+
+
+def beyond_depth(name: str, num_layers: int) -> bool:
+    """Whether a weight of a vision tower belongs to a layer after the first so many."""
     layer = re.match(r"encoder\.layers\.(\d+)\.", name)
-    if CLIP_EXTRAS.match(name) or (layer and int(layer[1]) >= num_layers):
-        return None
-    return name
+    return layer is not None and int(layer[1]) >= num_layers

@@ -1,4 +1,4 @@
-"""LLaVA: images to visual tokens, prompts over visual tokens to logits and attention."""
+"""LLaVA and VILA: images to visual tokens, prompts over visual tokens to logits and attention."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from llava import language
 from llava.image import ImageProcessor
 from llava.language import Prefill
 from llava.layerwise import AfterLayer, layerwise_prefill
-from llava.projector import projector_dtype
+from llava.projector import projector_dtype, token_order, tokens_in_line
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
 
 
 class Llava(nn.Module):
-    """One LLaVA checkpoint, ready for inference. Submodules keep the names they have on disk.
+    """One LLaVA or VILA checkpoint, ready for inference. Submodules keep their names on disk.
 
     Args:
         language_model: LLaMA, running SDPA.
@@ -125,7 +125,22 @@ class Llava(nn.Module):
     @property
     def num_visual_tokens(self) -> int:
         """N_v, how many visual tokens an image becomes."""
-        return self.vision_tower.num_tokens
+        tower = self.vision_tower
+        side = tokens_in_line(self.mm_projector, tower.patches_in_line)
+        return side**2 + (not tower.only_patches)
+
+    @property
+    def prompt_format(self) -> dict[str, Any]:
+        """How prompts are written: the template, and what its tokenizer makes of it.
+
+        `bos` says what writes the beginning-of-text token (tokenizer, template, none), and
+        `line_break_after_image` whether that line break of the template is fed.
+        """
+        return {
+            "conversation": self.prompts.conversation.name,
+            "bos": self.prompts.bos_source,
+            "line_break_after_image": self.prompts.keeps_line_break,
+        }
 
     @property
     def visual_grid(self) -> dict[str, Any] | None:
@@ -134,13 +149,13 @@ class Llava(nn.Module):
         `grid` is rows and columns of tokens, `input_size` and `patch_size` are in pixels.
         """
         tower = self.vision_tower
-        if tower.select_feature != "patch":
+        if not tower.only_patches:
             return None
-        side = tower.image_size // tower.patch_size
+        side = tokens_in_line(self.mm_projector, tower.patches_in_line)
         return {
             "grid": [side, side],
-            "order": "row-major",
-            "preprocessing": "pad" if self.preprocess.pad else "crop",
+            "order": token_order(self.mm_projector),
+            "preprocessing": self.preprocess.fitting,
             "input_size": tower.image_size,
             "patch_size": tower.patch_size,
         }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
@@ -9,6 +10,9 @@ from llava.conversation import Conversation
 
 IMAGE_TOKEN_ID = -200
 """Stands for the image in `input_ids`, as in the original code; it is no id of any vocabulary."""
+
+
+BosSource = Literal["tokenizer", "template", "none"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,17 @@ class PromptTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> None:
         self.tokenizer = tokenizer
         self.conversation = conversation
-        self._before_image = tuple(tokenizer(conversation.before_image).input_ids)
+        self._before_image = self._without_second_bos(
+            tokenizer(conversation.before_image).input_ids
+        )
         self.tokenize = lru_cache(maxsize=4096)(self._tokenize)
 
     def _tokenize(self, query: str) -> Prompt:
         """The query inside the conversation template, its text around the image tokenized apart.
 
         The original code tokenizes each chunk with special tokens and, where the first begins with
-        BOS, drops the first id of every later one.
+        BOS, drops the first id of every later one. Where it is the template that writes BOS and not
+        the tokenizer, that first id is the line break after the image.
         """
         conversation = self.conversation
         lead = len(conversation.after_image)
@@ -64,7 +71,7 @@ class PromptTokenizer:
             conversation.after_image + query + conversation.before_answer,
             return_offsets_mapping=True,
         )
-        skip = 1 if self._before_image[:1] == (self.tokenizer.bos_token_id,) else 0
+        skip = 1 if self._begins_with_bos else 0
         spans = tuple(
             (start - lead, end - lead) if start < lead + len(query) and end > lead else None
             for start, end in chunk.offset_mapping[skip:]
@@ -73,6 +80,31 @@ class PromptTokenizer:
             input_ids=(*self._before_image, IMAGE_TOKEN_ID, *chunk.input_ids[skip:]),
             query_spans=(*(None for _ in self._before_image), None, *spans),
         )
+
+    def _without_second_bos(self, ids: list[int]) -> tuple[int, ...]:
+        """The first chunk's ids: BOS once where both the tokenizer and the template write it.
+
+        The original code would feed it twice, which no model was trained with.
+        """
+        bos = self.tokenizer.bos_token_id
+        return tuple(ids[1:] if ids[:2] == [bos, bos] else ids)
+
+    @property
+    def _begins_with_bos(self) -> bool:
+        return self._before_image[:1] == (self.tokenizer.bos_token_id,)
+
+    @property
+    def bos_source(self) -> BosSource:
+        """What writes the BOS at a prompt's beginning; where both do, the tokenizer."""
+        if not self._begins_with_bos:
+            return "none"
+        added = self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]
+        return "tokenizer" if added else "template"
+
+    @property
+    def keeps_line_break(self) -> bool:
+        """Whether a prompt holds the line break that the template puts after the image."""
+        return self.bos_source != "template"
 
     @lru_cache(maxsize=256)  # noqa: B019 - one instance lives as long as its model
     def option_id(self, option_letter: str) -> int:

@@ -1,27 +1,38 @@
-"""The CLIP vision tower, built only as deep as it is read."""
+"""The vision tower, CLIP or SigLIP, built only as deep as it is read."""
 
 import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
 
 
 class VisionTower(nn.Module):
-    """CLIP up to the hidden states that LLaVA reads (`mm_vision_select_layer`, -2).
+    """A tower up to the hidden states that are read (`mm_vision_select_layer`, -2).
 
     Args:
-        config: of the whole tower.
+        config: of the whole tower, CLIP or SigLIP.
         select_layer: index into the tower's hidden states (embeddings first), as in the
             checkpoint's configuration; the layers after it are not built.
-        select_feature: "patch" leaves the class token out, "cls_patch" keeps it.
+        select_feature: "patch" leaves the class token out, "cls_patch" keeps all. SigLIP has no
+            class token, and the original code's "patch" would cost it a patch.
 
     Raises:
         ValueError: no such layer or feature.
     """
 
-    def __init__(self, config: CLIPVisionConfig, select_layer: int, select_feature: str) -> None:
+    def __init__(
+        self,
+        config: CLIPVisionConfig | SiglipVisionConfig,
+        select_layer: int,
+        select_feature: str,
+    ) -> None:
         super().__init__()
         self.num_layers = read_layers(config.num_hidden_layers, select_layer)
         if select_feature not in ("patch", "cls_patch"):
@@ -32,24 +43,41 @@ class VisionTower(nn.Module):
         shallow = copy.deepcopy(config)
         shallow.num_hidden_layers = self.num_layers
         shallow._attn_implementation = "sdpa"
-        self.vision_model = CLIPVisionModel(shallow)
+        self.vision_model = (
+            _headless_siglip(shallow)
+            if isinstance(shallow, SiglipVisionConfig)
+            else CLIPVisionModel(shallow)
+        )
+        if not self.has_class_token and select_feature != "cls_patch":
+            raise ValueError(
+                f"mm_vision_select_feature of SigLIP must be cls_patch, got '{select_feature}'"
+            )
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """Patch features float[B, N, width] of float[B, 3, height, width]."""
+        """Features float[B, N, width] of float[B, 3, height, width], patches row by row."""
         # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
         features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
     @property
+    def has_class_token(self) -> bool:
+        """Whether hidden states begin with a class token."""
+        return isinstance(self.vision_model, CLIPVisionModel)
+
+    @property
+    def only_patches(self) -> bool:
+        """Whether every feature is a patch's."""
+        return self.select_feature == "patch" or not self.has_class_token
+
+    @property
+    def patches_in_line(self) -> int:
+        """How many patches there are along each side of the input."""
+        return self.image_size // self.patch_size
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype that the tower computes in."""
         return self.vision_model.dtype
-
-    @property
-    def num_tokens(self) -> int:
-        """N, how many visual tokens an image becomes."""
-        patches = (self.image_size // self.patch_size) ** 2
-        return patches + (self.select_feature == "cls_patch")
 
     @property
     def image_size(self) -> int:
@@ -62,6 +90,14 @@ class VisionTower(nn.Module):
         """Height and width of a patch, in pixels."""
         config: Any = self.vision_model.config
         return config.patch_size
+
+
+def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:
+    """SigLIP whose last hidden state is the encoder's: what comes after it is left out."""
+    config.vision_use_head = False
+    model = SiglipVisionModel(config)
+    model.post_layernorm = nn.Identity()  # type: ignore[assignment]
+    return model
 
 
 def read_layers(num_hidden_layers: int, select_layer: int) -> int:
