@@ -30,16 +30,29 @@ class Method:
         unread = {f.name for f in fields(config)} - self.reads
         return replace(config, **{name: getattr(preset, name) for name in unread})
 
-    def require_depth(self, config: MethodConfig, num_layers: int) -> None:
-        """Raise `InputError` where a model has too few decoder layers for the method."""
-        if "sparsevlm_layers" in self.reads:
-            config.sparsevlm.require_depth(num_layers)
+    def require_model(self, config: MethodConfig, family: str, num_layers: int) -> None:
+        """Raise `InputError` where the method does not run on a model.
+
+        Args:
+            config: settings of the method.
+            family: of the model ("llava-1.5", "vila-1.5").
+            num_layers: decoder layers of the model.
+        """
+        if "sparsevlm_layers" not in self.reads:
+            return
+        if family != SPARSEVLM_FAMILY:
+            raise InputError(
+                "sparsevlm: the paper ran it on LLaVA only, and its budgets are for LLaVA-1.5's "
+                f"576 visual tokens; this model is a {family}; leave it out"
+            )
+        config.sparsevlm.require_depth(num_layers)
 
 
 WORDING = frozenset({"fine_question", "fine_answer"})
 COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query"})
 PHRASE = frozenset({"phrase", "fine_phrase"})
 DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed"})
+SPARSEVLM_FAMILY = "llava-1.5"
 SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {

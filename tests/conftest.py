@@ -1,4 +1,4 @@
-"""Tiny LLaVA-1.5 checkpoints with random weights, in the layouts that real ones come in."""
+"""Tiny LLaVA-1.5 and VILA-1.5 checkpoints with random weights, laid out as real ones are."""
 
 import io
 import json
@@ -12,9 +12,10 @@ import pytest
 import sentencepiece
 import torch
 from safetensors.torch import save_file
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
-from llava.conversation import VICUNA_V1
+from llava.conversation import VICUNA_V1, VILA_SYSTEM
 from sepm.datasets.tasks import load_taxonomy, task_names
 from sepm.method.presets import PRESETS
 from sepm.method.prompts import AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, coarse_body, fine_body
@@ -22,6 +23,7 @@ from sepm.method.prompts import AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, coarse_bod
 Json = dict[str, Any]
 Tensors = dict[str, Tensor]
 MakeLlava = Callable[..., Path]
+MakeVila = Callable[..., Path]
 
 EMBEDDED_TOWER = "model.vision_tower.vision_tower."
 
@@ -115,7 +117,7 @@ def projector_weights(variant: Variant, draw: Draw) -> Tensors:
 
 def tower_weights(variant: Variant, draw: Draw) -> Tensors:
     """CLIP's vision tower under OpenAI's names, `vision_model.*`."""
-    width, inner = variant.vision_hidden, 2 * variant.vision_hidden
+    width = variant.vision_hidden
     tokens = (variant.image // variant.patch) ** 2 + 1
     weights = {
         "embeddings.class_embedding": draw(width, std=0.1),
@@ -123,7 +125,15 @@ def tower_weights(variant: Variant, draw: Draw) -> Tensors:
         "embeddings.position_embedding.weight": draw(tokens, width, std=0.5),
         "embeddings.position_ids": torch.arange(tokens)[None],
     }
-    norms = ["pre_layrnorm", "post_layernorm"]
+    weights |= encoder_weights(variant, draw, ["pre_layrnorm", "post_layernorm"])
+    return {f"vision_model.{name}": tensor for name, tensor in weights.items()}
+
+
+def encoder_weights(variant: Variant, draw: Draw, norms: list[str]) -> Tensors:
+    """What CLIP and SigLIP name alike: the layers, and these norms beside those of the layers."""
+    width, inner = variant.vision_hidden, 2 * variant.vision_hidden
+    weights: Tensors = {}
+    norms = list(norms)
     for layer in range(variant.vision_layers):
         prefix = f"encoder.layers.{layer}."
         norms += [f"{prefix}layer_norm1", f"{prefix}layer_norm2"]
@@ -135,7 +145,7 @@ def tower_weights(variant: Variant, draw: Draw) -> Tensors:
     for name in norms:
         weights[f"{name}.weight"] = draw(width, std=0.1, mean=1.0)
         weights[f"{name}.bias"] = draw(width, std=0.05)
-    return {f"vision_model.{name}": tensor for name, tensor in weights.items()}
+    return weights
 
 
 def write_weights(tensors: Tensors, folder: Path, variant: Variant) -> None:
@@ -224,13 +234,19 @@ def write_tower(folder: Path, variant: Variant, weights: Tensors) -> None:
     write_weights(weights, folder, replace(variant, shards=1))
 
 
-def corpus() -> list[str]:
-    """What the project's prompts say; a bar stands for a line break, which stays a byte piece."""
+def queries() -> list[str]:
+    """What the project asks, of every task and in every wording, and the sentences around it."""
     configs = list(PRESETS.values())
     texts = [AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, *(config.phrase for config in configs)]
     for taxonomy in map(load_taxonomy, task_names()):
         texts.append(coarse_body(taxonomy))
         texts += [fine_body(taxonomy.classes, c.fine_question, c.fine_answer) for c in configs]
+    return texts
+
+
+def corpus() -> list[str]:
+    """Whole prompts of LLaVA-1.5; a bar stands for a line break, which stays a byte piece."""
+    texts = queries()
     rendered = [VICUNA_V1.render(text).replace("<image>", "").replace("\n", "|") for text in texts]
     letters = [f"{VICUNA_V1.before_answer} {letter}" for letter in string.ascii_uppercase]
     return rendered * 4 + letters * 20 + [string.printable.strip()]
@@ -308,3 +324,188 @@ def tiny_llava_gqa(tmp_path_factory: pytest.TempPathFactory, make_llava: MakeLla
     """The same with grouped-query attention: 4 heads share 2 keys and values."""
     folder = tmp_path_factory.mktemp("checkpoint") / "llava-tiny-gqa"
     return make_llava(folder, kv_heads=2, seed=21)
+
+
+@dataclass(frozen=True)
+class VilaVariant(Variant):
+    """What may differ between VILA-1.5 checkpoints: 5 × 5 patches, an odd number in a line."""
+
+    kv_heads: int = 2
+    image: int = 70
+    model_type: str = "llava_llama"
+    image_aspect_ratio: str | None = "resize"
+    adds_bos: bool = False
+    """The tokenizer writes BOS by itself, as Llama-3's does since 23 April 2024."""
+    recorded_name: str = "./checkpoints/vila-siglip-llama3-8b-pretrain_r4/llm"
+    part_configs: bool = True
+    """Each folder has its own configuration; else the root's copies are all there is."""
+
+
+LLAMA_3_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA_3_SPECIAL = [
+    *("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"),
+    *("<|eot_id|>", "[PAD]"),
+]
+
+
+def write_llama_3_tokenizer(folder: Path, *, adds_bos: bool) -> Tokenizer:
+    """A byte-level BPE tokenizer trained on the queries, its special tokens the last ids."""
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(LLAMA_3_WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=900,
+        show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    headers = [f"{role}\n\n" for role in ("system", "user", "assistant")]
+    tokenizer.train_from_iterator([*queries(), VILA_SYSTEM, *headers] * 4, trainer)
+    tokenizer.add_special_tokens(LLAMA_3_SPECIAL)
+    bos = LLAMA_3_SPECIAL[0]
+    steps: list[Any] = [processors.ByteLevel(trim_offsets=False)]
+    if adds_bos:
+        own_id = (bos, tokenizer.token_to_id(bos))
+        steps.append(processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[own_id]))
+    tokenizer.post_processor = processors.Sequence(steps) if adds_bos else steps[0]
+    tokenizer.save(str(folder / "tokenizer.json"))
+    special = dict(zip(("bos_token", "eos_token"), LLAMA_3_SPECIAL[:2], strict=True))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": True,
+        "legacy": False, "model_max_length": 4096, "padding_side": "right", **special,
+    }  # fmt: skip
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", special | {"pad_token": "[PAD]"})
+    return tokenizer
+
+
+def siglip_weights(variant: VilaVariant, draw: Draw) -> Tensors:
+    """The whole of SigLIP's vision tower, its attention-pool head too."""
+    width, inner = variant.vision_hidden, 2 * variant.vision_hidden
+    patches = (variant.image // variant.patch) ** 2
+    weights = {
+        "embeddings.patch_embedding.weight": draw(width, 3, variant.patch, variant.patch, std=0.1),
+        "embeddings.patch_embedding.bias": draw(width, std=0.05),
+        "embeddings.position_embedding.weight": draw(patches, width, std=0.5),
+        **encoder_weights(variant, draw, ["post_layernorm", "head.layernorm"]),
+        "head.probe": draw(1, 1, width, std=1.0),
+        "head.attention.in_proj_weight": draw(3 * width, width, std=width**-0.5),
+        "head.attention.in_proj_bias": draw(3 * width, std=0.05),
+    }
+    shapes = {"attention.out_proj": (width, width), "mlp.fc1": (inner, width)}
+    for name, (rows, columns) in (shapes | {"mlp.fc2": (width, inner)}).items():
+        weights[f"head.{name}.weight"] = draw(rows, columns, std=columns**-0.5)
+        weights[f"head.{name}.bias"] = draw(rows, std=0.05)
+    return {f"vision_model.{name}": tensor for name, tensor in weights.items()}
+
+
+def downsample_weights(variant: VilaVariant, draw: Draw) -> Tensors:
+    """VILA's projector under its names; index 0 merges patches, index 3 is the GELU."""
+    inputs, width = 4 * variant.vision_hidden, variant.hidden
+    weights = {
+        "layers.1.weight": draw(inputs, std=0.1, mean=1.0),
+        "layers.1.bias": draw(inputs, std=0.1),
+    }
+    for index, columns in ((2, inputs), (4, width)):
+        weights[f"layers.{index}.weight"] = draw(width, columns, std=columns**-0.5)
+        weights[f"layers.{index}.bias"] = draw(width, std=0.1)
+    return weights
+
+
+def vila_configs(variant: VilaVariant, vocabulary: int) -> dict[str, Json]:
+    """The configuration of each of the three folders, in the words of the original."""
+    llama = {
+        "_name_or_path": variant.recorded_name, "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama", "attention_bias": False, "attention_dropout": 0.0,
+        "bos_token_id": vocabulary - 6, "eos_token_id": vocabulary - 5,
+        "hidden_act": "silu", "hidden_size": variant.hidden, "initializer_range": 0.02,
+        "intermediate_size": 2 * variant.hidden, "max_position_embeddings": 8192,
+        "model_max_length": 4096, "num_attention_heads": variant.heads,
+        "num_hidden_layers": variant.layers, "num_key_value_heads": variant.kv_heads,
+        "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": None,
+        "rope_theta": 500000.0, "tie_word_embeddings": variant.tied,
+        "tokenizer_model_max_length": 4096, "tokenizer_padding_side": "right",
+        "torch_dtype": "bfloat16", "transformers_version": "4.36.2", "use_cache": True,
+        "vocab_size": vocabulary,
+    }  # fmt: skip
+    siglip = {
+        "architectures": ["SiglipVisionModel"], "model_type": "siglip_vision_model",
+        "attention_dropout": 0.0, "hidden_act": "gelu_pytorch_tanh",
+        "hidden_size": variant.vision_hidden, "image_size": variant.image,
+        "intermediate_size": 2 * variant.vision_hidden, "layer_norm_eps": 1e-06,
+        "num_attention_heads": 4, "num_channels": 3, "num_hidden_layers": variant.vision_layers,
+        "patch_size": variant.patch, "torch_dtype": "bfloat16", "transformers_version": "4.36.2",
+    }  # fmt: skip
+    projector = {
+        "architectures": ["MultimodalProjector"], "mm_projector_type": "mlp_downsample",
+        "model_type": "v2l_projector", "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    return {"llm": llama, "vision_tower": siglip, "mm_projector": projector}
+
+
+def write_vila(folder: Path, variant: VilaVariant) -> Path:
+    """A whole checkpoint in three folders, bfloat16 as on the hub."""
+    for part in ("llm", "vision_tower", "mm_projector"):
+        (folder / part).mkdir(parents=True)
+    tokenizer = write_llama_3_tokenizer(folder / "llm", adds_bos=variant.adds_bos)
+    vocabulary, draw = tokenizer.get_vocab_size(), Draw(variant.seed)
+    language = language_weights(variant, draw, vocabulary)
+    language = {name: t for name, t in language.items() if "mm_projector" not in name}
+    if not variant.tied:
+        ids = [tokenizer.token_to_id(letter) for letter in string.ascii_uppercase]
+        language["lm_head.weight"][ids] = option_rows(variant, draw, len(ids))
+    parts = {
+        "llm": language,
+        "vision_tower": siglip_weights(variant, draw),
+        "mm_projector": downsample_weights(variant, draw),
+    }
+    for part, weights in parts.items():
+        stored = {name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}
+        shards = variant.shards if part == "llm" else 1
+        write_weights(stored, folder / part, replace(variant, shards=shards))
+    configs = vila_configs(variant, vocabulary)
+    side = variant.image
+    preprocessor = {
+        "do_convert_rgb": True, "do_normalize": True, "do_rescale": True, "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "SiglipImageProcessor",
+        "image_std": [0.5, 0.5, 0.5], "processor_class": "SiglipProcessor", "resample": 3,
+        "rescale_factor": 1 / 255, "size": {"height": side, "width": side},
+    }  # fmt: skip
+    write_json(folder / "vision_tower" / "preprocessor_config.json", preprocessor)
+    if variant.part_configs:
+        for part, config in configs.items():
+            write_json(folder / part / "config.json", config)
+    root = {
+        "_name_or_path": "./vlm", "architectures": ["LlavaLlamaModel"], "drop_path_rate": 0.0,
+        "hidden_size": variant.hidden, "image_aspect_ratio": variant.image_aspect_ratio,
+        "interpolate_mode": "linear", "mm_hidden_size": variant.vision_hidden,
+        "mm_use_im_patch_token": False, "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "cls_patch", "mm_vision_select_layer": -2,
+        "model_dtype": "torch.bfloat16", "model_type": variant.model_type, "num_video_frames": 8,
+        "resume_path": "./vlm", "s2": False, "transformers_version": "4.36.2",
+        **{f"{part}_cfg": config for part, config in configs.items()},
+    }  # fmt: skip
+    write_json(folder / "config.json", root)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_vila() -> MakeVila:
+    """A function that writes a tiny VILA-1.5 to a new folder: `make_vila(folder, adds_bos=True)`.
+
+    Keyword arguments are the fields of `VilaVariant`.
+    """
+    return lambda folder, **changes: write_vila(folder, replace(VilaVariant(), **changes))
+
+
+@pytest.fixture(scope="session")
+def tiny_vila(tmp_path_factory: pytest.TempPathFactory, make_vila: MakeVila) -> Path:
+    """A VILA-1.5 of 9 visual tokens whose answers and confidences differ between images."""
+    return make_vila(tmp_path_factory.mktemp("checkpoint") / "vila-tiny")

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from llava import Llava
+from llava import Checkpoint, Llava
 from llava.checkpoint import identity_file
-from llava.config import read_config
 from sepm.datasets.files import file_sha256
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
@@ -24,7 +23,11 @@ from sepm.evaluation.device import (
     environment,
     peak_memory_gb,
 )
-from sepm.evaluation.loading import check_option_letters, find_checkpoint, load_model
+from sepm.evaluation.loading import (
+    check_option_letters,
+    find_checkpoint,
+    load_model,
+)
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.progress import progress_bar, tell
@@ -62,17 +65,25 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
     questions = read_questions(request.question_file, taxonomy, request.image_folder)
     questions = questions[: request.limit]
     place = choose_placement(request.device, request.dtype, request.vision_dtype)
-    _check_depth(request, runs)
-    hashes = _hashes(request, taxonomy)
+    checkpoint = find_checkpoint(request.model_path, request.conversation)
+    for run in runs:
+        get_method(run.method).require_model(run.config, checkpoint.family, checkpoint.num_layers)
+    hashes = _hashes(request, checkpoint, taxonomy)
     with ExitStack() as stack:
         tasks = [
-            _task(request, run, questions, _identity(request, run, taxonomy, place, hashes), stack)
+            _task(
+                request,
+                run,
+                questions,
+                _identity(request, run, taxonomy, place, checkpoint, hashes),
+                stack,
+            )
             for run in runs
         ]
         note_text_use(questions, runs)
         missing = set[str]().union(*(task.missing for task in tasks))
         bad = check_images(request, [q for q in questions if q.question_id in missing])
-        computed = _compute(request, tasks, questions, taxonomy, bad)
+        computed = _compute(request, checkpoint, tasks, questions, taxonomy, bad)
         measured = {"limit": request.limit, "environment": environment(place), **computed}
         return [
             write_results(
@@ -86,18 +97,13 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
         ]
 
 
-def _check_depth(request: EvaluationRequest, runs: Sequence[MethodRun]) -> None:
-    """Raise `InputError` where the model has too few decoder layers for a method."""
-    num_layers = read_config(find_checkpoint(request.model_path)).language.num_hidden_layers
-    for run in runs:
-        get_method(run.method).require_depth(run.config, num_layers)
-
-
-def _hashes(request: EvaluationRequest, taxonomy: Taxonomy) -> dict[str, str]:
+def _hashes(
+    request: EvaluationRequest, checkpoint: Checkpoint, taxonomy: Taxonomy
+) -> dict[str, str]:
     """SHA-256 of what the rows are made from, besides the images."""
     return {
         "question_file": file_sha256(request.question_file),
-        "checkpoint": file_sha256(identity_file(find_checkpoint(request.model_path))),
+        "checkpoint": file_sha256(identity_file(checkpoint.language_folder)),
         "taxonomy": hashlib.sha256(repr(taxonomy.classes).encode()).hexdigest(),
     }
 
@@ -107,6 +113,7 @@ def _identity(
     run: MethodRun,
     taxonomy: Taxonomy,
     place: Placement,
+    checkpoint: Checkpoint,
     hashes: dict[str, str],
 ) -> dict[str, Any]:
     """What the rows of a run depend on. Batch size, device and limit may change on resuming."""
@@ -119,6 +126,7 @@ def _identity(
             **asdict(run.config),
             "dtype": dtype_name(place.dtype),
             "vision_dtype": dtype_name(place.vision_dtype),
+            "conversation": checkpoint.conversation.name,
             "save_scores": request.save_scores,
         },
         "sha256": hashes,
@@ -140,18 +148,18 @@ def _task(
     there = len(questions) - len(missing)
     if there:
         tell(f"{folder}: {there} of {len(questions)} rows are there already")
-    summed_up = bool(finished) and bool(output.earlier_accuracy(folder))
-    return Task(run, folder, identity, finished, missing, summed_up)
+    return Task(run, folder, identity, finished, missing, bool(output.earlier_accuracy(folder)))
 
 
 def _compute(
     request: EvaluationRequest,
+    checkpoint: Checkpoint,
     tasks: Sequence[Task],
     questions: Sequence[Question],
     taxonomy: Taxonomy,
     bad: dict[str, str],
 ) -> dict[str, Any]:
-    """Make the missing rows; what it took and the model's geometry, None where not known.
+    """Make the missing rows; what it took, the model's geometry and prompts, None if not known.
 
     No file changes before the model is loaded.
     """
@@ -161,7 +169,13 @@ def _compute(
     pending = set[str]().union(*(task.missing for task in active)) - bad.keys()
     model = None
     if pending or not all(task.summed_up for task in active):
-        model = load_model(request.model_path, request.device, request.dtype, request.vision_dtype)
+        model = load_model(
+            request.model_path,
+            request.device,
+            request.dtype,
+            request.vision_dtype,
+            request.conversation,
+        )
         check_option_letters(model, taxonomy)
     for task in active:
         output.begin(task.folder, task.identity, task.finished.values())
@@ -172,10 +186,17 @@ def _compute(
                 if question.question_id in bad and question.question_id in task.missing:
                     file.append(error_record(question, bad[question.question_id]))
         if model is None:
-            return {"timing": None, "visual_tokens": None}
+            return {"timing": None, "visual_tokens": None, "prompt_format": None}
         good = [q for q in questions if q.question_id not in bad]
         timing = _run(request, model, good, active, files, pending, taxonomy) if pending else None
-        return {"timing": timing, "visual_tokens": model.visual_grid}
+        return {
+            "timing": timing,
+            "visual_tokens": model.visual_grid,
+            "prompt_format": {
+                **model.prompt_format,
+                "chosen_by": checkpoint.conversation_source,
+            },
+        }
 
 
 def _run(

@@ -1,48 +1,60 @@
 """The model as the command line names it, on the device and in the precision asked for."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
-from llava import CheckpointError, Llava, load_llava
-from llava.checkpoint import locate, weight_files
-from llava.config import read_config
+from llava import Checkpoint, CheckpointError, Llava, inspect_checkpoint, load_checkpoint
+from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
 from sepm.evaluation.device import choose_placement
+from sepm.evaluation.progress import tell
 from sepm.method.taxonomy import Taxonomy
 
 
-def find_checkpoint(model_path: str) -> Path:
-    """The checkpoint's folder, downloaded where it is a hub id; no weight is read.
+def find_checkpoint(model_path: str, conversation: str = "auto") -> Checkpoint:
+    """The checkpoint, downloaded where it is a hub id, with its prompt template; no weight is read.
+
+    Args:
+        model_path: a local folder or a hub id.
+        conversation: name of the template; "auto" is the checkpoint's.
 
     Raises:
         InputError: it is not there, incomplete, or of another family.
     """
     try:
-        folder = locate(model_path, "model")
-        read_config(folder)
-        weight_files(folder)
+        found = inspect_checkpoint(model_path)
     except CheckpointError as error:
         raise InputError(str(error)) from error
-    return folder
+    if conversation == "auto":
+        return found
+    return replace(found, conversation=CONVERSATIONS[conversation], conversation_source="option")
 
 
-def read_num_layers(checkpoint: Path) -> int:
-    """How many decoder layers a checkpoint's language model has; no weight is read."""
-    return read_config(checkpoint).language.num_hidden_layers
-
-
-def load_model(model_path: str, device: str, dtype: str, vision_dtype: str = "auto") -> Llava:
-    """The model, loaded.
+def load_model(
+    model_path: str,
+    device: str,
+    dtype: str,
+    vision_dtype: str = "auto",
+    conversation: str = "auto",
+) -> Llava:
+    """The model, loaded; where nothing tells its prompt template, a line says which is used.
 
     Raises:
         InputError: device, dtype or checkpoint are wrong, or the model does not fit in memory; the
             message says what to do.
     """
     place = choose_placement(device, dtype, vision_dtype)
+    checkpoint = find_checkpoint(model_path, conversation)
+    if checkpoint.conversation_source == "default":
+        tell(_template_note(checkpoint))
     try:
-        return load_llava(
-            model_path, device=place.device, dtype=place.dtype, vision_dtype=place.vision_dtype
+        return load_checkpoint(
+            model_path,
+            device=place.device,
+            dtype=place.dtype,
+            vision_dtype=place.vision_dtype,
+            conversation=checkpoint.conversation,
         )
     except CheckpointError as error:
         raise InputError(str(error)) from error
@@ -51,6 +63,14 @@ def load_model(model_path: str, device: str, dtype: str, vision_dtype: str = "au
             f"model '{model_path}' does not fit in the memory of {place.device}: {error} "
             "Try --dtype float16, or --device cpu"
         ) from error
+
+
+def _template_note(checkpoint: Checkpoint) -> str:
+    return (
+        "note: this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
+        f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
+        "--conversation llama_3_fix is that of the -Fix re-release"
+    )
 
 
 def check_option_letters(model: Llava, taxonomy: Taxonomy) -> None:

@@ -5,8 +5,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-MODEL_COLUMNS = {"llava-v1.5-7b": "llava-7b"}
+MODEL_COLUMNS = {
+    "llava-v1.5-7b": "llava-7b",
+    "Llama-3-VILA1.5-8B": "vila-8b",
+    "Llama-3-VILA1.5-8B-Fix": "vila-8b",  # which of the two it was, the paper does not say
+}
 """The paper's name of a model, by the checkpoint's name. No other model is compared with it."""
+
+PAPER_MODELS = {"llava-7b": "LLaVA-1.5-7B", "vila-8b": "VILA-8b"}
+"""The same names, as one shows them."""
 
 DROP_ROWS = {"random": "random", "query": "query-related"}
 

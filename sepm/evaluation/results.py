@@ -14,7 +14,7 @@ from sepm.evaluation.records import read_records
 from sepm.evaluation.released_format import write_released_files
 from sepm.method.taxonomy import Taxonomy
 
-MEASURED = ("timing", "environment", "visual_tokens")
+MEASURED = ("timing", "environment", "visual_tokens", "prompt_format")
 """Fields of `accuracy.json` that only a command that computed something can tell."""
 
 
@@ -32,7 +32,7 @@ def write_results(
         identity: what its rows depend on.
         questions: all of the run's; each has a record.
         taxonomy: the task's classes.
-        measured: `limit`, `timing`, `environment` and `visual_tokens` of this command. Where it
+        measured: `limit` and the `MEASURED` fields of this command. Where it
             computed nothing, `timing` is None, and what an earlier command measured stays.
 
     Raises:

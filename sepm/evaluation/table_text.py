@@ -5,10 +5,11 @@ from typing import Any
 
 from sepm.evaluation import plain_text as text
 
-PAPER_HEADING = "paper (LLaVA-1.5-7B)"
+PAPER = "paper ({})"
+"""Heading of the paper's numbers: for which of its models."""
 
 DETAIL = (
-    *("row", "n", "accuracy", "95% interval", PAPER_HEADING, "paper in interval"),
+    *("row", "n", "accuracy", "95% interval", PAPER, "paper in interval"),
     *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
 )
 
@@ -20,9 +21,9 @@ def as_markdown(table: dict[str, Any]) -> str:
     if not table["model_is_the_papers"]:
         lines += [
             "",
-            f"**{table['model']} is not the paper's model.** '{PAPER_HEADING}' is what the paper "
+            f"**{table['model']} is not the paper's model.** '{_heading(table)}' is what the paper "
             "reports for",
-            "LLaVA-1.5-7B on the real data sets; nothing here is a reproduction of it.",
+            f"{table['paper_model']} on the real data sets; nothing here is a reproduction of it.",
         ]
     lines += ["", *_overview(table)]
     for task in table["tasks"]:
@@ -51,7 +52,7 @@ def _overview(table: dict[str, Any]) -> list[str]:
         cells = [row["cells"][task] for task in table["tasks"]]
         cells += [row["average"]] if "average" in row else []
         rows.append([row["name"], *(text.percent(cell.get("accuracy")) for cell in cells)])
-        rows.append([f"- {PAPER_HEADING}", *(text.percent(cell["paper"]) for cell in cells)])
+        rows.append([f"- {_heading(table)}", *(text.percent(cell["paper"]) for cell in cells)])
     return text.grid(header, rows)
 
 
@@ -81,7 +82,11 @@ def _details(table: dict[str, Any], task: str) -> list[str]:
                 str(cell["unread"]),
             ]
         )
-    return text.grid(DETAIL, rows)
+    return text.grid([_heading(table) if name == PAPER else name for name in DETAIL], rows)
+
+
+def _heading(table: dict[str, Any]) -> str:
+    return PAPER.format(table["paper_model"])
 
 
 def _contrasts(table: dict[str, Any]) -> list[str]:

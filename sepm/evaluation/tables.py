@@ -165,9 +165,7 @@ def build_table(
     }
 
 
-def paper_cell(
-    number: int, row: Row, task: str, column: str = PAPER_COLUMN
-) -> float | None:
+def paper_cell(number: int, row: Row, task: str, column: str = PAPER_COLUMN) -> float | None:
     """What the paper reports for a model, a fraction; None where it has no such cell."""
     if not row.paper:
         return None

@@ -89,14 +89,36 @@ def scenes(make_scenes: MakeScenes) -> Scenes:
     return make_scenes(24)
 
 
+FAMILIES = ("tiny_llava", "tiny_vila")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a module that sets `BOTH_FAMILIES` on each family, if it runs a model."""
+    both = getattr(metafunc.module, "BOTH_FAMILIES", False)
+    if both and "tiny_model" in metafunc.fixturenames:
+        metafunc.parametrize("tiny_model", FAMILIES, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def command(tiny_llava: Path) -> Command:
+def tiny_model(request: pytest.FixtureRequest) -> Path:
+    """The checkpoint that command lines name: a LLaVA-1.5, unless a module wants both families."""
+    return request.getfixturevalue(getattr(request, "param", FAMILIES[0]))
+
+
+@pytest.fixture(scope="session")
+def language_folder(tiny_model: Path) -> Path:
+    """Where in the checkpoint the language model's weights lie, relative to it."""
+    return Path("llm" if (tiny_model / "llm").is_dir() else ".")
+
+
+@pytest.fixture(scope="session")
+def command(tiny_model: Path) -> Command:
     """A function that makes a `sepm eval` command line on the CPU in float32."""
 
     def make(scenes: Scenes, output: Path, *options: object, method: str = "sepm") -> list[str]:
         return [
             *("eval", "--method", *method.split()),
-            *("--model-path", str(tiny_llava), "--output-dir", str(output)),
+            *("--model-path", str(tiny_model), "--output-dir", str(output)),
             *("--question-file", str(scenes.question_file)),
             *("--image-folder", str(scenes.image_folder)),
             *("--device", "cpu", "--dtype", "float32"),
@@ -107,11 +129,11 @@ def command(tiny_llava: Path) -> Command:
 
 
 @pytest.fixture(scope="session")
-def run_of() -> Callable[..., Run]:
+def run_of(tiny_model: Path) -> Callable[..., Run]:
     """A function that gives the run of a method (its folder's name) in an output directory."""
 
     def find(output: Path, name: str = "sepm", dataset: str = "emoset") -> Run:
-        return Run(output / dataset / "llava-tiny" / name)
+        return Run(output / dataset / tiny_model.name / name)
 
     return find
 

@@ -66,3 +66,22 @@ def test_the_help_shows_each_default_that_says_something() -> None:
 
 def test_the_help_of_optional_fields_shows_no_default() -> None:
     assert "[0.25]" not in parser(optional=True).format_help()
+
+
+def test_a_field_left_out_gets_no_option() -> None:
+    made = argparse.ArgumentParser()
+    add_options(made, Settings, optional=True, without=("rate",))
+    assert "--rate" not in made.format_help()
+    assert "--order" in made.format_help()
+
+
+@dataclass(frozen=True)
+class Layers:
+    layers: Annotated[tuple[int, ...], "which"] = (2, 6)
+
+
+def test_several_values_become_a_tuple() -> None:
+    made = argparse.ArgumentParser()
+    add_options(made, Layers)
+    assert given_options(made.parse_args([]), Layers) == {"layers": (2, 6)}
+    assert given_options(made.parse_args(["--layers", "3", "4"]), Layers) == {"layers": (3, 4)}

@@ -16,6 +16,8 @@ from PIL import Image
 from sepm.cli import main
 from sepm.errors import InputError
 
+BOTH_FAMILIES = True
+
 
 @pytest.fixture
 def own_scenes(make_scenes: Any) -> Any:
@@ -30,7 +32,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*arguments: object, **options: object) -> None:
         pytest.fail("a model was loaded")
 
-    monkeypatch.setattr("sepm.evaluation.loading.load_llava", load)
+    monkeypatch.setattr("sepm.evaluation.loading.load_checkpoint", load)
 
 
 @pytest.fixture
@@ -60,11 +62,16 @@ def write_rows(scenes: Any, *rows: str) -> None:
 
 
 def test_the_table_shows_accuracy_interval_and_where_the_files_lie(
-    own_scenes: Any, command: Any, run_of: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_scenes: Any,
+    command: Any,
+    run_of: Any,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(command(own_scenes, tmp_path, method="zero-shot sepm")) == 0
     title, header, *rows, blank, first, second = capsys.readouterr().out.splitlines()
-    assert title == "emoset, llava-tiny, percent (chance 12.50)"
+    assert title == f"emoset, {tiny_model.name}, percent (chance 12.50)"
     assert header.split() == [
         *("method", "n", "accuracy", "95%", "interval", "paper", "unread", "errors")
     ]
@@ -106,12 +113,12 @@ def test_progress_with_images_a_second_and_time_left_goes_to_standard_error(
 def test_the_papers_number_stands_beside_a_run_that_it_has(
     own_scenes: Any,
     command: Any,
-    tiny_llava: Path,
+    tiny_model: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = tmp_path / "llava-v1.5-7b"
-    model.symlink_to(tiny_llava)
+    model.symlink_to(tiny_model)
     line = command(own_scenes, tmp_path / "out", "--model-path", model)
     assert main(line) == 0
     assert "  56.24  " in capsys.readouterr().out
@@ -416,14 +423,15 @@ def test_method_may_be_given_twice(
 
 
 def test_an_incomplete_checkpoint_is_told(
-    own_scenes: Any, refused: Any, tiny_llava: Path, tmp_path: Path
+    own_scenes: Any, refused: Any, tiny_model: Path, language_folder: Path, tmp_path: Path
 ) -> None:
-    model = tmp_path / "llava-part"
-    shutil.copytree(tiny_llava, model)
-    (model / "model.safetensors").unlink()
+    model = tmp_path / "part"
+    shutil.copytree(tiny_model, model)
+    folder = model / language_folder
+    (folder / "model.safetensors").unlink()
     said = refused(own_scenes, "--model-path", model)
-    assert f"checkpoint incomplete: no weights in {model}, expected one of " in said
-    (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "one.safetensors"}}')
+    assert f"checkpoint incomplete: no weights in {folder}, expected one of " in said
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "one.safetensors"}}')
     said = refused(own_scenes, "--model-path", model)
     assert "names one.safetensors, not there; download the folder again" in said
 
@@ -431,13 +439,14 @@ def test_an_incomplete_checkpoint_is_told(
 def test_a_torn_weight_file_is_told_and_changes_nothing(
     own_scenes: Any,
     command: Any,
-    tiny_llava: Path,
+    tiny_model: Path,
+    language_folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    model = tmp_path / "llava-torn"
-    shutil.copytree(tiny_llava, model)
-    weights = model / "model.safetensors"
+    model = tmp_path / "torn"
+    shutil.copytree(tiny_model, model)
+    weights = model / language_folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     assert main(command(own_scenes, tmp_path / "out", "--model-path", model)) == 2
     assert f"{weights}: cannot be read as weights" in capsys.readouterr().err
@@ -455,10 +464,10 @@ def test_a_torn_weight_file_is_told_and_changes_nothing(
     ],
 )
 def test_a_checkpoint_of_another_family_is_told(
-    config: dict, said: str, own_scenes: Any, refused: Any, tiny_llava: Path, tmp_path: Path
+    config: dict, said: str, own_scenes: Any, refused: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
     model = tmp_path / "other"
-    shutil.copytree(tiny_llava, model)
+    shutil.copytree(tiny_model, model)
     (model / "config.json").write_text(json.dumps(config))
     assert said in refused(own_scenes, "--model-path", model)
 
@@ -506,26 +515,45 @@ def test_a_model_that_does_not_fit_in_memory_is_told(
     def load(*arguments: object, **options: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90.00 MiB.")
 
-    monkeypatch.setattr("sepm.evaluation.loading.load_llava", load)
+    monkeypatch.setattr("sepm.evaluation.loading.load_checkpoint", load)
     assert main(command(own_scenes, tmp_path)) == 2
     said = capsys.readouterr().err
     assert "does not fit in the memory of cpu: CUDA out of memory." in said
     assert "Try --dtype float16" in said
 
 
-@pytest.mark.parametrize("path", [".", "./", "../llava-tiny", "../llava-tiny/"])
+@pytest.mark.parametrize("path", [".", "./", "../{name}", "../{name}/"])
 def test_a_model_path_may_be_relative_to_the_working_directory(
     path: str,
     own_scenes: Any,
     command: Any,
     run_of: Any,
-    tiny_llava: Path,
+    tiny_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tiny_llava)
+    monkeypatch.chdir(tiny_model)
+    path = path.format(name=tiny_model.name)
     assert main(command(own_scenes, tmp_path, "--model-path", path, "--limit", 1)) == 0
-    assert run_of(tmp_path).accuracy()["model"] == "llava-tiny"
+    assert run_of(tmp_path).accuracy()["model"] == tiny_model.name
+
+
+def test_every_path_may_be_relative_to_the_working_directory(
+    own_scenes: Any,
+    tiny_model: Path,
+    run_of: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "here").symlink_to(own_scenes.question_file.parent)
+    (tmp_path / tiny_model.name).symlink_to(tiny_model)
+    monkeypatch.chdir(tmp_path)
+    name = tiny_model.name
+    line = f"eval --method zero-shot --model-path {name} --question-file here/questions.jsonl"
+    assert main([*line.split(), "--image-folder", "here/image", "--device", "cpu"]) == 0
+    assert f"results/emoset/{name}/zero-shot/accuracy.json" in capsys.readouterr().out
+    assert run_of(tmp_path / "results", "zero-shot").accuracy()["n"] == 4
 
 
 # ---- the output folder

@@ -31,6 +31,18 @@ def test_a_run_like_a_cell_of_the_paper_is_compared_with_it(
     assert found == pytest.approx(percent / 100)
 
 
+@pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
+@pytest.mark.parametrize(
+    ("method", "settings", "percent"),
+    [("zero-shot", {}, 44.45), ("sepm", {"beta": 0.1}, 53.11), ("zero-shot-cot", {}, 43.20)],
+)
+def test_both_releases_of_vila_are_compared_with_the_papers_vila(
+    model: str, method: str, settings: dict[str, Any], percent: float
+) -> None:
+    found = reported_accuracy("emoset", model, method, PAPER | settings)
+    assert found == pytest.approx(percent / 100)
+
+
 @pytest.mark.parametrize(
     ("dataset", "model", "method", "settings"),
     [
@@ -39,6 +51,8 @@ def test_a_run_like_a_cell_of_the_paper_is_compared_with_it(
         ("emoset", "llava-v1.5-7b", "sepm", {"alpha": 0.2}),
         ("emoset", "llava-v1.5-7b", "sepm", {"beta": 0.5}),
         ("abstract", "llava-v1.5-7b", "cci", {}),
+        ("emoset", "Llama-3-VILA1.5-8B", "cci", {}),
+        ("emoset", "Llama-3-VILA1.5-8B-AWQ", "zero-shot", {}),
         ("my_task", "llava-v1.5-7b", "sepm", {}),
     ],
 )

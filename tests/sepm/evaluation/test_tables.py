@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.table_text import PAPER_HEADING, as_markdown, as_rows
+from sepm.evaluation.table_text import as_markdown, as_rows
 from sepm.evaluation.tables import TABLES, TASKS, CellResult, Row, build_table, paper_cell
 from sepm.method.config import MethodConfig
 from sepm.method.presets import PRESETS
@@ -29,6 +29,9 @@ def cell(right: str, ids: str = "abcdefgh", unread: str = "") -> CellResult:
         for i, key in enumerate(ids)
     ]
     return CellResult(Path("results/x"), rows)
+
+
+LLAVA_PAPER = "paper (LLaVA-1.5-7B)"
 
 
 def built(number: int, *, model: str = "llava-v1.5-7b", **results: dict[str, CellResult]) -> Any:
@@ -144,8 +147,18 @@ def test_another_model_is_told_apart_from_the_papers() -> None:
     assert "is not the paper's model" not in as_markdown(built(3, emoset=done))
     text = as_markdown(built(3, model="llava-demo", emoset=done))
     assert "**llava-demo is not the paper's model.**" in text
-    assert PAPER_HEADING == "paper (LLaVA-1.5-7B)"
-    assert text.count(PAPER_HEADING) == 7  # the note, a line below each row, the detail's column
+    assert text.count(LLAVA_PAPER) == 7  # the note, a line below each row, the detail's column
+
+
+@pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
+def test_vila_stands_beside_the_papers_vila(model: str) -> None:
+    text = as_markdown(built(1, model=model, emoset={"zero-shot": cell("ab")}))
+    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines()]
+    papers = [line for line in lines if line[:1] == ["- paper (VILA-8b)"]]
+    assert papers[0] == ["- paper (VILA-8b)", "47.47", "44.45", "41.90", "15.35", "20.00", "33.83"]
+    assert papers[2][1:] == ["-"] * 6  # SparseVLM
+    assert "is not the paper's model" not in text
+    assert "LLaVA" not in text
 
 
 def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
@@ -154,7 +167,7 @@ def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
     place = next(i for i, line in enumerate(lines) if line.startswith("| cci+fp "))
     ours, papers = ([part.strip() for part in line.split("|")[1:4]] for line in lines[place:][:2])
     assert ours == ["cci+fp", "-", "-"]
-    assert papers == [f"- {PAPER_HEADING}", "53.03", "56.10"]
+    assert papers == [f"- {LLAVA_PAPER}", "53.03", "56.10"]
     assert "- emotion6, all rows: not run" in text
 
 

@@ -49,11 +49,14 @@ def test_a_token_changes_with_the_pixels_of_its_own_rectangle_and_no_others(
     assert torch.isfinite(before).all()
 
 
-def test_the_geometry_of_vila_is_told(tiny_vila: Path) -> None:
-    assert load_checkpoint(str(tiny_vila)).visual_grid == {
-        "grid": [3, 3],
+def test_the_geometry_of_vilas_real_size_is_told(make_vila, tmp_path: Path) -> None:
+    model = load_checkpoint(str(make_vila(tmp_path / "vila", image=384)))
+
+    assert model.num_visual_tokens == 196
+    assert model.visual_grid == {
+        "grid": [14, 14],
         "order": "column-major",
         "preprocessing": "resize",
-        "input_size": 70,
+        "input_size": 384,
         "patch_size": 14,
     }
