@@ -119,6 +119,14 @@ def _weight_map(index_file: Path) -> dict[str, str]:
     return content["weight_map"]
 
 
+def deciding_files(folder: Path) -> list[Path]:
+    """Files that decide what a checkpoint computes; its index stands for its shards."""
+    files = {*folder.glob("*.json"), *folder.glob("tokenizer.model")}
+    if not any((folder / name).is_file() for name in INDEX_FILES):
+        files |= {folder / name for name in SINGLE_FILES if (folder / name).is_file()}
+    return sorted(files)
+
+
 def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     """Name and tensor of everything in one weight file, read one at a time where possible.
 

@@ -35,8 +35,8 @@ class Checkpoint:
     family: Family
     num_layers: int
     """L, decoder layers of the language model."""
-    language_folder: Path
-    """Where the language model's weights lie."""
+    folders: tuple[Path, ...]
+    """All folders that it is read from, the language model's weights first."""
     conversation: Conversation
     """The template of its prompts."""
     conversation_source: ConversationSource
@@ -94,7 +94,7 @@ def _inspect_llava(folder: Path) -> Checkpoint:
         folder,
         "llava-1.5",
         config.language.num_hidden_layers,
-        folder,
+        (folder, locate(config.mm_vision_tower, "vision tower", inside=folder)),
         VICUNA_V1,
         "family",
     )
@@ -109,7 +109,7 @@ def _inspect_vila(folder: Path) -> Checkpoint:
         folder,
         "vila-1.5",
         config.language.num_hidden_layers,
-        folder / LANGUAGE,
+        (folder / LANGUAGE, *(folder / part for part in PARTS if part != LANGUAGE), folder),
         recorded or LLAMA_3,
         "recorded name" if recorded else "default",
         config.recorded_name,

@@ -1,6 +1,10 @@
-"""The language model's prefill, lean in its final layer, and greedy decoding after it."""
+"""The language model's prefill, lean in its final layer, and greedy decoding after it.
 
-import copy
+Of the final layer only the last position's output and the attention of a few rows are ever read.
+So the layers before it are called as transformers has them, and the final one is written out here
+from its own submodules: keys and values for all positions, queries, output and MLP for the few.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -9,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache, LlamaForCausalLM
+from transformers.cache_utils import DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, repeat_kv, rotate_half
 
 
@@ -139,8 +144,7 @@ def decode(
         end_ids: ids that end an answer.
     """
     index = torch.tensor(list(rows), device=prefilled.logits.device)
-    cache = copy.deepcopy(prefilled.cache)
-    cache.batch_select_indices(index)
+    cache = _selected(prefilled.cache, index)
     token = prefilled.logits[index].argmax(dim=-1)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
@@ -153,6 +157,16 @@ def decode(
             break
         token = _next_logits(language_model, token, cache).argmax(dim=-1)
     return answers
+
+
+def _selected(cache: DynamicCache, index: Tensor) -> DynamicCache:
+    """A cache of its own for some batch rows, int64[B]."""
+    selected = DynamicCache()
+    for number, layer in enumerate(cast("list[DynamicLayer]", cache.layers)):
+        assert layer.keys is not None, "the prefill has filled every layer"
+        assert layer.values is not None, "the prefill has filled every layer"
+        selected.update(layer.keys[index], layer.values[index], number)
+    return selected
 
 
 def _next_logits(language_model: LlamaForCausalLM, token: Tensor, cache: DynamicCache) -> Tensor:

@@ -6,6 +6,7 @@ failed; 130 interrupted, what was done is kept and the same command goes on from
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -46,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(module: ModuleType, args: argparse.Namespace) -> int:
     try:
-        return module.run(args)
+        status = module.run(args)
+        sys.stdout.flush()
+        return status
     except InputError as error:
         print(f"sepm {args.command}: {error}", file=sys.stderr)
         return 2
@@ -57,6 +60,9 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 130
+    except BrokenPipeError:  # the reader of the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (RunError, OSError) as error:
         print(f"sepm {args.command}: {error}", file=sys.stderr)
         return 1

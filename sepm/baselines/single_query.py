@@ -29,7 +29,8 @@ def single_query(
         sample: the image; the query is the same for all.
         taxonomy: the task's classes, all of them offered.
         config: wording.
-        phrase: put the Focus-on-Emotion phrase in front (FP, Table 3).
+        phrase: put the Focus-on-Emotion phrase in front (FP, Table 3): that of the coarse stage,
+            also where a preset has another one for the fine stage.
         chain_of_thought: replace the last line by the paper's step-by-step sentence (section 4.2).
         reduction: reduce visual tokens between decoder layers.
     """

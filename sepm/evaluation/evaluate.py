@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llava import Checkpoint, Llava
-from llava.checkpoint import identity_file
+from llava.checkpoint import deciding_files, identity_file
 from sepm.datasets.files import file_sha256
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
@@ -49,7 +49,9 @@ class Task:
     finished: dict[str, Record]
     """Records that stay, by question id."""
     missing: set[str]
-    """Question ids without one."""
+    """Ids of the questions asked for that are without one."""
+    covered: list[Question]
+    """The questions of the results: those asked for, and those of an earlier, larger `--limit`."""
     summed_up: bool
     """Whether an earlier command got as far as `accuracy.json`."""
 
@@ -62,8 +64,8 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
         RunError: the run failed on the way; the rows that were done are kept.
     """
     taxonomy = load_taxonomy(request.dataset)
-    questions = read_questions(request.question_file, taxonomy, request.image_folder)
-    questions = questions[: request.limit]
+    whole = read_questions(request.question_file, taxonomy, request.image_folder)
+    questions = whole[: request.limit]
     place = choose_placement(request.device, request.dtype, request.vision_dtype)
     checkpoint = find_checkpoint(request.model_path, request.conversation)
     for run in runs:
@@ -74,7 +76,7 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
             _task(
                 request,
                 run,
-                questions,
+                whole,
                 _identity(request, run, taxonomy, place, checkpoint, hashes),
                 stack,
             )
@@ -84,14 +86,18 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
         missing = set[str]().union(*(task.missing for task in tasks))
         bad = check_images(request, [q for q in questions if q.question_id in missing])
         computed = _compute(request, checkpoint, tasks, questions, taxonomy, bad)
-        measured = {"limit": request.limit, "environment": environment(place), **computed}
+        measured = {"environment": environment(place), **computed}
         return [
             write_results(
                 task.folder,
                 task.identity,
-                questions,
+                task.covered,
                 taxonomy,
-                measured if task.missing - bad.keys() else measured | {"timing": None},
+                {
+                    **measured,
+                    "limit": len(task.covered) if len(task.covered) < len(whole) else None,
+                    **({} if task.missing - bad.keys() else {"timing": None}),
+                },
             )
             for task in tasks
         ]
@@ -100,10 +106,17 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
 def _hashes(
     request: EvaluationRequest, checkpoint: Checkpoint, taxonomy: Taxonomy
 ) -> dict[str, str]:
-    """SHA-256 of what the rows are made from, besides the images."""
+    """SHA-256 of what the rows are made from, besides the images.
+
+    `checkpoint` is that of the language model's index or weight file alone, which tells a release;
+    `model_files` covers settings, tokenizer, preprocessor and vision tower too.
+    """
+    files = [path for folder in checkpoint.folders for path in deciding_files(folder)]
+    listed = "".join(f"{path.name} {file_sha256(path)}\n" for path in files)
     return {
         "question_file": file_sha256(request.question_file),
-        "checkpoint": file_sha256(identity_file(checkpoint.language_folder)),
+        "checkpoint": file_sha256(identity_file(checkpoint.folders[0])),
+        "model_files": hashlib.sha256(listed.encode()).hexdigest(),
         "taxonomy": hashlib.sha256(repr(taxonomy.classes).encode()).hexdigest(),
     }
 
@@ -136,7 +149,7 @@ def _identity(
 def _task(
     request: EvaluationRequest,
     run: MethodRun,
-    questions: Sequence[Question],
+    whole: Sequence[Question],
     identity: dict[str, Any],
     stack: ExitStack,
 ) -> Task:
@@ -144,11 +157,15 @@ def _task(
     folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
     stack.enter_context(output.locked(folder))
     finished = {} if request.overwrite else output.finished_records(folder, identity)
-    missing = {q.question_id for q in questions} - finished.keys()
-    there = len(questions) - len(missing)
+    asked = whole[: request.limit]
+    missing = {q.question_id for q in asked} - finished.keys()
+    there = len(asked) - len(missing)
     if there:
-        tell(f"{folder}: {there} of {len(questions)} rows are there already")
-    return Task(run, folder, identity, finished, missing, bool(output.earlier_accuracy(folder)))
+        tell(f"{folder}: {there} of {len(asked)} rows are there already")
+    wanted = finished.keys() | missing
+    covered = [question for question in whole if question.question_id in wanted]
+    summed_up = bool(output.earlier_accuracy(folder))
+    return Task(run, folder, identity, finished, missing, covered, summed_up)
 
 
 def _compute(

@@ -12,7 +12,7 @@ from sepm.evaluation.calibration import confidence_report
 from sepm.evaluation.records import Record
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
-from sepm.method.taxonomy import Taxonomy
+from sepm.method.taxonomy import Polarity, Taxonomy
 
 UNREAD = "unread"
 """Column of the confusion matrix for answers that name no class."""
@@ -61,11 +61,23 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float] | None:
     return float(interval.low), float(interval.high)
 
 
+def credited_label(record: Record) -> str:
+    """The label that a row counts under: of several tied ones the predicted, else the first."""
+    labels: list[str] = record.get("labels", [record["label"]])
+    return record["prediction"] if record["prediction"] in labels else labels[0]
+
+
+def label_polarities(record: Record, taxonomy: Taxonomy) -> set[Polarity]:
+    """The polarities of a row's labels: one, or two where tied classes differ."""
+    labels: list[str] = record.get("labels", [record["label"]])
+    return {taxonomy.by_name(label).polarity for label in labels}
+
+
 def per_class(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
     """n, correct and accuracy (recall) of each class."""
     table = {}
     for name in taxonomy.names:
-        rows = [r for r in run if r["label"] == name]
+        rows = [r for r in run if credited_label(r) == name]
         correct = sum(r["correct"] for r in rows)
         table[name] = {"n": len(rows), "correct": correct, "accuracy": ratio(correct, len(rows))}
     return table
@@ -73,7 +85,7 @@ def per_class(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, dict[str, 
 
 def confusion(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
     """Counts of predictions (columns, the last unread) for each label (rows)."""
-    counts = Counter((r["label"], r["prediction"] or UNREAD) for r in run)
+    counts = Counter((credited_label(r), r["prediction"] or UNREAD) for r in run)
     columns = [*taxonomy.names, UNREAD]
     matrix = [[counts[label, column] for column in columns] for label in taxonomy.names]
     return {"labels": list(taxonomy.names), "predictions": columns, "counts": matrix}
@@ -81,17 +93,18 @@ def confusion(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
 
 def macro_f1(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
     """Mean F1 over the classes that occur as a label."""
-    present = sorted({r["label"] for r in run})
+    truth = [credited_label(r) for r in run]
+    predicted = [r["prediction"] or UNREAD for r in run]
+    present = sorted(set(truth))
     if not present:
         return None
-    truth, predicted = [r["label"] for r in run], [r["prediction"] or UNREAD for r in run]
     return float(f1_score(truth, predicted, labels=present, average="macro", zero_division=0))  # pyright: ignore[reportArgumentType] - documented
 
 
 def polarity_accuracy(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
     """Share of rows whose predicted class has the label's polarity."""
     polarity = {c.name: c.polarity for c in taxonomy.classes}
-    right = sum(polarity.get(r["prediction"]) == polarity[r["label"]] for r in run)
+    right = sum(polarity.get(r["prediction"]) in label_polarities(r, taxonomy) for r in run)
     return ratio(right, len(run))
 
 
@@ -121,7 +134,7 @@ def coarse_is_correct(record: Record, taxonomy: Taxonomy) -> bool:
     coarse = record["coarse"]
     letter = COARSE_KEY.read(coarse["text"])
     polarity = choose_branch(letter, coarse["p_a"], coarse["p_b"], ambiguous=False)
-    return polarity == taxonomy.by_name(record["label"]).polarity
+    return polarity in label_polarities(record, taxonomy)
 
 
 def is_inherited_error(record: Record, taxonomy: Taxonomy) -> bool:
@@ -130,9 +143,8 @@ def is_inherited_error(record: Record, taxonomy: Taxonomy) -> bool:
     The fine query then offered no right class. An ambiguous row's errors are its own.
     """
     branch = record["coarse"]["branch"]
-    labels = record.get("labels", [record["label"]])
-    polarities = {taxonomy.by_name(label).polarity for label in labels}
-    return not record["correct"] and branch != "ambiguous" and branch not in polarities
+    wrong_branch = branch != "ambiguous" and branch not in label_polarities(record, taxonomy)
+    return not record["correct"] and wrong_branch
 
 
 def sparsevlm_summary(run: Sequence[Record]) -> dict[str, float] | None:

@@ -24,8 +24,8 @@ IDENTITY = "run.json"
 
 NAMED_SETTINGS = {
     "drop": "drop-{}",
-    "alpha": "alpha{:g}",
-    "beta": "beta{:g}",
+    "alpha": "alpha{:.12g}",
+    "beta": "beta{:.12g}",
     "seed": "seed{}",
     "sparsevlm_version": "v{}",
     "retain": "retain{}",

@@ -30,7 +30,7 @@ def _text_notes(texts: Iterable[str], run: MethodRun) -> Iterator[str]:
             "(--coarse-query file uses it)"
         )
     elif "phrase" in read and not all(without_phrase(text, phrase)[1] for text in texts):
-        yield f"the question file's text lacks the phrase; '{phrase}' is put in front of it"
+        yield f"the question file's text lacks the phrase '{phrase}', which is put in front of it"
 
 
 def check_images(request: EvaluationRequest, questions: Sequence[Question]) -> dict[str, str]:

@@ -32,7 +32,7 @@ class EvaluationRequest:
     )
     conversation: Annotated[ConversationName, CONVERSATION_HELP] = "auto"
     batch_size: Annotated[int, "images that are computed together"] = 8
-    limit: Annotated[int | None, "only the first LIMIT questions"] = None
+    limit: Annotated[int | None, "compute only the first LIMIT questions"] = None
     save_scores: Annotated[bool, "keep each visual token's score in the records"] = False
     overwrite: Annotated[bool, "start afresh where results exist"] = False
     on_bad_image: Annotated[

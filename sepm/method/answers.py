@@ -1,28 +1,31 @@
 """Reading an answer: the option letter it gives, or None where it cannot be read.
 
-The rule, for a text whose first token is not itself an option letter:
+An answer whose first token is an option letter of the task never comes here: that token decides, as
+in the released code. So "A man smiles", which begins with the token "A", is the answer A.
 
-1. The text is, or begins with, an option letter set off by punctuation: "A", "(A)", "A. Amusement",
-   "B) it is dark". A letter followed by a space is no answer: "A man smiles" begins with an
-   article.
-2. Otherwise letters are taken that are announced as the answer: "the answer is D", "Answer: D",
-   "option (D)". They must all be the same letter.
-3. Otherwise option words are looked for, as whole words in any case: exactly one class named.
-4. Otherwise the text is unread. It counts as wrong, and it is counted.
+The rule for the texts that are decoded, asterisks and quotation marks left out:
+
+1. Letters count that are announced as the answer ("the answer is D", "Answer: (D)", "option D.") or
+   that the text is or begins with, set off by a full stop, colon or bracket ("D", "(D) Content",
+   "D: calm"). All letters that are set off anywhere must be the same one.
+2. Without such a letter, an option word or class name counts if it is the whole text, or is
+   announced as the answer ("the answer is contentment").
+3. Otherwise the text is unread. It counts as wrong, and it is counted. A word in passing proves
+   nothing: "the content of the image", "there is no fear".
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy
 
-_LEADING = re.compile(r"\s*[(\[\"']?([A-Z])(?:[.:)\]\"',]|\s*$)")
-_ANNOUNCED = re.compile(
-    r"\b(?:answer|option|choice|letter)\b(?:\s+(?:is|would be))?\s*:?\s*[(\[\"']?([A-Z])\b(?!')",
-    re.IGNORECASE,
-)
+_IGNORED = re.compile("[*\"'`\u2018\u2019\u201c\u201d]")
+_SET_OFF = r"(?:\(([A-Z])\)|\b([A-Z])(?=[.:)]|\s*$))"
+_LEADING = re.compile(rf"\s*{_SET_OFF}")
+_ANYWHERE = re.compile(_SET_OFF)
+_LEAD_IN = r"\b(?:answer|option|choice|letter)(?:\s+(?:is|would be))?\s*:?\s*"
+_ANNOUNCED = re.compile(rf"(?i:{_LEAD_IN}){_SET_OFF}")
 
 
 @dataclass(frozen=True)
@@ -38,25 +41,21 @@ class AnswerKey:
 
     def read(self, text: str) -> str | None:
         """The option letter that a decoded answer gives, by the rule above; None: unread."""
-        leading = _LEADING.match(text)
-        if leading and leading[1] in self.letters:
-            return leading[1]
-        for candidates in (set(self._announced(text)), set(self._named(text))):
-            if len(candidates) == 1:
-                return candidates.pop()
-            if candidates:
-                return None
-        return None
+        text = _IGNORED.sub("", text).strip()
+        if _LEADING.match(text) or _ANNOUNCED.search(text):
+            letters = {one or other for one, other in _ANYWHERE.findall(text)}
+            return letters.pop() if len(letters) == 1 and letters <= {*self.letters} else None
+        named = {letter for letter, words in self.words if _names(text, words)}
+        return named.pop() if len(named) == 1 else None
 
-    def _announced(self, text: str) -> Iterator[str]:
-        for match in _ANNOUNCED.finditer(text):
-            if match[1] in self.letters:  # upper case only: "the answer is a dog" announces nothing
-                yield match[1]
 
-    def _named(self, text: str) -> Iterator[str]:
-        for letter, words in self.words:
-            if any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in words):
-                yield letter
+def _names(text: str, words: tuple[str, ...]) -> bool:
+    """Whether a text is one of the words, or announces it as the answer."""
+    word = "|".join(map(re.escape, words))
+    return bool(
+        re.fullmatch(rf"(?:{word})\W*", text, re.IGNORECASE)
+        or re.search(rf"{_LEAD_IN}(?:{word})\s*(?:[.,;:!]|$)", text, re.IGNORECASE)
+    )
 
 
 COARSE_KEY = AnswerKey(tuple((letter, (text,)) for letter, text in COARSE_OPTIONS.items()))

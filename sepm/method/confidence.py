@@ -32,8 +32,9 @@ def confidence(p_a: float, p_b: float, variance: Variance) -> float:
 def is_ambiguous(value: float, threshold: float, when: AmbiguousWhen) -> bool:
     """Whether a confidence does not suffice to trust the coarse answer.
 
-    Algorithm 1 trusts C > α, so C = α is ambiguous ("at-most"); the released code asks C < α
-    ("below"); its first state had no gate ("never").
+    Algorithm 1 trusts C > α, so C = α is ambiguous ("at-most"), although the prose of section 3.2
+    calls only C lower than α unreliable; the released code asks C < α ("below"); its first state
+    had no gate ("never").
     """
     if when == "never":
         return False

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 from sepm.baselines.sparsevlm_settings import LAYERS, SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError, did_you_mean
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
-from sepm.method.prompts import COARSE_ANSWER, COARSE_QUESTION, FoeTokens
+from sepm.method.prompts import COARSE_ANSWER, COARSE_QUESTION, FOE_PHRASE, FoeTokens
 
 CoarseQuery = Literal["taxonomy", "file"]
 Drop = Literal["foe", "query", "random"]
@@ -30,7 +30,7 @@ class MethodConfig:
     ambiguous_when: Annotated[
         AmbiguousWhen, "ambiguous when the confidence is at most α, below α, or never (no gate)"
     ] = "at-most"
-    phrase: Annotated[str, "Focus-on-Emotion phrase of both stages"] = "Please focus on emotion."
+    phrase: Annotated[str, "Focus-on-Emotion phrase of both stages"] = FOE_PHRASE
     fine_phrase: Annotated[str | None, "another phrase for the fine stage"] = None
     foe_tokens: Annotated[
         FoeTokens, "tokens that score the image: the whole phrase, or all but its first word"
@@ -70,6 +70,11 @@ class MethodConfig:
             raise InputError(f"drop ratio beta (β) must be in [0, 1), got {self.beta}")
         if not self.phrase.strip(" ."):
             raise InputError("the phrase is empty; the methods cci and zero-shot go without it")
+        if self.foe_tokens == "all-but-first-word" and len(self.phrase.split()) < 2:
+            raise InputError(
+                f"phrase '{self.phrase}' is one word, and foe_tokens all-but-first-word leaves none "
+                "of it; give --foe-tokens phrase"
+            )
         _ = self.sparsevlm  # raises where it is out of range
 
     @property

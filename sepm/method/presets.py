@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sepm.method.config import MethodConfig
+from sepm.method.prompts import PREDOMINANT_PHRASE
 
 PAPER = MethodConfig()
 
@@ -18,12 +19,10 @@ RELEASED = replace(
 )
 """The released code since January 2026."""
 
-PREDOMINANT = "Identify the predominant emotion conveyed."
-
-RELEASED_2025_07 = replace(RELEASED, ambiguous_when="never", fine_phrase=PREDOMINANT)
+RELEASED_2025_07 = replace(RELEASED, ambiguous_when="never", fine_phrase=PREDOMINANT_PHRASE)
 """As first published: no confidence gate, and another phrase in the fine stage."""
 
-RELEASED_2025_03 = replace(RELEASED, ambiguous_when="never", beta=0.2, phrase=PREDOMINANT)
+RELEASED_2025_03 = replace(RELEASED, ambiguous_when="never", beta=0.2, phrase=PREDOMINANT_PHRASE)
 """The authors' state before the paper's camera-ready version."""
 
 PRESETS: dict[str, MethodConfig] = {

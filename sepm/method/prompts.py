@@ -11,6 +11,8 @@ FoeTokens = Literal["phrase", "all-but-first-word"]
 COARSE_QUESTION = "Which of the following descriptions best represents the image?"
 COARSE_OPTIONS = {"A": "Positive", "B": "Negative"}
 COARSE_ANSWER = "Answer directly with the letter of the chosen option."
+FOE_PHRASE = "Please focus on emotion."
+PREDOMINANT_PHRASE = "Identify the predominant emotion conveyed."
 AMBIGUOUS_SENTENCE = "This is an ambiguous emotion."
 CHAIN_OF_THOUGHT = (
     "Let's think step by step, "
@@ -92,8 +94,12 @@ def fine_body(
 
 
 def without_phrase(text: str, phrase: str) -> tuple[str, bool]:
-    """A question file's text without the phrase in front, and whether it stood there."""
+    """A question file's text without a phrase in front, and whether it was this one.
+
+    The phrases that the authors used are known too, so that no prompt gets two.
+    """
     stripped = text.strip()
-    if stripped.startswith(phrase):
-        return stripped.removeprefix(phrase).lstrip(), True
+    for known in (phrase, FOE_PHRASE, PREDOMINANT_PHRASE):
+        if stripped.startswith(known):
+            return stripped.removeprefix(known).lstrip(), known == phrase
     return stripped, False

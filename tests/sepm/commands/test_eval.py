@@ -170,6 +170,14 @@ def test_a_limit_takes_the_first_questions_and_the_rest_can_follow(
     assert (run_of(tmp_path).accuracy()["n"], run_of(tmp_path).accuracy()["limit"]) == (4, None)
 
 
+def test_a_smaller_limit_leaves_a_larger_result_as_it_is(
+    own_scenes: Any, command: Any, run_of: Any, tmp_path: Path
+) -> None:
+    assert main(command(own_scenes, tmp_path, "--limit", 3)) == 0
+    assert main(command(own_scenes, tmp_path, "--limit", 1)) == 0
+    assert (run_of(tmp_path).accuracy()["n"], run_of(tmp_path).accuracy()["limit"]) == (3, 3)
+
+
 def test_a_method_that_is_done_is_not_run_again_for_the_sake_of_another(
     own_scenes: Any, command: Any, run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -436,6 +444,24 @@ def test_an_incomplete_checkpoint_is_told(
     assert "names one.safetensors, not there; download the folder again" in said
 
 
+def test_rows_of_a_model_with_other_settings_are_not_mixed(
+    own_scenes: Any,
+    command: Any,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "changed"
+    shutil.copytree(tiny_model, model)
+    options = ("--model-path", model)
+    assert main(command(own_scenes, tmp_path, *options)) == 0
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "mm_projector_lr": 1}))
+    assert main(command(own_scenes, tmp_path, *options)) == 2
+    said = capsys.readouterr().err
+    assert "holds a run with another configuration: sha256.model_files is " in said
+
+
 def test_a_torn_weight_file_is_told_and_changes_nothing(
     own_scenes: Any,
     command: Any,
@@ -669,7 +695,7 @@ def test_text_without_the_phrase_gets_it_in_front_and_that_is_said_once(
     assert main(line) == 0
     said = capsys.readouterr().err
     assert said.count("note:") == 1
-    assert "lacks the phrase; 'Please focus on emotion.' is put in front of it" in said
+    assert "lacks the phrase 'Please focus on emotion.', which is put in front of it" in said
     assert coarse_prompts(run_of(tmp_path)) == {f"Please focus on emotion.\n{TEXT}"}
 
 

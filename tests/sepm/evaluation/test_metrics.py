@@ -38,7 +38,7 @@ def record(
         "fine": {"probs": dict.fromkeys(BRANCH_LETTERS[branch or "ambiguous"], 0.1)},
     }
     if branch:
-        off_menu = coarse not in ("A", "B", "It is Negative.")
+        off_menu = coarse not in ("A", "B", "Negative.")
         made["coarse"] = {"text": coarse, "p_a": p_a, "p_b": p_b}
         made["coarse"] |= {"branch": branch, "off_menu": off_menu}
     return made
@@ -49,7 +49,7 @@ RECORDS = [
     record("joy", "calm", "positive", "A", 0.9, 0.1),
     record("joy", None, "negative", "B", 0.1, 0.9),
     record("fear", "fear", "ambiguous", "A", 0.5, 0.4),
-    record("fear", "grief", "ambiguous", "It is Negative.", 0.3, 0.2),
+    record("fear", "grief", "ambiguous", "Negative.", 0.3, 0.2),
     record("calm", "fear", "positive", "C", 0.8, 0.1),
     record("calm", "calm", "ambiguous", "what?", 0.2, 0.2),
     record("grief", "grief", "ambiguous", "", 0.1, 0.2),
@@ -136,15 +136,20 @@ def test_nothing_run_gives_no_fractions() -> None:
     assert summary["per_class"]["joy"] == {"n": 0, "correct": 0, "accuracy": None}
 
 
-def test_any_of_several_labels_is_correct() -> None:
-    tied = record("joy", "calm") | {"correct": True, "labels": ["joy", "calm"]}
-    summary = summarize([tied], JOYS)
-    assert (summary["accuracy"], summary["per_class"]["joy"]["accuracy"]) == (1.0, 1.0)
-
-
 @pytest.mark.parametrize(
     ("correct", "n", "low", "high"),
     [(5, 10, 0.2366, 0.7634), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0)],
 )
 def test_wilson_intervals_of_the_textbook(correct: int, n: int, low: float, high: float) -> None:
     assert wilson_interval(correct, n) == pytest.approx((low, high), abs=5e-5)
+
+
+# ---- tied labels
+
+
+def test_a_prediction_of_any_tied_label_counts_under_that_label() -> None:
+    row = {**record("joy", "grief"), "labels": ["joy", "grief"], "correct": True}
+    summary = summarize([row], JOYS)
+    assert (summary["accuracy"], summary["macro_f1"], summary["polarity_accuracy"]) == (1, 1, 1)
+    assert summary["per_class"]["grief"] == {"n": 1, "correct": 1, "accuracy": 1.0}
+    assert summary["per_class"]["joy"]["n"] == 0

@@ -20,7 +20,10 @@ KEY = fine_key(load_taxonomy("emoset"))
         ("Let's think. The scene is dark.\nAnswer: (G)", "G"),
         ("So the answer would be option H.", "H"),
         ("Contentment", "D"),
-        ("The image shows sadness.", "H"),
+        ("The answer is contentment.", "D"),
+        ("Answer: **D**", "D"),
+        ("the answer is: 'D'", "D"),
+        ("(D) Content", "D"),
         ("sad", "H"),
         ("EXCITEMENT!", "F"),
     ],
@@ -40,6 +43,15 @@ def test_an_answer_is_read(text: str, letter: str) -> None:
         "The answer is a dog",
         "Z",
         "awesome",
+        "The content of the image is a dog running on grass.",
+        "There is no fear in this picture",
+        "It is not sadness",
+        "The image is not about anger.",
+        "The answer is A or B",
+        "(A) or (B)",
+        "A, B, and C are possible",
+        "The answer is A man",
+        "A. is wrong, the answer is D",
     ],
 )
 def test_what_names_no_class_or_several_is_unread(text: str) -> None:
@@ -50,3 +62,4 @@ def test_the_coarse_answer_may_be_the_word() -> None:
     assert COARSE_KEY.read("Positive") == "A"
     assert COARSE_KEY.read("negative.") == "B"
     assert COARSE_KEY.read("C") is None
+    assert COARSE_KEY.read("It is not positive") is None

@@ -62,6 +62,7 @@ def test_only_the_state_of_march_2025_had_another_phrase_in_the_coarse_stage() -
         ({"beta": float("nan")}, "got nan"),
         ({"drop": "fo"}, "drop must be one of foe, query, random, got 'fo'; did you mean 'foe'"),
         ({"phrase": " . "}, "the phrase is empty"),
+        ({"phrase": "Emotion.", "foe_tokens": "all-but-first-word"}, "'Emotion.' is one word"),
     ],
 )
 def test_a_value_outside_its_range_is_refused_with_the_range(change: dict, message: str) -> None:

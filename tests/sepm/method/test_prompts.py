@@ -3,7 +3,14 @@
 import pytest
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.method.prompts import Query, coarse_body, fine_body, foe_span, without_phrase
+from sepm.method.prompts import (
+    PREDOMINANT_PHRASE,
+    Query,
+    coarse_body,
+    fine_body,
+    foe_span,
+    without_phrase,
+)
 
 EMOSET = load_taxonomy("emoset")
 PHRASE = "Please focus on emotion."
@@ -56,3 +63,8 @@ def test_a_query_without_phrase_has_no_foe_tokens() -> None:
 def test_the_phrase_of_a_question_file_is_taken_off_once() -> None:
     assert without_phrase("Please focus on emotion.\nWhich?", PHRASE) == ("Which?", True)
     assert without_phrase("Which?\n", PHRASE) == ("Which?", False)
+
+
+def test_a_question_files_other_known_phrase_is_taken_off_too_so_that_no_prompt_has_two() -> None:
+    text = "Please focus on emotion.\nWhich?"
+    assert without_phrase(text, PREDOMINANT_PHRASE) == ("Which?", False)
