@@ -116,8 +116,11 @@ def _load_image_processor(folder: Path) -> CLIPImageProcessorPil:
 
 
 def _end_ids(config: LlavaConfig) -> frozenset[int]:
+    """Ids that end an answer; LLaMA's configuration has </s>, 2, where the checkpoint names none."""
     end = config.language.eos_token_id
-    return frozenset(end if isinstance(end, list) else [2 if end is None else end])
+    if end is None:
+        raise CheckpointError("config.json: eos_token_id is null, so no answer would ever end")
+    return frozenset(end if isinstance(end, list) else [end])
 
 
 def _fill(

@@ -113,11 +113,6 @@ class Llava(nn.Module):
         return self.language_model.device
 
     @property
-    def dtype(self) -> torch.dtype:
-        """What the language model computes in."""
-        return self.language_model.dtype
-
-    @property
     def num_layers(self) -> int:
         """L, how many decoder layers the language model has."""
         return len(self.language_model.model.layers)
