@@ -116,7 +116,7 @@ def _load_image_processor(folder: Path) -> CLIPImageProcessorPil:
 
 
 def _end_ids(config: LlavaConfig) -> frozenset[int]:
-    """Ids that end an answer; LLaMA's configuration has </s>, 2, where the checkpoint names none."""
+    """Ids that end an answer; where the checkpoint names none, LLaMA's own: </s>, 2."""
     end = config.language.eos_token_id
     if end is None:
         raise CheckpointError("config.json: eos_token_id is null, so no answer would ever end")

@@ -3,10 +3,12 @@
 import argparse
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sepm.datasets.check import find_bad_images
+from sepm.datasets.files import Problem
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
 
@@ -54,6 +56,7 @@ def check_report(
         "image_folder": str(image_folder),
         "dataset": dataset,
         "ok": not problems and not bad_images,
+        "hint": other_task_hint(problems, len(questions), taxonomy.name),
         "n": len(questions),
         "images": len({question.image for question in questions}),
         "classes": {name: classes[name] for name in taxonomy.names},
@@ -68,6 +71,18 @@ def check_report(
             for bad in bad_images
         ],
     }
+
+
+def other_task_hint(problems: Sequence[Problem], good: int, dataset: str) -> str | None:
+    """What to try where most rows have a label that the task does not know, or None."""
+    bad = {problem.line for problem in problems}
+    unknown = {problem.line for problem in problems if problem.what.startswith("unknown class")}
+    if 2 * len(unknown) <= good + len(bad):
+        return None
+    return (
+        f"{len(unknown)} of {good + len(bad)} rows have a class that {dataset} does not know; "
+        "where they belong to another task, name it: --dataset TASK"
+    )
 
 
 def as_text(report: dict[str, Any]) -> str:
@@ -85,5 +100,10 @@ def as_text(report: dict[str, Any]) -> str:
         "images"
     )
     return "\n".join(
-        [*wrong, summary, "nothing is wrong" if report["ok"] else "NOT USABLE AS IT IS"]
+        [
+            *wrong,
+            summary,
+            *([report["hint"]] if report["hint"] else []),
+            "nothing is wrong" if report["ok"] else "NOT USABLE AS IT IS",
+        ]
     )

@@ -22,8 +22,10 @@ from sepm.evaluation.sensitivity import (
     alphas_of,
     as_rows,
     beta_sweep,
+    distinct,
     outer_runs,
 )
+from sepm.evaluation.table_text import settings_line
 from sepm.method.confidence import Variance
 from sepm.method.config import MethodConfig
 from sepm.options import add_options, given_options
@@ -35,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="A",
-        help="values of α; they cost nothing [21 values over the variance's range]",
+        help="values of α, each for the variances that reach it; they cost nothing [21 values over "
+        "each variance's range]",
     )
     parser.add_argument(
         "--betas",
@@ -54,13 +57,11 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
     config = method_config(args)
-    for alpha in args.alphas or ():
-        _ = replace(config, alpha=alpha)  # raises where it is out of the variance's range
     alphas: dict[Variance, tuple[float, ...]] = {
         variance: alphas_of(args.alphas, variance) for variance in VARIANCES
     }
     outer = outer_runs(config, args.preset, alphas)
-    betas = sorted(set(args.betas))
+    betas = distinct(args.betas)
     by_beta = [MethodRun("sepm", replace(config, beta=beta), args.preset) for beta in betas]
     low, high, *beta_records = records_of(request, [*outer, *by_beta])
     result = {
@@ -108,7 +109,7 @@ def as_text(result: dict[str, Any], config: MethodConfig) -> str:
     lines = [
         f"# Sensitivity on {result['dataset']}",
         "",
-        f"Model: {result['model']}. Preset: {result['preset']}. Accuracy in percent.",
+        settings_line(result),
     ]
     for variance in sorted(result["alpha"], key=lambda v: v != config.variance):
         title = f"α at β = {config.beta:g}, {variance} variance"
@@ -125,7 +126,7 @@ def _sweep_lines(name: str, sweep: dict[str, Any]) -> Iterator[str]:
         header,
         [
             [
-                f"{point['value']:g}",
+                f"{point['value']:.12g}",
                 str(point["n"]),
                 text.percent(point["accuracy"]),
                 text.interval(point["ci95"]),
@@ -140,8 +141,8 @@ def _sweep_lines(name: str, sweep: dict[str, Any]) -> Iterator[str]:
     low, high = sweep["interval"]
     yield ""
     yield (
-        f"Best: {name} = {sweep['best']:g}. {len(alike)} of {len(values)} values cannot be told "
-        f"from it on these images (p ≥ 0.05); without a gap, {low:g} to {high:g}."
+        f"Best: {name} = {sweep['best']:.12g}. {len(alike)} of {len(values)} values cannot be told "
+        f"from it on these images (p ≥ 0.05); without a gap, {low:.12g} to {high:.12g}."
     )
 
 

@@ -65,13 +65,14 @@ def run(args: argparse.Namespace) -> int:
     given = given_options(args, EvaluationRequest)
     common = EvaluationRequest(**{**given, "question_file": Path(), "image_folder": Path()})
     data, absent = find_data(args, tables)
-    if not data:
-        raise InputError("there is no task to evaluate:\n" + "\n".join(absent.values()))
     cells, failed = compute(common, tables, data, config, args.preset)
     if not cells.results:
         raise InputError("no task could be evaluated")  # each reason was told above
     for task, reason in absent.items():
         cells.leave_out(task, reason)
+    for task in possible_tasks(tables):
+        if args.tasks is not None and task not in args.tasks:
+            cells.leave_out(task, "not asked for (--tasks)")
     settings = {"preset": args.preset, "limit": args.limit, "configuration": asdict(config)}
     taxonomies = {task: load_taxonomy(task) for task in cells.results}
     built = [
@@ -114,32 +115,45 @@ def compute(
 def find_data(
     args: argparse.Namespace, tables: Sequence[Table]
 ) -> tuple[list[TaskData], dict[str, str]]:
-    """The data of the tasks asked for, and why the other tasks are left out.
+    """The data of the tasks asked for, and why some of these have none.
 
     Raises:
-        InputError: `--question-file` without what it needs.
+        InputError: none has any, or `--question-file` without what it needs.
     """
-    possible = [task for task in TASKS if any(task in table.tasks for table in tables)]
+    possible = possible_tasks(tables)
     wanted = [task for task in possible if args.tasks is None or task in args.tasks]
-    absent = {task: "not asked for (--tasks)" for task in possible if task not in wanted}
+    if not wanted:
+        raise InputError(
+            f"these tables have no {' or '.join(args.tasks or ())}; they have {', '.join(possible)}"
+        )
     if (args.question_file is None) != (args.image_folder is None):
         raise InputError("--question-file and --image-folder belong together")
     if args.question_file is not None:
         if len(wanted) != 1:
             raise InputError("--question-file is one task's: name it, as in --tasks emoset")
-        return [TaskData(wanted[0], args.question_file, args.image_folder)], absent
+        return [TaskData(wanted[0], args.question_file, args.image_folder)], {}
     data: list[TaskData] = []
+    absent: dict[str, str] = {}
     for task in wanted:
         try:
             found = find_task(task, args.data, args.questions)
         except InputError as error:
             absent[task] = str(error)
-            tell(f"{task} is left out: {error}")
         else:
             data.append(found)
             for note in found.notes:
                 tell(f"{task}: {note}")
+    if not data:
+        reasons = (f"{task}: {reason}" for task, reason in absent.items())
+        raise InputError("\n".join(["there is no task to evaluate:", *reasons]))
+    for task, reason in absent.items():
+        tell(f"{task} is left out: {reason}")
     return data, absent
+
+
+def possible_tasks(tables: Sequence[Table]) -> list[str]:
+    """The tasks that any of the tables has, in Table 1's order."""
+    return [task for task in TASKS if any(task in table.tasks for table in tables)]
 
 
 def write_tables(built: Sequence[dict[str, Any]], folder: Path, differing: str) -> None:

@@ -18,6 +18,9 @@ IMAGE_FOLDERS = {
 
 QUESTION_FILE = "stage_1.jsonl"
 
+OTHER_CHOICES = {"emotion6": "--split LIST", "abstract": "--ties drop"}
+"""What readers' defaults decide and the paper does not tell, as an option decides it otherwise."""
+
 
 @dataclass(frozen=True)
 class TaskData:
@@ -27,13 +30,14 @@ class TaskData:
     question_file: Path
     image_folder: Path
     notes: tuple[str, ...] = ()
-    """What the manifest says of a question file that was made just now."""
+    """What a reader of the result should know of where both come from."""
 
 
 def find_task(task: str, data: Path, questions: Path) -> TaskData:
     """The task's data; a question file that is not there is made with the reader's defaults.
 
-    The image folder is the one of the file's manifest, else the one of `data/README.md`.
+    The image folder is the one of `data/README.md` where it holds the file's first image, else the
+    one of the file's manifest.
 
     Args:
         task: one of the paper's five.
@@ -46,18 +50,36 @@ def find_task(task: str, data: Path, questions: Path) -> TaskData:
     file = questions / task / QUESTION_FILE
     root = data / IMAGE_FOLDERS[task].parts[0]
     if file.exists():
-        return TaskData(task, file, _image_folder(file, data / IMAGE_FOLDERS[task]))
+        usual = data / IMAGE_FOLDERS[task]
+        folder = usual if _holds_first_image(usual, file) else _manifest_folder(file) or usual
+        notes = () if folder == usual else (f"images of {folder}: {usual} does not hold them",)
+        return TaskData(task, file, folder, notes)
     if not root.is_dir():
-        raise InputError(f"no data set at {root} and no question file {file}; see data/README.md")
+        raise InputError(
+            f"no data set at {root} and no question file {file}; see data/README.md, or what "
+            f"`bash scripts/v1_5/eval/{task}.sh` prints of it"
+        )
     manifest = write_made(read_task(task, root, {}), file)
     notes = (f"{file}: made, {manifest['n']} questions", *manifest["notes"])
+    if task in OTHER_CHOICES:
+        command = f"sepm questions {task} --root {root} {OTHER_CHOICES[task]} --output {file}"
+        notes += (f"to choose otherwise: {command}; a file that is there is used as it is",)
     return TaskData(task, file, Path(manifest["image_folder"]), notes)
 
 
-def _image_folder(file: Path, usual: Path) -> Path:
+def _holds_first_image(folder: Path, file: Path) -> bool:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            image = json.loads(lines.readline())["image"]
+        return (folder / image).is_file()
+    except (OSError, ValueError, KeyError, TypeError):  # whoever reads the file tells what is wrong
+        return False
+
+
+def _manifest_folder(file: Path) -> Path | None:
     try:
         manifest = json.loads(manifest_path(file).read_text(encoding="utf-8"))
         made_from = Path(manifest["image_folder"])
     except (OSError, ValueError, KeyError, TypeError):
-        return usual
-    return made_from if made_from.is_dir() else usual
+        return None
+    return made_from if made_from.is_dir() else None

@@ -31,12 +31,27 @@ DEFAULT_BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 ALPHA_STEPS = 20
 
 
+def distinct(values: Iterable[float]) -> tuple[float, ...]:
+    """The values, ascending, to the 12 digits that tell the folders of their runs apart."""
+    return tuple(sorted({float(f"{value:.12g}") for value in values}))
+
+
 def alphas_of(given: Sequence[float] | None, variance: Variance) -> tuple[float, ...]:
-    """The values of α that a variance can reach: those given, else 21 over its whole range."""
+    """The values of α that a variance can reach: those given, else 21 over its whole range.
+
+    Raises:
+        InputError: a value that no variance can reach.
+    """
     maximum = MAXIMUM_CONFIDENCE[variance]
     if given is None:
         return tuple(round(maximum * i / ALPHA_STEPS, 6) for i in range(ALPHA_STEPS + 1))
-    return tuple(sorted({alpha for alpha in given if alpha <= maximum}))
+    for alpha in given:
+        if not 0 <= alpha <= max(MAXIMUM_CONFIDENCE.values()):
+            ranges = ", ".join(f"[0, {end}] ({name})" for name, end in MAXIMUM_CONFIDENCE.items())
+            raise InputError(
+                f"alphas (α) must be in the range of a variance, {ranges}: got {alpha}"
+            )
+    return distinct(alpha for alpha in given if alpha <= maximum)
 
 
 def outer_runs(

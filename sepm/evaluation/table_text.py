@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sepm.evaluation import plain_text as text
+from sepm.method.presets import PRESETS
 
 PAPER = "paper ({})"
 """Heading of the paper's numbers: for which of its models."""
@@ -17,7 +18,7 @@ DETAIL = (
 def as_markdown(table: dict[str, Any]) -> str:
     """The table as the paper prints it, then every task by itself with its statistics."""
     lines = [f"# Table {table['table']}: {table['title']}", ""]
-    lines += [f"Model: {table['model']}. Preset: {table['preset']}. Accuracy in percent."]
+    lines += [settings_line(table)]
     if not table["model_is_the_papers"]:
         lines += [
             "",
@@ -35,10 +36,24 @@ def as_markdown(table: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def settings_line(result: dict[str, Any]) -> str:
+    """What a result was made with: model, preset, what differs from it, and the limit."""
+    preset = PRESETS[result["preset"]]
+    differing = [
+        f"{name} {value!r}"
+        for name, value in result["configuration"].items()
+        if value != getattr(preset, name)
+    ]
+    chosen = ", but ".join([result["preset"], *([", ".join(differing)] if differing else [])])
+    limit = result["limit"]
+    first = "" if limit is None else f" Only the first {limit} questions of each task."
+    return f"Model: {result['model']}. Preset: {chosen}.{first} Accuracy in percent."
+
+
 def as_rows(table: dict[str, Any]) -> list[dict[str, Any]]:
     """A flat row for every cell; accuracies and differences are fractions."""
     return [
-        _flat(table["table"], row["name"], task, row["cells"][task])
+        _flat(table, row["name"], task, row["cells"][task])
         for row in table["rows"]
         for task in table["tasks"]
     ]
@@ -127,18 +142,19 @@ def _absences(table: dict[str, Any]) -> Iterator[str]:
         yield from (*said, "")
 
 
-def _flat(number: int, row: str, task: str, cell: dict[str, Any]) -> dict[str, Any]:
+def _flat(table: dict[str, Any], row: str, task: str, cell: dict[str, Any]) -> dict[str, Any]:
     low, high = cell.get("ci95") or (None, None)
     versus = cell.get("versus_zero_shot", {})
     versus_low, versus_high = versus.get("ci95") or (None, None)
     return {
-        "table": number,
+        "table": table["table"],
         "row": row,
         "task": task,
         **{name: cell.get(name) for name in ("n", "correct", "accuracy")},
         "ci95_low": low,
         "ci95_high": high,
-        "paper_llava_1_5_7b": cell["paper"],
+        "paper": cell["paper"],
+        "paper_model": table["paper_model"],
         "paper_in_ci95": cell.get("paper_in_ci95"),
         "minus_zero_shot": versus.get("difference"),
         "minus_zero_shot_low": versus_low,

@@ -1,33 +1,21 @@
 """`scripts/vila/eval`: what each script runs, told by a Python that only writes down its words."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts" / "vila" / "eval"
-RECORDER = """#!/usr/bin/env bash
-printf '%s\\n' "$@" > "$WORDS"
-"""
 
 
 @pytest.fixture
-def words_of(tmp_path: Path):
+def words_of(outcome_of):
     """A function that runs a script with settings, and gives the words of its last command."""
-    python = tmp_path / "bin" / "python"
-    python.parent.mkdir()
-    python.write_text(RECORDER)
-    python.chmod(0o755)
-    questions = tmp_path / "questions"
-    questions.touch()
 
     def run(name: str, **settings: str) -> list[str]:
-        own = {"SEPM_PYTHON": str(python), "WORDS": str(tmp_path / "words")}
-        environment = {**os.environ, **own, "QUESTIONS": str(questions), **settings}
-        subprocess.run(["bash", SCRIPTS / name], env=environment, check=True, cwd=tmp_path)
-        return (tmp_path / "words").read_text().split("\n")[:-1]
+        outcome = outcome_of(f"vila/eval/{name}", **settings)
+        assert outcome.status == 0
+        return outcome.commands[-1]
 
     return run
 

@@ -3,7 +3,7 @@
 MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}   # hub id or local folder
 DATA=${DATA:-data/testImages_abstract}     # as unpacked: abstract_NNNN.jpg and the votes
 QUESTIONS=${QUESTIONS:-question/abstract/stage_1.jsonl} # made from DATA where absent
-TIES=${TIES:-first}                        # images with tied votes: first, drop or any
+TIES=${TIES:-}                             # tied votes: first, drop, any; empty: as QUESTIONS was made, else first
 OUTPUT=${OUTPUT:-results}                  # one folder below it for each run
 PRESET=${PRESET:-paper}                    # paper, released, released-2025-07, released-2025-03
 ALPHA=${ALPHA:-}                           # confidence threshold; empty: the preset's (0.1)
@@ -14,5 +14,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 source scripts/v1_5/eval/common.sh
 
-make_questions abstract --ties "$TIES"
+make_questions abstract ${TIES:+--ties "$TIES"}
 evaluate abstract "$DATA" zero-shot sepm

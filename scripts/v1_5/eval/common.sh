@@ -7,6 +7,11 @@ demo_hint() {
     echo "To see it work without data, weights or GPU: bash scripts/quickstart.sh" >&2
 }
 
+model_hint() {  # for whoever cannot reach the hub from here
+    [ -d "$MODEL" ] ||
+        echo "Where the weights lie in a folder: MODEL=/path/to/${MODEL##*/} bash $0" >&2
+}
+
 data_section() {  # what data/README.md says of a task
     local title
     case $1 in
@@ -19,33 +24,45 @@ data_section() {  # what data/README.md says of a task
         data/README.md
 }
 
-make_questions() {  # $1: task, the rest: options of `sepm questions`
-    [ -e "$QUESTIONS" ] && return
-    if [ ! -d "$DATA" ]; then
-        echo "No data set at $DATA. Get it as below (from data/README.md), or set DATA to where" \
-            "it lies." >&2
-        data_section "$1" >&2
-        demo_hint
+need_data() {  # $1: task, $2: folder that must be there
+    [ -d "$2" ] && return
+    echo "No data set: $2 is no folder. Get it as below (from data/README.md), or set DATA to" \
+        "where it lies." >&2
+    data_section "$1" >&2
+    demo_hint
+    exit 2
+}
+
+make_questions() {  # $1: task, the rest: options of `sepm questions`, those of empty settings not
+    if [ -e "$QUESTIONS" ] && [ $# -eq 1 ]; then
+        echo "$QUESTIONS is used as it is; delete it to have it made again" >&2
+    elif [ -e "$QUESTIONS" ] && [ ! -e "${QUESTIONS%.jsonl}.manifest.json" ]; then
+        echo "$QUESTIONS has no manifest, so it is your own and stays as it is: it cannot be made" \
+            "with ${*:2}. Unset that, or set QUESTIONS to a new file." >&2
         exit 2
+    else
+        need_data "$1" "$DATA"
+        python -m sepm questions "$@" --root "$DATA" --output "$QUESTIONS"
     fi
-    python -m sepm questions "$@" --root "$DATA" --output "$QUESTIONS"
+}
+
+run_sepm() {  # the words of a command, which gets the settings that all scripts have
+    local status=0
+    python -m sepm "$@" --model-path "$MODEL" --output-dir "$OUTPUT" --preset "$PRESET" \
+        --conversation "${CONVERSATION:-auto}" || status=$?
+    if [ "$status" -eq 2 ]; then
+        model_hint
+        demo_hint
+    fi
+    return "$status"
 }
 
 evaluate() {  # $1: task, $2: image folder, the rest: methods
-    local status=0
-    python -m sepm eval --dataset "$1" --method "${@:3}" --model-path "$MODEL" \
-        --question-file "$QUESTIONS" --image-folder "$2" --output-dir "$OUTPUT" \
-        --preset "$PRESET" --conversation "${CONVERSATION:-auto}" \
-        ${ALPHA:+--alpha "$ALPHA"} ${BETA:+--beta "$BETA"} || status=$?
-    [ "$status" -ne 2 ] || demo_hint
-    return "$status"
+    need_data "$1" "$2"
+    run_sepm eval --dataset "$1" --method "${@:3}" --question-file "$QUESTIONS" \
+        --image-folder "$2" ${ALPHA:+--alpha "$ALPHA"} ${BETA:+--beta "$BETA"}
 }
 
 make_table() {  # $1: number of the table, the rest: further options of `sepm table`
-    local status=0
-    python -m sepm table "$@" --model-path "$MODEL" --data "$DATA" --questions "$QUESTIONS" \
-        --output-dir "$OUTPUT" --preset "$PRESET" --conversation "${CONVERSATION:-auto}" \
-        ${TASKS:+--tasks $TASKS} || status=$?
-    [ "$status" -ne 2 ] || demo_hint
-    return "$status"
+    run_sepm table "$@" --data "$DATA" --questions "$QUESTIONS" ${TASKS:+--tasks $TASKS}
 }

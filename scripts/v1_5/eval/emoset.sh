@@ -13,5 +13,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 source scripts/v1_5/eval/common.sh
 
-make_questions emoset --split test
+make_questions emoset
 evaluate emoset "$DATA/image" zero-shot sepm

@@ -3,7 +3,7 @@
 MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}   # hub id or local folder
 DATA=${DATA:-data/Emotion6}                # as unpacked: images/, ground_truth.txt
 QUESTIONS=${QUESTIONS:-question/emotion6/stage_1.jsonl} # made from DATA where absent
-SPLIT=${SPLIT:-}                           # list of <class>/<N>.jpg; empty: all 1,980 (the paper: 594)
+SPLIT=${SPLIT:-}                           # list of <class>/<N>.jpg (the paper: 594); empty: as QUESTIONS was made, else all 1,980
 OUTPUT=${OUTPUT:-results}                  # one folder below it for each run
 PRESET=${PRESET:-paper}                    # paper, released, released-2025-07, released-2025-03
 ALPHA=${ALPHA:-}                           # confidence threshold; empty: the preset's (0.1)

@@ -2,6 +2,7 @@
 # The paper's WebEmo (7 classes) rows on LLaVA-1.5-7B: zero-shot and SEPM (Table 1). Needs a 24 GB GPU.
 MODEL=${MODEL:-liuhaotian/llava-v1.5-7b}   # hub id or local folder
 DATA=${DATA:-data/WEBEmo}                  # lists and the images fetched, see data/README.md
+IMAGES=${IMAGES:-$DATA}                    # without a list the folder of the classes, DATA/test25
 QUESTIONS=${QUESTIONS:-question/webemo7/stage_1.jsonl} # made from DATA where absent
 OUTPUT=${OUTPUT:-results}                  # one folder below it for each run
 PRESET=${PRESET:-paper}                    # paper, released, released-2025-07, released-2025-03
@@ -14,4 +15,4 @@ cd "$(dirname "$0")/../../.."
 source scripts/v1_5/eval/common.sh
 
 make_questions webemo7
-evaluate webemo7 "$DATA" zero-shot sepm
+evaluate webemo7 "$IMAGES" zero-shot sepm

@@ -94,6 +94,24 @@ def test_labels_are_those_of_the_dataset_named(image_folder: Path, tmp_path: Pat
     assert run(*arguments, "--dataset", "emotion6") == 0
 
 
+def test_a_file_of_another_task_is_told_to_be_one(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rows = [row("joy/1.jpg"), row("joy/2.jpg"), row("awe/good.jpg")]
+    file = write_rows(tmp_path / "q.jsonl", *rows)
+    assert run("--question-file", file, "--image-folder", image_folder) == 2
+    hint = "2 of 3 rows have a class that emoset does not know"
+    assert [hint in line for line in capsys.readouterr().out.splitlines()].count(True) == 1
+
+
+def test_a_wrong_class_among_good_ones_is_no_other_task(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = write_rows(tmp_path / "q.jsonl", row("joy/1.jpg"), row("awe/good.jpg"))
+    assert run("--question-file", file, "--image-folder", image_folder) == 2
+    assert "does not know" not in capsys.readouterr().out
+
+
 def test_a_question_file_that_is_not_there_is_status_2(
     image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

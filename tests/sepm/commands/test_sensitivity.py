@@ -146,8 +146,18 @@ def test_a_sweep_again_computes_nothing(
 def test_an_alpha_out_of_range_is_status_2(
     sweep_of: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(sweep_of(tmp_path, "--alphas", 0.1, 0.4)) == 2
-    assert "alpha (α) must be in [0, 0.25] for the population variance" in capsys.readouterr().err
+    assert main(sweep_of(tmp_path, "--alphas", 0.1, 0.6)) == 2
+    assert "must be in the range of a variance" in capsys.readouterr().err
+
+
+def test_an_alpha_that_only_the_sample_variance_reaches_is_swept_there(
+    output: Path, sweep_of: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(sweep_of(output, "--alphas", 0.5, "--limit", 3, "--json")) == 0
+    found = json.loads(capsys.readouterr().out)["alpha"]
+    assert list(found) == ["sample"]
+    assert [point["value"] for point in found["sample"]["points"]] == [0.5]
+    assert main(sweep_of(output)) == 0  # leave it as it was
 
 
 def test_a_preset_without_a_gate_is_status_2(

@@ -266,8 +266,26 @@ def test_no_data_at_all_is_status_2(
     assert main(table_of_data(tiny_llava)) == 2
     errors = capsys.readouterr().err
     assert "there is no task to evaluate:" in errors
-    assert "see data/README.md" in errors
+    assert errors.count("emoset: no data set at data/EmoSet-118K and no question file") == 1
+    assert "see data/README.md, or what `bash scripts/v1_5/eval/emoset.sh` prints" in errors
     assert not (tmp_path / "results").exists()
+
+
+def test_only_tasks_that_were_asked_for_are_said_to_have_no_data(
+    tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(table_of_data(tiny_llava, "--tasks", "emoset")) == 2
+    _, *reasons = capsys.readouterr().err.strip().splitlines()
+    assert [reason.split(":")[0] for reason in reasons] == ["emoset"]
+
+
+def test_a_task_that_the_table_does_not_have_is_status_2(
+    tiny_llava: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(table_of_data(tiny_llava, "--tasks", "abstract")) == 2
+    assert "these tables have no abstract; they have emotion6, emoset" in capsys.readouterr().err
 
 
 def test_no_task_that_can_be_evaluated_is_status_2(

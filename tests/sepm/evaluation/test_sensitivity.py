@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from sepm.errors import InputError
-from sepm.evaluation.sensitivity import alpha_sweep, alphas_of, beta_sweep, outer_runs, rescored
+from sepm.evaluation.sensitivity import (
+    alpha_sweep,
+    alphas_of,
+    beta_sweep,
+    distinct,
+    outer_runs,
+    rescored,
+)
 from sepm.method.confidence import confidence
 from sepm.method.config import MethodConfig
 from sepm.method.presets import PRESETS
@@ -108,6 +115,18 @@ def test_unless_given_alpha_covers_the_variances_whole_range() -> None:
     assert alphas_of(None, "population")[::10] == (0.0, 0.125, 0.25)
     assert alphas_of(None, "sample")[::10] == (0.0, 0.25, 0.5)
     assert alphas_of([0.3, 0.1, 0.1], "population") == (0.1,)
+    assert alphas_of([0.3, 0.1, 0.1], "sample") == (0.1, 0.3)
+
+
+@pytest.mark.parametrize("alpha", [-0.01, 0.51, float("nan")])
+def test_an_alpha_that_no_variance_reaches_is_refused(alpha: float) -> None:
+    with pytest.raises(InputError, match=r"\[0, 0.25\] \(population\), \[0, 0.5\] \(sample\)"):
+        alphas_of([0.1, alpha], "population")
+
+
+def test_values_that_share_a_folders_name_are_one() -> None:
+    assert distinct([0.2, 0.1, 0.1 + 1e-16, 0.30000000000000004]) == (0.1, 0.2, 0.3)
+    assert distinct([0.1, 0.10000001]) == (0.1, 0.10000001)
 
 
 def test_a_preset_without_a_gate_has_no_alpha_to_sweep() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ LLAVA_PAPER = "paper (LLaVA-1.5-7B)"
 
 def built(number: int, *, model: str = "llava-v1.5-7b", **results: dict[str, CellResult]) -> Any:
     made = build_table(TABLES[number], model, results, {}, TAXONOMIES)
-    return {"preset": "paper", **made}
+    return {"preset": "paper", "limit": None, "configuration": asdict(MethodConfig()), **made}
 
 
 def row_of(table: Any, name: str) -> Any:
@@ -169,6 +170,28 @@ def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
     assert ours == ["cci+fp", "-", "-"]
     assert papers == [f"- {LLAVA_PAPER}", "53.03", "56.10"]
     assert "- emotion6, all rows: not run" in text
+
+
+def test_the_papers_settings_are_named_by_the_preset_alone() -> None:
+    text = as_markdown(built(3, emoset={"zero-shot": cell("a")}))
+    assert "Preset: paper. Accuracy in percent." in text
+
+
+def test_settings_that_differ_from_the_preset_and_the_limit_are_shown() -> None:
+    config = replace(PRESETS["released"], alpha=0.05, variance="population")
+    table = built(3, emoset={"zero-shot": cell("a")})
+    table |= {"preset": "released", "limit": 5, "configuration": asdict(config)}
+    assert (
+        "Preset: released, but alpha 0.05, variance 'population'. Only the first 5 questions of "
+        "each task. Accuracy in percent."
+    ) in as_markdown(table)
+
+
+def test_csv_names_the_model_of_the_papers_column() -> None:
+    for model, paper in (("llava-v1.5-7b", "LLaVA-1.5-7B"), ("Llama-3-VILA1.5-8B", "VILA-8b")):
+        row = as_rows(built(1, model=model, emoset={"zero-shot": cell("a")}))[0]
+        assert row["paper_model"] == paper
+    assert row["paper"] == 0.4747
 
 
 def test_csv_has_a_row_for_every_cell() -> None:

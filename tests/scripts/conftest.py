@@ -1,0 +1,60 @@
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+RECORDER = """#!/usr/bin/env bash
+printf '%s\\n' "$@" END >> "$WORDS"
+exit "${STATUS:-0}"
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a script did."""
+
+    status: int
+    commands: list[list[str]]
+    """The words of each `python` command, in order."""
+    errors: str
+
+
+@pytest.fixture
+def outcome_of(tmp_path: Path) -> Callable[..., Outcome]:
+    """A function that runs a script with settings, over a Python that only writes down its words.
+
+    `STATUS` is what that Python exits with. The images and the question file are there unless the
+    settings DATA and QUESTIONS say otherwise.
+    """
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(RECORDER)
+    python.chmod(0o755)
+    data = tmp_path / "data"
+    for name in ("image", "images"):
+        (data / name).mkdir(parents=True)
+    questions = tmp_path / "questions.jsonl"
+    questions.touch()
+    words = tmp_path / "words"
+
+    def run(script: str, **settings: str) -> Outcome:
+        words.write_text("")
+        own = {"SEPM_PYTHON": str(python), "WORDS": str(words)}
+        there = {"DATA": str(data), "QUESTIONS": str(questions)}
+        environment = {**os.environ, **own, **there, **settings}
+        done = subprocess.run(
+            ["bash", SCRIPTS / script],
+            env=environment,
+            check=False,
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        commands = [c.split("\n") for c in words.read_text().split("\nEND\n")[:-1]]
+        return Outcome(done.returncode, commands, done.stderr)
+
+    return run

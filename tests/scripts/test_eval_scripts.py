@@ -1,0 +1,102 @@
+"""`scripts/v1_5/eval`: which commands the settings give, and what is said where something lacks."""
+
+from pathlib import Path
+
+import pytest
+
+SETTINGS = [("abstract", "TIES", "--ties", "drop"), ("emotion6", "SPLIT", "--split", "testing.txt")]
+
+
+def option(words: list[str], name: str) -> str:
+    return words[words.index(name) + 1]
+
+
+@pytest.mark.parametrize(("task", "setting", "name", "value"), SETTINGS)
+def test_a_setting_makes_the_question_file_again(
+    outcome_of, tmp_path: Path, task: str, setting: str, name: str, value: str
+) -> None:
+    (tmp_path / "questions.manifest.json").touch()
+    made, _ = outcome_of(f"v1_5/eval/{task}.sh", **{setting: value}).commands
+    assert made[:4] == ["-m", "sepm", "questions", task]
+    assert option(made, name) == value
+    assert option(made, "--output") == str(tmp_path / "questions.jsonl")
+
+
+@pytest.mark.parametrize(("task", "setting", "name", "value"), SETTINGS)
+def test_a_setting_never_replaces_a_question_file_made_by_hand(
+    outcome_of, task: str, setting: str, name: str, value: str
+) -> None:
+    outcome = outcome_of(f"v1_5/eval/{task}.sh", **{setting: value})
+    assert (outcome.status, outcome.commands) == (2, [])
+    assert f"it cannot be made with {name} {value}" in outcome.errors
+
+
+def test_without_a_setting_a_question_file_stays_and_that_is_said(
+    outcome_of, tmp_path: Path
+) -> None:
+    (tmp_path / "questions.manifest.json").touch()
+    outcome = outcome_of("v1_5/eval/abstract.sh")
+    assert [words[2] for words in outcome.commands] == ["eval"]
+    assert "questions.jsonl is used as it is" in outcome.errors
+
+
+def test_a_question_file_that_is_not_there_is_made_with_the_readers_defaults(
+    outcome_of, tmp_path: Path
+) -> None:
+    made, _ = outcome_of("v1_5/eval/abstract.sh", QUESTIONS=str(tmp_path / "a.jsonl")).commands
+    assert made[2] == "questions"
+    assert "--ties" not in made
+
+
+@pytest.mark.parametrize(
+    ("task", "section"),
+    [
+        ("emoset", "## EmoSet-118K"),
+        ("emotion6", "## Emotion6"),
+        ("webemo7", "## WebEmo"),
+        ("webemo25", "## WebEmo"),
+        ("abstract", "## Abstract"),
+    ],
+)
+@pytest.mark.parametrize("questions", ["questions.jsonl", "absent.jsonl"])
+def test_absent_data_is_told_how_to_get_with_or_without_a_question_file(
+    outcome_of, tmp_path: Path, task: str, section: str, questions: str
+) -> None:
+    settings = {"DATA": str(tmp_path / "absent"), "QUESTIONS": str(tmp_path / questions)}
+    outcome = outcome_of(f"v1_5/eval/{task}.sh", **settings)
+    assert (outcome.status, outcome.commands) == (2, [])
+    assert section in outcome.errors
+    assert "quickstart.sh" in outcome.errors
+
+
+def test_sensitivity_takes_the_data_of_its_task(outcome_of) -> None:
+    outcome = outcome_of("v1_5/eval/sensitivity.sh", TASK="emotion6", DATA="")
+    # Said to be absent, or taken where this working copy has the data set.
+    assert "data/Emotion6/images" in outcome.errors + str(outcome.commands)
+    assert "EmoSet" not in outcome.errors + str(outcome.commands)
+
+
+def test_sensitivity_takes_the_images_and_settings_that_are_given(outcome_of, tmp_path: Path):
+    settings = {"TASK": "emotion6", "CONVERSATION": "llama_3"}
+    (words,) = outcome_of("v1_5/eval/sensitivity.sh", **settings).commands
+    assert option(words, "--dataset") == "emotion6"
+    assert option(words, "--image-folder") == str(tmp_path / "data" / "images")
+    assert option(words, "--conversation") == "llama_3"
+
+
+def test_sensitivity_of_an_unknown_task_is_status_2(outcome_of) -> None:
+    outcome = outcome_of("v1_5/eval/sensitivity.sh", TASK="emoset2")
+    assert (outcome.status, outcome.commands) == (2, [])
+    assert "unknown TASK 'emoset2'" in outcome.errors
+
+
+@pytest.mark.parametrize("script", ["emoset", "sensitivity", "table1"])
+def test_status_2_tells_how_to_name_the_weights_and_where_the_demo_is(outcome_of, script: str):
+    outcome = outcome_of(f"v1_5/eval/{script}.sh", STATUS="2")
+    assert outcome.status == 2
+    assert "MODEL=/path/to/llava-v1.5-7b bash" in outcome.errors
+    assert "quickstart.sh" in outcome.errors
+
+
+def test_weights_that_are_there_need_no_hint(outcome_of, tmp_path: Path) -> None:
+    assert "MODEL=" not in outcome_of("v1_5/eval/emoset.sh", STATUS="2", MODEL=str(tmp_path)).errors

@@ -1,0 +1,58 @@
+"""Which images and which question file a task of the tables gets."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sepm.datasets.locations import find_task
+from sepm.datasets.make import manifest_path, read_task, write_made
+
+
+@pytest.fixture
+def questions(tmp_path: Path, emotion6_root: Path) -> Path:
+    """A folder with a question file made of the data set in `tmp_path`."""
+    write_made(read_task("emotion6", emotion6_root, {}), tmp_path / "q/emotion6/stage_1.jsonl")
+    return tmp_path / "q"
+
+
+@pytest.fixture
+def second(tmp_path: Path, emotion6_root: Path) -> Path:
+    """Another data folder with the same data set."""
+    shutil.copytree(emotion6_root, tmp_path / "second/Emotion6")
+    return tmp_path / "second"
+
+
+def test_the_data_that_is_given_goes_before_the_manifests(second: Path, questions: Path) -> None:
+    found = find_task("emotion6", second, questions)
+    assert found.image_folder == second / "Emotion6/images"
+    assert found.notes == ()
+
+
+def test_where_the_data_given_lacks_the_images_the_manifests_folder_is_taken_and_said(
+    second: Path, questions: Path, emotion6_root: Path
+) -> None:
+    shutil.rmtree(second / "Emotion6/images/anger")  # holds the first image
+    found = find_task("emotion6", second, questions)
+    assert found.image_folder == emotion6_root / "images"
+    assert found.notes == (
+        f"images of {emotion6_root / 'images'}: {second / 'Emotion6/images'} does not hold them",
+    )
+
+
+@pytest.mark.parametrize("content", ["[]", "{", json.dumps({"image_folder": "/nowhere/at/all"})])
+def test_a_manifest_that_names_no_folder_leaves_the_data_given(
+    tmp_path: Path, questions: Path, content: str
+) -> None:
+    manifest_path(questions / "emotion6/stage_1.jsonl").write_text(content)
+    found = find_task("emotion6", tmp_path / "absent", questions)
+    assert found.image_folder == tmp_path / "absent/Emotion6/images"
+
+
+def test_a_file_made_with_defaults_tells_how_to_make_another(
+    tmp_path: Path, emotion6_root: Path
+) -> None:
+    found = find_task("emotion6", tmp_path, tmp_path / "q")
+    rest = f"--root {emotion6_root} --split LIST --output {found.question_file}"
+    assert any(f"sepm questions emotion6 {rest}" in note for note in found.notes)
