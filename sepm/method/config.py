@@ -72,8 +72,8 @@ class MethodConfig:
             raise InputError("the phrase is empty; the methods cci and zero-shot go without it")
         if self.foe_tokens == "all-but-first-word" and len(self.phrase.split()) < 2:
             raise InputError(
-                f"phrase '{self.phrase}' is one word, of which foe_tokens all-but-first-word leaves "
-                "none; give --foe-tokens phrase"
+                f"phrase '{self.phrase}' is one word, and foe_tokens is all-but-first-word, which "
+                "leaves none of it; give --foe-tokens phrase"
             )
         _ = self.sparsevlm  # raises where it is out of range
 
