@@ -1,6 +1,7 @@
 """What a run leaves behind: `accuracy.json` and the released code's files, from its records."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def write_results(
         "limit": measured["limit"],
         **summary,
         **{key: measured[key] for key in MEASURED},
+        "taxonomy": asdict(taxonomy),
         "sha256": identity["sha256"],
     }
     reported = reported_accuracy(

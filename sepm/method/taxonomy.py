@@ -1,7 +1,9 @@
 """The emotion classes of one task: names, words, letters and polarity, in one table."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Polarity = Literal["positive", "negative"]
 POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
@@ -46,6 +48,12 @@ class Taxonomy:
         for polarity in POLARITIES:
             if not self.of_polarity(polarity):
                 raise ValueError(f"taxonomy {self.name}: no {polarity} class")
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Taxonomy:
+        """The taxonomy that `dataclasses.asdict` made a dictionary of, as results hold it."""
+        classes = tuple(EmotionClass(**emotion_class) for emotion_class in stored["classes"])
+        return cls(stored["name"], stored["title"], classes)
 
     def of_polarity(self, polarity: Polarity) -> tuple[EmotionClass, ...]:
         """Positive (PEC) or negative (NEC) emotion categories, in the order of the options."""

@@ -8,7 +8,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation import compare
 from sepm.evaluation.compare import StoredRun
@@ -191,10 +190,10 @@ def read_run(folder: Path) -> Run:
     """
     try:
         stored = compare.read_run(folder)
-        taxonomy = load_taxonomy(stored.facts["dataset"])
+        taxonomy = Taxonomy.from_dict(stored.facts["taxonomy"])
         ordered = sorted(stored.records, key=lambda r: r["question_id"])
         run = Run(folder.resolve().name, replace(stored, records=ordered), taxonomy)
-        _ = run.grid, run.summary
+        _ = run.dataset, run.grid, run.summary
     except InputError:
         raise
     except (KeyError, TypeError, ValueError) as error:

@@ -53,7 +53,7 @@ class Prompt:
     image_position: int = PREFIX
 
     def positions_of(self, start: int, end: int) -> tuple[int, ...]:
-        raise NotImplementedError
+        raise AssertionError("this fake has no query to look into")
 
     def __len__(self) -> int:
         return PREFIX + 1 + TEXT

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sepm.datasets.tasks import load_taxonomy
 from sepm.method.presets import PRESETS
 from sepm.report.runs import RunGroup, read_run_groups
 
@@ -118,6 +119,7 @@ def write_run() -> WriteRun:
             "timing": {"images_per_second": 12.5},
             "environment": {"python": "3.11.7", "git_commit": "abc"},
             "visual_tokens": visual_tokens,
+            "taxonomy": asdict(load_taxonomy(dataset)),
             "sha256": {"question_file": "0123", "checkpoint": "4567"},
         }
         (folder / "accuracy.json").write_text(json.dumps(facts))

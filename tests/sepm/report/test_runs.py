@@ -24,6 +24,16 @@ def test_runs_are_found_below_a_folder_and_grouped_by_data_set_and_model(
     ]
 
 
+def test_a_run_of_a_task_of_ones_own_brings_its_classes_along(
+    tmp_path: Path, write_run: Any, recorded: Any
+) -> None:
+    path = write_run(tmp_path, "sepm", recorded("sepm")) / "accuracy.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "dataset": "mine"}))
+    (group,) = read_run_groups([tmp_path])
+    assert (group.dataset, group.taxonomy.names[0]) == ("mine", "amusement")
+
+
 def test_a_folder_named_twice_is_read_once(runs: Path) -> None:
     (group,) = read_run_groups([runs, runs / "emoset"])
     assert [run.name for run in group.runs] == ["zero-shot", "sepm"]
