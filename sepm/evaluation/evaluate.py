@@ -112,10 +112,11 @@ def _hashes(
     `model_files` covers settings, tokenizer, preprocessor and vision tower too.
     """
     files = [path for folder in checkpoint.folders for path in deciding_files(folder)]
-    listed = "".join(f"{path.name} {file_sha256(path)}\n" for path in files)
+    hashes = {path: file_sha256(path) for path in files}
+    listed = "".join(f"{path.name} {sha256}\n" for path, sha256 in hashes.items())
     return {
         "question_file": file_sha256(request.question_file),
-        "checkpoint": file_sha256(identity_file(checkpoint.folders[0])),
+        "checkpoint": hashes[identity_file(checkpoint.folders[0])],
         "model_files": hashlib.sha256(listed.encode()).hexdigest(),
         "taxonomy": hashlib.sha256(repr(taxonomy.classes).encode()).hexdigest(),
     }
