@@ -34,7 +34,8 @@ from sepm.evaluation.progress import progress_bar, tell
 from sepm.evaluation.records import Record, RecordFile, error_record, record_of
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.results import write_results
-from sepm.evaluation.runner import Job, Result, run_questions
+from sepm.evaluation.runner import run_questions
+from sepm.evaluation.window import Job, Result
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
 

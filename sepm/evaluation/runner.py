@@ -7,45 +7,22 @@ that was cut off and resumed computes the missing rows exactly as an uninterrupt
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from llava import Llava
 from sepm.datasets.question_file import Question
 from sepm.evaluation.batch_size import Batcher
+from sepm.evaluation.window import Job, Result, run_window
 from sepm.images import UnreadableImageError, read_image
-from sepm.method.batching import answer_batch, run_dialogues
-from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import Recipe
 
 WINDOW_BATCHES = 8
 """Batches in a window: enough that each branch of the fine stage fills some."""
 
 PREFETCH_WORKERS = 4
 """Threads that decode and preprocess; Pillow and numpy release the interpreter meanwhile."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One method to run over all questions."""
-
-    recipe: Recipe
-    config: MethodConfig
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of one question under one job: an outcome, or why it could not be run."""
-
-    job: int
-    question: Question
-    outcome: Outcome | None
-    error: str | None = None
 
 
 def run_questions(
@@ -82,7 +59,7 @@ def run_questions(
             return error
 
     for window, loaded in _prefetched(wanted, load):
-        for result in _run_window(model, window, loaded, jobs, taxonomy, batcher):
+        for result in run_window(model, window, loaded, jobs, taxonomy, batcher):
             if is_missing(result.job, result.question):
                 yield result
 
@@ -104,36 +81,3 @@ def _prefetched(
                 yield window, [future.result() for future in futures]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _run_window(
-    model: Llava,
-    window: Sequence[Question],
-    loaded: Sequence[Tensor | UnreadableImageError],
-    jobs: Sequence[Job],
-    taxonomy: Taxonomy,
-    batcher: Batcher,
-) -> Iterator[Result]:
-    readable: list[tuple[Question, Tensor]] = []
-    for question, image in zip(window, loaded, strict=True):
-        if isinstance(image, Tensor):
-            readable.append((question, image))
-        else:
-            yield from (Result(job, question, None, str(image)) for job in range(len(jobs)))
-    pixels = [image for _, image in readable]
-    visual_tokens = list(batcher.map(lambda batch: list(model.encode(torch.stack(batch))), pixels))
-    rows = [
-        (job, image, Sample(question.question_id, model.num_visual_tokens, question.text))
-        for job in range(len(jobs))
-        for image, (question, _) in enumerate(readable)
-    ]
-    dialogues = [
-        (image, jobs[job].recipe(sample, taxonomy, jobs[job].config)) for job, image, sample in rows
-    ]
-
-    def answer(asks: Sequence, tokens: Sequence[Tensor]) -> Iterator:
-        return batcher.map(lambda a, t: answer_batch(model, a, t), asks, tokens)
-
-    for place, outcome in run_dialogues(model, dialogues, visual_tokens, answer):
-        job, image, _ = rows[place]
-        yield Result(job, readable[image][0], outcome)

@@ -1,0 +1,78 @@
+"""One window of questions: every method's dialogues over its images, in batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llava import Llava
+from sepm.datasets.question_file import Question
+from sepm.evaluation.batch_size import Batcher
+from sepm.images import UnreadableImageError
+from sepm.method.batching import answer_batch, run_dialogues
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Outcome, Sample
+from sepm.method.taxonomy import Taxonomy
+from sepm.methods import Recipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method to run over all questions."""
+
+    recipe: Recipe
+    config: MethodConfig
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one question under one job: an outcome, or why it could not be run."""
+
+    job: int
+    question: Question
+    outcome: Outcome | None
+    error: str | None = None
+
+
+def run_window(
+    model: Llava,
+    window: Sequence[Question],
+    loaded: Sequence[Tensor | UnreadableImageError],
+    jobs: Sequence[Job],
+    taxonomy: Taxonomy,
+    batcher: Batcher,
+) -> Iterator[Result]:
+    """Results of all jobs over a window's images, as they are computed.
+
+    Args:
+        model: the model.
+        window: questions.
+        loaded: of each its pixels, float32[3, height, width], or why there are none.
+        jobs: the methods.
+        taxonomy: the task's classes.
+        batcher: forms batches.
+    """
+    readable: list[tuple[Question, Tensor]] = []
+    for question, image in zip(window, loaded, strict=True):
+        if isinstance(image, Tensor):
+            readable.append((question, image))
+        else:
+            yield from (Result(job, question, None, str(image)) for job in range(len(jobs)))
+    pixels = [image for _, image in readable]
+    visual_tokens = list(batcher.map(lambda batch: list(model.encode(torch.stack(batch))), pixels))
+    rows = [
+        (job, image, Sample(question.question_id, model.num_visual_tokens, question.text))
+        for job in range(len(jobs))
+        for image, (question, _) in enumerate(readable)
+    ]
+    dialogues = [
+        (image, jobs[job].recipe(sample, taxonomy, jobs[job].config)) for job, image, sample in rows
+    ]
+
+    def answer(asks: Sequence, tokens: Sequence[Tensor]) -> Iterator:
+        return batcher.map(lambda a, t: answer_batch(model, a, t), asks, tokens)
+
+    for place, outcome in run_dialogues(model, dialogues, visual_tokens, answer):
+        job, image, _ = rows[place]
+        yield Result(job, readable[image][0], outcome)
