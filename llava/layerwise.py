@@ -10,7 +10,8 @@ from transformers import DynamicCache, LlamaForCausalLM
 from transformers.cache_utils import DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, repeat_kv
 
-from llava.language import Prefill, attention_weights, require_sdpa, rotate, split_heads
+from llava.final_layer import Rotation, attention_weights, causal, queries
+from llava.language import Prefill, next_token_logits, require_sdpa
 
 AttentionOf = Callable[[Sequence[int]], Tensor]
 """The layer's own attention, float32[B, H, M, T], of M positions over the sequence it ran on."""
@@ -54,23 +55,21 @@ def layerwise_prefill(
         )
         attention_of = partial(_attention_of, layer, layer_input, rotation, cache)
         hidden_states = after_layer(index, output, attention_of)
-    logits = language_model.lm_head(model.norm(hidden_states[:, -1]))
-    return Prefill(logits.float(), None, cache)
+    return Prefill(next_token_logits(language_model, hidden_states[:, -1]), None, cache)
 
 
 def _attention_of(
     layer: LlamaDecoderLayer,
     layer_input: Tensor,
-    rotation: tuple[Tensor, Tensor],
+    rotation: Rotation,
     cache: DynamicCache,
     rows: Sequence[int],
 ) -> Tensor:
     """Attention float32[B, H, M, T] of some rows of a layer that has run."""
-    attention, rows = layer.self_attn, list(rows)
-    cos, sin = (x[:, rows] for x in rotation)
-    normed = layer.input_layernorm(layer_input[:, rows])
-    query = rotate(split_heads(attention.q_proj(normed), attention.head_dim), cos, sin)
+    attention = layer.self_attn
+    query = queries(layer, layer_input, rotation, rows)
     key = cast("DynamicLayer", cache.layers[attention.layer_idx]).keys
     assert key is not None, "the layer has run"
     key = repeat_kv(key, attention.num_key_value_groups)
-    return attention_weights(query, key, rows, attention.scaling)
+    visible = causal(rows, key.shape[2], key.device)
+    return attention_weights(query, key, visible, attention.scaling)

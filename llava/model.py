@@ -11,6 +11,7 @@ from llava import language
 from llava.image import ImageProcessor
 from llava.language import Prefill
 from llava.layerwise import AfterLayer, layerwise_prefill
+from llava.prefix import Prefix, prefill_behind, prefill_prefix, select_images
 from llava.projector import projector_dtype, token_order, tokens_in_line
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
@@ -75,14 +76,59 @@ class Llava(nn.Module):
         Raises:
             ValueError: lengths or image positions differ; a row is the image's own.
         """
-        position = prompts[0].image_position
-        if len({(len(p), p.image_position) for p in prompts}) > 1:
-            raise ValueError("the prompts of one batch must have one length and image position")
-        if position in attention_rows:
-            raise ValueError("attention rows are text positions, not the image's")
+        position = _image_position(prompts, attention_rows)
         shift = visual_tokens.shape[1] - 1
         rows = [row + shift if row > position else row for row in attention_rows]
         return language.prefill(self.language_model, self.splice(prompts, visual_tokens), rows)
+
+    @torch.inference_mode()
+    def prefix(self, prompt: Prompt, visual_tokens: Tensor) -> Prefix:
+        """What a prompt about each of B images begins with, and every other prompt about them.
+
+        Args:
+            prompt: whose text before the image it is; all queries have the same.
+            visual_tokens: float[B, N, D].
+        """
+        before_image = prompt.input_ids[: prompt.image_position]
+        embeds = self.embed([before_image] * len(visual_tokens))
+        embeds = torch.cat([embeds, visual_tokens.to(embeds)], dim=1)
+        return Prefix(before_image, prefill_prefix(self.language_model, embeds))
+
+    @torch.inference_mode()
+    def prefill_behind(
+        self,
+        prefix: Prefix,
+        images: Sequence[int],
+        prompts: Sequence[Sequence[Prompt]],
+        attention_rows: Sequence[Sequence[int]],
+    ) -> list[Prefill]:
+        """One pass over K prompts about each of some images, what they share not run again.
+
+        Args:
+            prefix: of B images.
+            images: B' indices of them.
+            prompts: K times B' prompts, those of one k of one length.
+            attention_rows: for each k the positions in the prompts, behind the image, whose
+                attention over the spliced sequence is wanted, in the final layer.
+
+        Returns:
+            K prefills of B' rows.
+
+        Raises:
+            ValueError: lengths differ; a prompt begins otherwise; a row is not behind the image.
+        """
+        texts: list[Tensor] = []
+        behind: list[list[int]] = []
+        for alike, rows in zip(prompts, attention_rows, strict=True):
+            start = _image_position(alike, rows) + 1
+            if any(p.input_ids[: start - 1] != prefix.before_image for p in alike):
+                raise ValueError("a prompt does not begin as the prefix does")
+            if min(rows, default=start) < start:
+                raise ValueError("attention rows of a text behind a prefix are that text's own")
+            texts.append(self.embed([p.input_ids[start:] for p in alike]))
+            behind.append([row - start for row in rows])
+        cache = select_images(prefix.cache, images)
+        return prefill_behind(self.language_model, cache, texts, behind)
 
     @torch.inference_mode()
     def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:
@@ -93,12 +139,14 @@ class Llava(nn.Module):
     def splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
         """Embeddings float[B, T, D] of the prompts with the image's placeholder replaced."""
         position = prompts[0].image_position
-        embed = self.language_model.get_input_embeddings()
-        before, after = (
-            embed(torch.tensor([p.input_ids[part] for p in prompts], device=self.device))
-            for part in (slice(position), slice(position + 1, None))
-        )
+        before = self.embed([p.input_ids[:position] for p in prompts])
+        after = self.embed([p.input_ids[position + 1 :] for p in prompts])
         return torch.cat([before, visual_tokens.to(before), after], dim=1)
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Embeddings float[B, S, D] of B texts of S ids."""
+        return self.language_model.get_input_embeddings()(torch.tensor(texts, device=self.device))
 
     @torch.inference_mode()
     def decode(self, prefill: Prefill, rows: Sequence[int], max_new_tokens: int) -> list[str]:
@@ -154,3 +202,17 @@ class Llava(nn.Module):
             "input_size": tower.image_size,
             "patch_size": tower.patch_size,
         }
+
+
+def _image_position(prompts: Sequence[Prompt], attention_rows: Sequence[int]) -> int:
+    """Where the image stands in a batch of prompts.
+
+    Raises:
+        ValueError: lengths or image positions differ; a row is the image's own.
+    """
+    position = prompts[0].image_position
+    if len({(len(p), p.image_position) for p in prompts}) > 1:
+        raise ValueError("the prompts of one batch must have one length and image position")
+    if position in attention_rows:
+        raise ValueError("attention rows are text positions, not the image's")
+    return position

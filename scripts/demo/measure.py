@@ -8,7 +8,7 @@ that FoE removes less, so that the fine stage keeps what carries the emotion.
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from llava.model import Llava
 from sepm.baselines.single_query import single_query
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
+from sepm.evaluation.batch_size import Batcher
 from sepm.images import read_image
 from sepm.method.algorithm import assess, coarse_query, coarse_to_fine, fine_query, scoring_span
 from sepm.method.answers import COARSE_KEY, fine_key
-from sepm.method.batching import answer_batch, run_dialogues
+from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
 from sepm.method.presets import PRESETS
 from sepm.method.significance import lowest_scored
 from sepm.method.taxonomy import Taxonomy
@@ -85,13 +86,8 @@ def outcomes(model: Llava, scenes: Scenes, recipe: Recipe, config: MethodConfig)
     """What the method decides about each scene."""
     samples = [Sample(q.question_id, model.num_visual_tokens, q.text) for q in scenes.questions]
     dialogues = [(i, recipe(sample, TAXONOMY, config)) for i, sample in enumerate(samples)]
-
-    def answer(asks: Sequence[Ask], tokens: Sequence[Tensor]) -> Iterator[Reply]:
-        for start in range(0, len(asks), BATCH_SIZE):
-            part = slice(start, start + BATCH_SIZE)
-            yield from answer_batch(model, asks[part], tokens[part])
-
-    decided = dict(run_dialogues(model, dialogues, scenes.visual_tokens, answer))
+    batcher = Batcher(BATCH_SIZE, print)
+    decided = dict(run_dialogues(model, dialogues, scenes.visual_tokens, batcher.map))
     return [decided[place] for place in range(len(samples))]
 
 

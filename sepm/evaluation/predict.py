@@ -10,7 +10,7 @@ from PIL import Image
 from llava import Llava
 from sepm.errors import InputError
 from sepm.images import UnreadableImageError, read_image
-from sepm.method.batching import answer_batch, run_dialogues
+from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
@@ -45,7 +45,7 @@ def predict(
         sample = Sample(path.name, model.num_visual_tokens)
         dialogue = recipe(sample, taxonomy, config)
         outcomes = run_dialogues(
-            model, [(0, dialogue)], list(tokens), lambda a, t: answer_batch(model, a, t)
+            model, [(0, dialogue)], list(tokens), lambda answer, *asked: answer(*asked)
         )
         decisions += [Decision(path, outcome, sample.num_visual_tokens) for _, outcome in outcomes]
     return decisions

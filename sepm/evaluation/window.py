@@ -10,7 +10,7 @@ from llava import Llava
 from sepm.datasets.question_file import Question
 from sepm.evaluation.batch_size import Batcher
 from sepm.images import UnreadableImageError
-from sepm.method.batching import answer_batch, run_dialogues
+from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
@@ -70,9 +70,6 @@ def run_window(
         (image, jobs[job].recipe(sample, taxonomy, jobs[job].config)) for job, image, sample in rows
     ]
 
-    def answer(asks: Sequence, tokens: Sequence[Tensor]) -> Iterator:
-        return batcher.map(lambda a, t: answer_batch(model, a, t), asks, tokens)
-
-    for place, outcome in run_dialogues(model, dialogues, visual_tokens, answer):
+    for place, outcome in run_dialogues(model, dialogues, visual_tokens, batcher.map):
         job, image, _ = rows[place]
         yield Result(job, readable[image][0], outcome)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -59,6 +59,28 @@ class VisionLanguageModel(Protocol):
 
     def decode(self, prefill: Any, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         """Greedy answers of some rows of a prefill, as text, special tokens left out."""
+        ...
+
+
+@runtime_checkable
+class PrefixSharingModel(VisionLanguageModel, Protocol):
+    """A model that can compute what all prompts about an image begin with once, for many of them.
+
+    A model family may do without: then every prompt is a prefill of its own.
+    """
+
+    def prefix(self, prompt: Any, visual_tokens: Tensor) -> Any:
+        """What a prompt about each of B images begins with, up to and with float[B, N, D]."""
+        ...
+
+    def prefill_behind(
+        self,
+        prefix: Any,
+        images: Sequence[int],
+        prompts: Sequence[Sequence[Any]],
+        attention_rows: Sequence[Sequence[int]],
+    ) -> list[Any]:
+        """K `Prefill`s of B' rows: prompts [K][B'] about B' of the prefix's images, in one pass."""
         ...
 
 

@@ -12,7 +12,7 @@ from llava import Llava, load_llava
 from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation.records import token_usage
-from sepm.method.batching import answer_batch
+from sepm.method.answering import answer_batch
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Sample
 from sepm.methods import METHODS

@@ -117,16 +117,16 @@ def test_csv_has_a_row_for_every_point(output: Path, result: Json) -> None:
 def test_only_samples_between_the_smallest_and_the_largest_alpha_are_asked_twice(
     output: Path, sweep_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sepm.evaluation import window
+    from sepm.method import batching
 
     asked: list[int] = []
-    real = window.answer_batch
+    real = batching.answer_batch
 
     def counted(model: Any, asks: Any, tokens: Any) -> Any:
         asked.append(len(asks))
         return real(model, asks, tokens)
 
-    monkeypatch.setattr(window, "answer_batch", counted)
+    monkeypatch.setattr(batching, "answer_batch", counted)
     options = ("--alphas", 0.01, 0.03, "--betas", 0.2, "--alpha", 0.02)
     assert main(sweep_of(tmp_path, *options)) == 0
     confidences = [r["coarse"]["confidence"] for r in rows(output, "sepm")]

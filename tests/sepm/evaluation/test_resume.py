@@ -160,7 +160,8 @@ def test_ctrl_c_is_status_130_and_keeps_the_rows(
     assert status == 130
     runs = both(run_of, output)
     assert sum(len(rows_on_disk(run)) for run in runs.values()) >= 9
-    assert main(command(scenes, output, "--batch-size", 2, "--save-scores")) == 0
+    options = ("--batch-size", 2, "--save-scores")
+    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
     assert sorted_lines(run_of(output)) == sorted_lines(finished["sepm"])
 
 

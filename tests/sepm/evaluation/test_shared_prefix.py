@@ -1,0 +1,179 @@
+"""Methods of one run share each image's prefix; that changes what is computed, never the rows."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from llava import Llava
+from llava.prefix import Prefix
+from llava.prompt import Prompt
+from sepm.cli import main
+from sepm.method import batching, shared_images
+
+BOTH_FAMILIES = True
+METHODS = "zero-shot zero-shot-cot fp cci cci+fp sepm"
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def together(scenes: Any, command: Any, run_of: Any, tmp_path_factory: Any) -> dict[str, Any]:
+    """Six methods in one run, batches of 4, scores kept."""
+    output = tmp_path_factory.mktemp("together")
+    options = ("--batch-size", 4, "--save-scores", "--alpha", 0.02)
+    assert main(command(scenes, output, *options, method=METHODS)) == 0
+    return {
+        name: run_of(output, f"{name}-alpha0.02" if "cci" in name or "sepm" in name else name)
+        for name in METHODS.split()
+    }
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many images or prompts the model computes by each of its methods."""
+    counts: Counter[str] = Counter()
+    prefix, prefill, behind = Llava.prefix, Llava.prefill, Llava.prefill_behind
+
+    def counted_prefix(model: Llava, prompt: Prompt, visual_tokens: Tensor) -> Prefix:
+        counts["prefix"] += len(visual_tokens)
+        return prefix(model, prompt, visual_tokens)
+
+    def counted_prefill(model: Llava, prompts: Sequence[Prompt], *others: Any, **more: Any) -> Any:
+        counts["prefill"] += len(prompts)
+        return prefill(model, prompts, *others, **more)
+
+    def counted_behind(model: Llava, start: Prefix, images: Any, prompts: Any, rows: Any) -> Any:
+        counts["texts"] += len(images) * len(prompts)
+        counts["passes"] += 1
+        return behind(model, start, images, prompts, rows)
+
+    monkeypatch.setattr(Llava, "prefix", counted_prefix)
+    monkeypatch.setattr(Llava, "prefill", counted_prefill)
+    monkeypatch.setattr(Llava, "prefill_behind", counted_behind)
+    return counts
+
+
+@pytest.mark.parametrize("name", METHODS.split())
+def test_every_method_gives_the_rows_that_it_gives_alone(
+    name: str, together: dict, scenes: Any, command: Any, run_of: Any, tmp_path: Path
+) -> None:
+    options = ("--batch-size", 1, "--save-scores", "--alpha", 0.02)
+    assert main(command(scenes, tmp_path, *options, method=name)) == 0
+    alone = run_of(tmp_path, together[name].folder.name).records()
+    shared = together[name].records()
+    assert shared.keys() == alone.keys()
+    for key, row in shared.items():
+        assert row["fine"]["text"] == alone[key]["fine"]["text"], key
+        assert row["fine"]["prompt"] == alone[key]["fine"]["prompt"], key
+        assert row["dropped"] == alone[key]["dropped"], key
+        assert row["fine"]["probs"] == pytest.approx(alone[key]["fine"]["probs"], abs=1e-5), key
+        assert row.get("foe_scores") == pytest.approx(alone[key].get("foe_scores"), abs=1e-6), key
+        for field in ("text", "branch"):
+            assert row.get("coarse", {}).get(field) == alone[key].get("coarse", {}).get(field), key
+
+
+def test_the_runs_take_every_branch(together: dict) -> None:
+    """Without which the tests above would not say much."""
+    for name in ("cci", "cci+fp", "sepm"):
+        branches = Counter(row["coarse"]["branch"] for row in together[name].records().values())
+        assert branches.keys() > {"ambiguous"}, branches
+
+
+def test_each_image_is_computed_once_and_each_text_behind_it(
+    computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
+) -> None:
+    assert main(command(make_scenes(6), tmp_path, method=METHODS)) == 0
+    # zero-shot, CoT, FP, and both stages of CCI and CCI + FP, whose first is SEPM's too.
+    assert computed["texts"] == 6 * 7
+    assert computed["prefix"] == 6
+    assert computed["prefill"] == 6  # SEPM's images without the dropped tokens
+
+
+def test_a_method_alone_shares_nothing(
+    computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
+) -> None:
+    assert main(command(make_scenes(6), tmp_path, method="cci")) == 0
+    assert computed == {"prefill": 12}
+
+
+def test_texts_longer_than_the_prefix_are_computed_in_several_passes(
+    computed: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    make_scenes: Any,
+    command: Any,
+    run_of: Any,
+    tmp_path: Path,
+) -> None:
+    scenes, methods = make_scenes(3), "zero-shot zero-shot-cot fp"
+    assert main(command(scenes, tmp_path / "whole", method=methods)) == 0
+    monkeypatch.setattr(shared_images.SharedImages, "_text_length", lambda shared, ask: 10_000)
+    once = computed.pop("passes")
+    assert main(command(scenes, tmp_path / "parts", method=methods)) == 0
+    assert computed["passes"] == 3 * once
+    for name in methods.split():
+        whole, parts = (run_of(tmp_path / part, name).records() for part in ("whole", "parts"))
+        assert {k: r["prediction"] for k, r in whole.items()} == {
+            k: r["prediction"] for k, r in parts.items()
+        }
+
+
+@pytest.fixture
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """A function that lets one pass behind a prefix run out of memory, the n-th."""
+
+    def arrange(number: int) -> None:
+        behind, passes = Llava.prefill_behind, [0]
+
+        def failing(*arguments: Any) -> Any:
+            passes[0] += 1
+            if passes[0] == number:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return behind(*arguments)
+
+        monkeypatch.setattr(Llava, "prefill_behind", failing)
+
+    return arrange
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_out_of_memory_behind_a_prefix_goes_on_with_fewer_images(
+    number: int,
+    fail_once: Any,
+    together: dict,
+    scenes: Any,
+    command: Any,
+    run_of: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fail_once(number)
+    options = ("--batch-size", 4, "--alpha", 0.02)
+    assert main(command(scenes, tmp_path, *options, method=METHODS)) == 0
+    assert "out of memory: going on with batches of 2" in capsys.readouterr().err
+    for name, whole in together.items():
+        rows, expected = run_of(tmp_path, whole.folder.name).records(), whole.records()
+        assert {k: r["fine"]["text"] for k, r in rows.items()} == {
+            k: r["fine"]["text"] for k, r in expected.items()
+        }, name
+
+
+def test_a_model_that_shares_no_prefixes_gives_the_same_rows(
+    together: dict,
+    monkeypatch: pytest.MonkeyPatch,
+    scenes: Any,
+    command: Any,
+    run_of: Any,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(batching, "PrefixSharingModel", int)  # which no model is
+    options = ("--batch-size", 4, "--alpha", 0.02)
+    assert main(command(scenes, tmp_path, *options, method=METHODS)) == 0
+    for name, whole in together.items():
+        rows, expected = run_of(tmp_path, whole.folder.name).records(), whole.records()
+        for key, row in rows.items():
+            assert row["fine"]["text"] == expected[key]["fine"]["text"], (name, key)
+            assert row["dropped"] == expected[key]["dropped"], (name, key)
