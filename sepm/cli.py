@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers",
     "sensitivity": "accuracy over α and β (Fig. 3)",
     "compare": "what differs between two runs, and which samples flipped",
+    "audit": "what batches, shared work and half precision change, with margins",
     "questions": "write a data set's question file",
     "check": "check a question file and decode its images, without a model",
     "figures": "draw the paper's figures from runs",

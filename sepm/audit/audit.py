@@ -1,0 +1,55 @@
+"""One audit from end to end: compute every variant, compare them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sepm.audit.compute import compute
+from sepm.audit.report import compared
+from sepm.audit.variants import Precision, comparisons, default_precisions
+from sepm.datasets.tasks import load_taxonomy
+from sepm.evaluation.device import choose_device, choose_placement, environment
+from sepm.evaluation.output import MethodRun
+from sepm.evaluation.request import EvaluationRequest
+
+
+def audit(
+    request: EvaluationRequest,
+    runs: Sequence[MethodRun],
+    precisions: Sequence[Precision] | None = None,
+) -> dict[str, Any]:
+    """Everything that the audit found, ready for JSON.
+
+    Args:
+        request: the data, the model, the batch size of the one pass; its dtype is not read.
+        runs: the methods.
+        precisions: to be compared with the reference; None: the default ones of the device.
+
+    Raises:
+        InputError: the input or the configuration is wrong; nothing was computed.
+        RunError: a variant could not be computed.
+    """
+    chosen = precisions or default_precisions(choose_device(request.device).type)
+    wanted = comparisons(chosen, request.batch_size)
+    variants = list(dict.fromkeys(variant for comparison in wanted for variant in comparison))
+    computed = compute(request, runs, variants)
+    alphas = {run.folder_name: run.config.alpha for run in runs}
+    machine = environment(choose_placement(request.device, "float32"))
+    return {
+        "dataset": load_taxonomy(request.dataset).name,
+        "model": request.model_name,
+        "samples": len(next(iter(computed[variants[0]].records.values()))),
+        "methods": {
+            run.folder_name: {"method": run.method, "preset": run.preset, **asdict(run.config)}
+            for run in runs
+        },
+        "environment": {k: v for k, v in machine.items() if k not in ("dtype", "vision_dtype")},
+        "variants": [
+            {**asdict(variant), "largest_batch": computed[variant].batch_size}
+            for variant in variants
+        ],
+        "comparisons": [
+            compared(pair, computed[pair[0]].records, computed[pair[1]].records, alphas)
+            for pair in wanted
+        ],
+    }

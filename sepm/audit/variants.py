@@ -1,0 +1,68 @@
+"""The ways of computing that an audit sets side by side, and which is compared with which."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sepm.evaluation.compare import NEAR_TIE
+
+Precision = Literal["float32", "float16", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+LARGEST_TIE: dict[Precision, float] = {
+    "float32": 1e-4,
+    "float16": NEAR_TIE,
+    "bfloat16": NEAR_TIE,
+}
+"""Margin up to which rounding in that precision may turn a decision."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of computing all methods."""
+
+    dtype: Precision
+    batch_size: int
+    together: bool
+    """All methods in one pass, sharing what they have in common; else each by itself."""
+
+    def __str__(self) -> str:
+        methods = "all methods in one pass" if self.together else "each method by itself"
+        return f"{self.dtype}, batch {self.batch_size}, {methods}"
+
+
+REFERENCE = Variant("float32", 1, together=False)
+"""What every other way of computing has to agree with."""
+
+Comparison = tuple[Variant, Variant]
+"""What it is compared with, and the variant in question."""
+
+
+def default_precisions(device_type: str) -> tuple[Precision, Precision]:
+    """Float32, and the half precision of a device.
+
+    Few CPUs have instructions for float16, and without them it is computed slowly; bfloat16 is
+    fast on many. Elsewhere float16 is what the original checkpoints were made for.
+
+    Args:
+        device_type: "cpu", "cuda" or "mps".
+    """
+    return "float32", "bfloat16" if device_type == "cpu" else "float16"
+
+
+def comparisons(precisions: Sequence[Precision], batch_size: int) -> list[Comparison]:
+    """What is compared with what, so that both the precision and the batches are tried apart.
+
+    Args:
+        precisions: float32's one pass is compared with the reference; half precision's too, at
+            batch 1 and in one pass, and these two with each other.
+        batch_size: of the one pass.
+    """
+    found: list[Comparison] = []
+    for dtype in dict.fromkeys(precisions):
+        alone, fast = Variant(dtype, 1, together=False), Variant(dtype, batch_size, together=True)
+        if alone == REFERENCE:
+            found.append((REFERENCE, fast))
+        else:
+            found += [(REFERENCE, alone), (REFERENCE, fast), (alone, fast)]
+    return found

@@ -1,0 +1,81 @@
+"""`sepm audit`: what batches, shared work and half precision change, and by how little."""
+
+import argparse
+from pathlib import Path
+
+from sepm.audit.report import unexplained_in_float32
+from sepm.audit.text import as_text
+from sepm.audit.variants import PRECISIONS
+from sepm.commands.method_options import add_method_options, method_config
+from sepm.datasets.files import write_whole
+from sepm.errors import RunError
+from sepm.evaluation.output import MethodRun, as_json
+from sepm.evaluation.request import EvaluationRequest
+from sepm.methods import METHODS
+from sepm.options import add_options, given_options
+
+DECIDED_HERE = (
+    *("limit", "dtype", "vision_dtype"),
+    *("output_dir", "save_scores", "overwrite", "on_bad_image"),
+)
+DEFAULT_LIMIT = 64
+SHOWN_FAILURES = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method",
+        action="extend",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help=f"one or several of {', '.join(METHODS)}",
+    )
+    add_options(parser, EvaluationRequest, without=DECIDED_HERE)
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=DEFAULT_LIMIT,
+        metavar="LIMIT",
+        help="compute only the first LIMIT questions [%(default)s]",
+    )
+    parser.add_argument(
+        "--dtypes",
+        nargs="+",
+        choices=PRECISIONS,
+        help="precisions to compare with the reference, which is float32 at batch 1 [float32, and "
+        "bfloat16 on a CPU, where float16 is slow, or float16 elsewhere]",
+    )
+    add_method_options(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where the report goes as JSON [results/audit/DATASET-MODEL.json]",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0: in float32 nothing changed that rounding does not explain.
+
+    Raises:
+        RunError: something did; the report was printed and written before.
+    """
+    request = EvaluationRequest(**given_options(args, EvaluationRequest))
+    config = method_config(args)
+    runs = [MethodRun(name, config, args.preset) for name in dict.fromkeys(args.method)]
+    from sepm.audit.audit import audit  # imports torch, once the options are right
+
+    report = audit(request, runs, args.dtypes)
+    name = f"{report['dataset']}-{report['model']}.json"
+    path = args.output or request.output_dir / "audit" / name
+    print(as_json(report) if args.json else f"{as_text(report)}\nAs JSON: {path}\n", end="")
+    write_whole(path, as_json(report))
+    if wrong := list(unexplained_in_float32(report)):
+        more = f" and {len(wrong) - SHOWN_FAILURES} more" * (len(wrong) > SHOWN_FAILURES)
+        raise RunError(
+            "in float32 batches and shared work change what rounding does not explain: "
+            f"{', '.join(wrong[:SHOWN_FAILURES])}{more}. The report above has the margins"
+        )
+    return 0

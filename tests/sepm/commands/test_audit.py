@@ -1,0 +1,247 @@
+"""`sepm audit` on tiny checkpoints of both families."""
+
+import json
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from llava import Llava
+from sepm.audit import compute
+from sepm.cli import main
+
+BOTH_FAMILIES = True
+METHODS = ("zero-shot", "cci", "sepm")
+SAMPLES = 8
+
+Audit = Callable[..., list[str]]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One audit that was done."""
+
+    status: int
+    text: str
+    folder: Path
+    report: Any
+
+
+@pytest.fixture(scope="session")
+def audit(tiny_model: Path, scenes: Any) -> Audit:
+    """A function that makes a `sepm audit` command line on the CPU."""
+
+    def make(output: Path, *options: object, method: str = "zero-shot") -> list[str]:
+        return [
+            *("audit", "--method", *method.split(), "--model-path", str(tiny_model)),
+            *("--question-file", str(scenes.question_file)),
+            *("--image-folder", str(scenes.image_folder)),
+            *("--device", "cpu", "--output", str(output), *map(str, options)),
+        ]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def audited(audit: Audit, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The default audit of three methods over 8 scenes, never disturbed."""
+    folder = tmp_path_factory.mktemp("audit")
+    said = StringIO()
+    with redirect_stdout(said):
+        options = ("--batch-size", 3, "--limit", SAMPLES)
+        status = main(audit(folder / "report.json", *options, method=" ".join(METHODS)))
+    return Finished(
+        status, said.getvalue(), folder, json.loads((folder / "report.json").read_text())
+    )
+
+
+@pytest.fixture
+def exchange_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the model answer about the wrong image of a batch, as a faulty fast path would."""
+    whole = Llava.encode
+
+    def exchanged(model: Llava, pixel_values: Tensor) -> Tensor:
+        return whole(model, pixel_values).flip(0)
+
+    monkeypatch.setattr(Llava, "encode", exchanged)
+
+
+def test_one_pass_changes_nothing_in_float32(audited: Finished) -> None:
+    assert audited.status == 0
+    fast = audited.report["comparisons"][0]
+    assert fast["other"] == {"dtype": "float32", "batch_size": 3, "together": True}
+    for name in METHODS:
+        assert fast["methods"][name]["n"] == SAMPLES
+        assert fast["methods"][name]["rows"] == []
+        assert fast["methods"][name]["largest_shift"] < 1e-4
+    assert "No answer, branch or dropped token changed." in audited.text
+
+
+def test_half_precision_on_a_cpu_is_bfloat16_and_moves_probabilities(audited: Finished) -> None:
+    others = [
+        (found["reference"]["dtype"], found["other"]["dtype"], found["other"]["together"])
+        for found in audited.report["comparisons"]
+    ]
+    assert others == [
+        ("float32", "float32", True),
+        ("float32", "bfloat16", False),
+        ("float32", "bfloat16", True),
+        ("bfloat16", "bfloat16", True),
+    ]
+    for found in audited.report["comparisons"][1:3]:
+        assert found["methods"]["sepm"]["largest_shift"] > 1e-4
+
+
+def test_the_text_has_every_row_that_the_report_has(audited: Finished) -> None:
+    blocks = audited.text.split("\nagainst ")[1:]
+    for found, block in zip(audited.report["comparisons"], blocks, strict=True):
+        listed = [line.split(":")[0].strip() for line in block.splitlines() if "(margins " in line]
+        rows = [
+            f"{name} {row['question_id']}"
+            for name, method in found["methods"].items()
+            for row in method["rows"]
+        ]
+        assert sorted(listed) == sorted(rows)
+        for name, method in found["methods"].items():
+            shown = next(line for line in block.splitlines() if line.startswith(f"| {name} "))
+            cells = [cell.strip() for cell in shown.strip("|").split("|")]
+            assert cells[3:7] == [str(number) for number in method["changed"].values()]
+
+
+def test_tokens_that_half_precision_drops_instead_come_with_their_margins(
+    audited: Finished,
+) -> None:
+    rows = audited.report["comparisons"][1]["methods"]["sepm"]["rows"]
+    changes = [c for row in rows for c in row["changes"] if c["what"] == "dropped tokens"]
+    assert changes
+    for change in changes:
+        gone, came = change["values"]
+        assert len(gone) == len(came) > 0
+        assert 0 <= change["cut"] <= change["margins"][0] < 1
+
+
+def test_nothing_but_the_report_is_written(audited: Finished) -> None:
+    assert [path.name for path in audited.folder.iterdir()] == ["report.json"]
+    assert f"As JSON: {audited.folder / 'report.json'}" in audited.text
+
+
+def test_wrong_answers_of_batches_are_listed_and_status_1(
+    exchange_images: None, audit: Audit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.json"
+    options = ("--batch-size", 4, "--limit", 8, "--dtypes", "float32")
+    assert main(audit(path, *options, method="zero-shot sepm")) == 1
+    said = capsys.readouterr()
+    (found,) = json.loads(path.read_text())["comparisons"]
+    rows = found["methods"]["zero-shot"]["rows"]
+    assert rows
+    assert all(f"zero-shot {row['question_id']}: answer" in said.out for row in rows)
+    assert "the fast path is wrong there" in said.out
+    assert "in float32 batches and shared work change what rounding does not explain" in said.err
+
+
+def test_wrong_answers_in_half_precision_alone_are_listed_and_status_0(
+    exchange_images: None, audit: Audit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--batch-size", 4, "--limit", 8, "--dtypes", "bfloat16")
+    assert main(audit(tmp_path / "report.json", *options, method="sepm")) == 0
+    assert "look at these first" in capsys.readouterr().out
+
+
+def test_the_reference_computes_each_method_by_itself_and_the_other_all_at_once(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, encoded = Llava.encode, []
+
+    def counted(model: Llava, pixel_values: Tensor) -> Tensor:
+        encoded.append(len(pixel_values))
+        return whole(model, pixel_values)
+
+    monkeypatch.setattr(Llava, "encode", counted)
+    options = ("--limit", 3, "--dtypes", "float32")
+    assert main(audit(tmp_path / "report.json", *options, method="zero-shot cci")) == 0
+    assert encoded == [1, 1, 1, 1, 1, 1, 3]
+
+
+def test_a_model_is_loaded_once_for_each_precision(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, loaded = compute.load_model, []
+
+    def noted(*arguments: Any, **options: Any) -> Llava:
+        model = whole(*arguments, **options)
+        loaded.append(next(model.parameters()).dtype)
+        return model
+
+    monkeypatch.setattr(compute, "load_model", noted)
+    assert main(audit(tmp_path / "report.json", "--limit", 2)) == 0
+    assert loaded == [torch.float32, torch.bfloat16]
+
+
+def test_json_prints_what_the_file_holds(
+    audit: Audit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.json"
+    assert main(audit(path, "--limit", 2, "--dtypes", "float32", "--json")) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(path.read_text())
+    assert printed["samples"] == 2
+    assert printed["methods"]["zero-shot"]["alpha"] == 0.1
+
+
+def test_method_options_hold_for_every_variant_and_name_the_method(
+    audit: Audit, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    options = ("--limit", 2, "--dtypes", "float32", "--alpha", 0.05)
+    assert main(audit(path, *options, method="cci")) == 0
+    report = json.loads(path.read_text())
+    assert report["methods"]["cci-alpha0.05"]["alpha"] == 0.05
+    assert list(report["comparisons"][0]["methods"]) == ["cci-alpha0.05"]
+
+
+def test_the_report_goes_to_results_unless_told(
+    audit: Audit, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = audit(Path("x"), "--limit", 1, "--dtypes", "float32")
+    place = line.index("--output")
+    assert main(line[:place] + line[place + 2 :]) == 0
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [tmp_path / "results" / "audit" / f"emoset-{tiny_model.name}.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--limit", 0), "limit must be at least 1, got 0"),
+        (("--batch-size", 0), "batch size must be at least 1, got 0"),
+        (("--method", "spem"), "unknown method 'spem'; did you mean 'sepm'?"),
+        (("--device", "gpu"), "device must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
+        (("--model-path", "no/such"), "no/such"),
+        (("--dataset", "emoste"), "emoste"),
+        (("--method", "sparsevlm"), "sparsevlm"),
+    ],
+)
+def test_bad_input_is_status_2_and_nothing_is_written(
+    options: tuple[object, ...],
+    said: str,
+    audit: Audit,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(audit(tmp_path / "report.json", *options)) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_precision_is_status_2(audit: Audit, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(audit(tmp_path / "report.json", "--dtypes", "float64"))
+    assert stop.value.code == 2
