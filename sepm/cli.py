@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from sepm.errors import InputError, RunError
+from sepm.evaluation import helper
+from sepm.evaluation.processes import current_processes
 
 COMMANDS: dict[str, str] = {
     "eval": "evaluate methods on a question file",
@@ -24,12 +26,27 @@ COMMANDS: dict[str, str] = {
     "check": "check a question file and decode its images, without a model",
     "figures": "draw the paper's figures from runs",
     "report": "write one page about runs: tables, figures, samples",
+    "bench": "measure what a run costs here, with random weights of any size",
 }
 """Every command and what it does; `sepm/commands/<name>.py` holds it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status of a command line."""
+    """Exit status of a command line; of several processes the first runs it, the others help."""
+    if not current_processes().is_main:
+        return helper.serve()
+    try:
+        status = _command(argv)
+    except SystemExit as stop:  # argparse has answered: --help, or what is wrong
+        helper.dismiss(int(stop.code or 0))
+        raise
+    if status in (0, 2):  # else they may be at work still, and hear of this one's end
+        helper.dismiss(status)
+    return status
+
+
+def _command(argv: Sequence[str] | None) -> int:
+    """Exit status of a command line, run by this process."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="sepm", description="Sharpening Emotion Perception in MLLMs (ICML 2025)."

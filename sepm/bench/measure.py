@@ -1,0 +1,122 @@
+"""Measuring: every variant once in each repeat, so that a noisy machine troubles all alike."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import psutil
+import torch
+
+from sepm.bench.flops import count_flops
+from sepm.bench.stages import Stage, StageClock
+from sepm.bench.variants import Variant, Workload
+from sepm.evaluation.device import peak_memory_gb
+from sepm.images import read_image
+from sepm.method.dialogue import Outcome
+
+COUNTED_IMAGES = 8
+"""How many images warm a variant up and have its operations counted."""
+
+Outcomes = dict[tuple[str, str], Outcome]
+"""By run and question id."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """When the answer of an image was there, and the memory of the process then."""
+
+    seconds: float
+    """Since the pass began."""
+    resident_bytes: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One going-through of all images by one variant."""
+
+    seconds: dict[str, float]
+    """Of each of its passes."""
+    stages: dict[str, Stage]
+    peak_memory_gb: float
+    ticks: list[Tick]
+    """One for every answer, of all passes."""
+    outcomes: Outcomes
+
+    @property
+    def total_seconds(self) -> float:
+        """Of all passes."""
+        return sum(self.seconds.values())
+
+
+def warm_up(variant: Variant, workload: Workload) -> float:
+    """Operations for each image; the variant has run on a few images then."""
+    few = list(islice(workload.questions, COUNTED_IMAGES))
+    clock = _clock(workload)
+
+    def compute() -> None:
+        for one_pass in variant.passes.values():
+            for _ in one_pass(few, clock):
+                pass
+
+    return count_flops(compute) / len(few)
+
+
+def measure(variant: Variant, workload: Workload) -> Measurement:
+    """One measurement of a variant over all images."""
+    device, clock = workload.model.device, _clock(workload)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds: dict[str, float] = {}
+    ticks: list[Tick] = []
+    outcomes: Outcomes = {}
+    process = psutil.Process()
+    for name, one_pass in variant.passes.items():
+        started = time.perf_counter()
+        for run, question_id, outcome in one_pass(workload.questions, clock):
+            outcomes[run, question_id] = outcome
+            elapsed = time.perf_counter() - started
+            ticks.append(Tick(elapsed, process.memory_info().rss))
+        seconds[name] = time.perf_counter() - started
+    stages = clock.totals()  # answers are read on the CPU, so nothing is left to wait for
+    return Measurement(seconds, stages, peak_memory_gb(device), ticks, outcomes)
+
+
+def measure_in_turn(
+    variants: Sequence[Variant],
+    workload: Workload,
+    repeats: int,
+    tell: Callable[[str], None],
+) -> dict[str, list[Measurement]]:
+    """Measurements of each variant, by its key."""
+    measured: dict[str, list[Measurement]] = {variant.key: [] for variant in variants}
+    for repeat, variant in _in_turn(variants, repeats):
+        measurement = measure(variant, workload)
+        measured[variant.key].append(measurement)
+        rate = len(workload.questions) / measurement.total_seconds
+        tell(f"{repeat} of {repeats}: {variant.title}: {rate:.3g} images/s")
+    return measured
+
+
+def _in_turn(variants: Sequence[Variant], repeats: int) -> Iterator[tuple[int, Variant]]:
+    for repeat in range(1, repeats + 1):
+        for variant in variants:
+            yield repeat, variant
+
+
+def load_seconds(workload: Workload) -> float:
+    """Decoding and preprocessing of an image in one thread, by itself; the mean of a few."""
+    paths = [workload.image_folder / q.image for q in workload.questions[:COUNTED_IMAGES]]
+    started = time.perf_counter()
+    _load(workload, paths)
+    return (time.perf_counter() - started) / len(paths)
+
+
+def _load(workload: Workload, paths: Iterable[Path]) -> None:
+    for path in paths:
+        workload.model.preprocess(read_image(path))
+
+
+def _clock(workload: Workload) -> StageClock:
+    return StageClock(workload.model.device, workload.coarse_prompts)

@@ -1,0 +1,84 @@
+"""The sizes of the models that can be measured; torch is not needed to name them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sepm.errors import InputError, unknown_name
+
+
+@dataclass(frozen=True)
+class LanguageShape:
+    """Sizes of a LLaMA."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    vocab_size: int
+    rope_theta: float = 10_000.0
+
+
+@dataclass(frozen=True)
+class TowerShape:
+    """Sizes of a vision tower, whose last hidden state but one is read."""
+
+    kind: Literal["clip", "siglip"]
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    image_size: int
+    patch_size: int = 14
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a whole model.
+
+    A CLIP stands in a LLaVA-1.5, with its two-layer projector; a SigLIP in a VILA-1.5, whose
+    projector makes one visual token of four patches.
+    """
+
+    name: str
+    language: LanguageShape
+    tower: TowerShape
+
+
+SHAPES = {
+    shape.name: shape
+    for shape in (
+        Shape(
+            "0.3b",
+            LanguageShape(1024, 2816, 16, 16, 16, 32_000),
+            TowerShape("clip", 512, 2048, 12, 8, 336),
+        ),
+        Shape(
+            "llava-1.5-7b",
+            LanguageShape(4096, 11_008, 32, 32, 32, 32_000),
+            TowerShape("clip", 1024, 4096, 24, 16, 336),
+        ),
+        Shape(
+            "vila1.5-8b",
+            LanguageShape(4096, 14_336, 32, 32, 8, 128_256, rope_theta=500_000.0),
+            TowerShape("siglip", 1152, 4304, 27, 16, 384),
+        ),
+        Shape(
+            "demo",
+            LanguageShape(128, 320, 3, 4, 4, 896),
+            TowerShape("clip", 128, 384, 5, 4, 64, patch_size=8),
+        ),
+    )
+}
+"""Every shape by name. "demo" is the bundled checkpoint's, the others are full-sized."""
+
+
+def get_shape(name: str) -> Shape:
+    """The shape of that name.
+
+    Raises:
+        InputError: no such shape.
+    """
+    if name not in SHAPES:
+        raise InputError(unknown_name("shape", name, SHAPES))
+    return SHAPES[name]

@@ -1,0 +1,60 @@
+"""`sepm bench`: what a run costs here, measured with random weights of any size."""
+
+import argparse
+import sys
+from typing import Any
+
+from sepm.bench.request import PARTS, BenchRequest
+from sepm.datasets.files import write_whole
+from sepm.evaluation.output import as_json
+from sepm.options import add_options, given_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=tuple(PARTS),
+        metavar="PART",
+        help="; ".join(f"{name}: {what}" for name, what in PARTS.items()) + " [all]",
+    )
+    sizes = BenchRequest.batch_sizes
+    parser.add_argument(
+        "--batch-sizes",
+        nargs="+",
+        type=int,
+        default=sizes,
+        metavar="N",
+        help="batch sizes; the largest is that of the parts methods and sweep "
+        f"[{' '.join(map(str, sizes))}]",
+    )
+    add_options(parser, BenchRequest, without=("only", "batch_sizes"))
+    parser.add_argument("--json", action="store_true", help="print the JSON file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit status 0; 1 where in float32 a letter differs between variants."""
+    request = BenchRequest(**given_options(args, BenchRequest))
+    from sepm.bench.run import bench  # imports torch, once the options are right
+    from sepm.bench.text import as_text
+
+    result = bench(request)
+    print(as_json(result) if args.json else as_text(result) + f"\n\n{request.output_file}")
+    write_whole(request.output_file, as_json(result))  # last: what was measured has been shown
+    if differing := other_letters(result):
+        print(f"sepm bench: {differing}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def other_letters(result: dict[str, Any]) -> str | None:
+    """What is wrong where in float32 letters differ, or nothing."""
+    pairs = [pair for pair in result["sameness"]["pairs"] if pair["letters"]]
+    if result["environment"]["dtype"] != "float32" or not pairs:
+        return None
+    listed = "; ".join(
+        f"{p['variant']} gave other letters than {p['baseline']} for {p['letters']} of "
+        f"{p['answers']} answers"
+        for p in pairs
+    )
+    return f"{listed}: in float32 all must be the same; --json lists them under sameness.flips"

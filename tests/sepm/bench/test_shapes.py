@@ -1,0 +1,76 @@
+import json
+
+import pytest
+from accelerate import init_empty_weights
+from transformers import LlamaForCausalLM
+
+from sepm.bench.request import BenchRequest
+from sepm.bench.shapes import SHAPES, get_shape
+from sepm.bench.weights import TOKENIZER, language_config
+from sepm.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("llava-1.5-7b", 6_738_415_616), ("vila1.5-8b", 8_030_261_248)]
+)
+def test_the_paper_s_models_have_their_language_models_published_size(
+    name: str, parameters: int
+) -> None:
+    with init_empty_weights():
+        model = LlamaForCausalLM(language_config(get_shape(name).language))
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
+def test_the_rotary_base_reaches_the_configuration() -> None:
+    config = language_config(get_shape("vila1.5-8b").language).to_dict()
+    assert config["rope_parameters"]["rope_theta"] == 500_000.0
+
+
+def test_the_demo_s_shape_is_that_of_the_bundled_checkpoint() -> None:
+    shape = SHAPES["demo"]
+    stored = json.loads((TOKENIZER / "config.json").read_text())
+    for name, value in vars(shape.language).items():
+        assert stored[name] == value
+    tower = json.loads((TOKENIZER / "vision_tower" / "config.json").read_text())
+    for name, value in vars(shape.tower).items():
+        assert name == "kind" or tower[name] == value
+
+
+def test_an_unknown_shape_is_named_with_what_there_is() -> None:
+    with pytest.raises(InputError, match=r"unknown shape 'lava-1.5-7b'; did you mean 'llava-1"):
+        BenchRequest(shape="lava-1.5-7b")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"only": ("sweeps",)}, "unknown part of the benchmark 'sweeps'; did you mean 'sweep'"),
+        ({"images": 1}, "images must be at least 2, got 1"),
+        ({"repeats": 0}, "repeats must be at least 1, got 0"),
+        ({"batch_sizes": (8, 0)}, "batch sizes must be at least 1, got 0"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(wrong: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        BenchRequest(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("only", "sizes"),
+    [
+        (("single", "batched"), (1, 2, 4)),
+        (("batched",), (2, 4)),
+        (("sweep",), (4,)),
+        (("reference", "methods"), ()),
+    ],
+)
+def test_a_sweep_brings_the_batched_run_that_it_is_compared_with(
+    only: tuple[str, ...], sizes: tuple[int, ...]
+) -> None:
+    request = BenchRequest(only=only, batch_sizes=(2, 4))
+    assert request.measured_batch_sizes == sizes
+
+
+def test_the_result_goes_where_results_go_unless_told() -> None:
+    assert str(BenchRequest(shape="demo").output_file) == "results/bench/demo.json"

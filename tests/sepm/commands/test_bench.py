@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.bench import run, weights
+from sepm.bench.measure import Measurement
+from sepm.cli import main
+
+
+def command(output: Path, *options: str) -> list[str]:
+    return [
+        *("bench", "--shape", "demo", "--images", "3", "--repeats", "1", "--batch-sizes", "2"),
+        *("--device", "cpu", "--threads", "1", "--output", str(output), *options),
+    ]
+
+
+def test_the_table_is_printed_and_the_json_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "deep" / "bench.json"
+    assert main(command(output, "--only", "reference", "batched")) == 0
+    printed = capsys.readouterr()
+    assert "| reference script / sepm, batch 2 |" in printed.out
+    assert printed.out.rstrip().endswith(str(output))
+    assert "1 of 1: sepm, batch 2" in printed.err
+    result = json.loads(output.read_text())
+    assert list(result["variants"]) == ["reference", "batch-2"]
+    assert result["settings"]["only"] == ["reference", "batched"]
+    assert result["model"]["visual_tokens"] == 64
+
+
+def test_json_prints_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "bench.json"
+    assert main(command(output, "--only", "single", "--json")) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(output.read_text())
+
+
+def with_another_letter(measured: dict[str, list[Measurement]]) -> dict[str, Any]:
+    """The real outcomes, but that one variant answers the first question otherwise."""
+    outcomes = {key: dict(found[0].outcomes) for key, found in measured.items()}
+    key, right = next(iter(outcomes["batch-2"].items()))
+    wrong = type(right.reply)("Z", "Z", right.reply.probs)
+    outcomes["batch-2"][key] = type(right)(right.query, wrong, right.offered, right.coarse)
+    return outcomes
+
+
+def test_a_letter_that_differs_is_status_1_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "outcomes_of", with_another_letter)
+    output = tmp_path / "bench.json"
+    assert main(command(output, "--only", "single", "batched")) == 1
+    printed = capsys.readouterr()
+    assert "batch-2 gave other letters than batch-1 for 1 of 3 answers" in printed.err
+    assert "fine letter Z in batch-2" in printed.out
+    assert json.loads(output.read_text())["sameness"]["pairs"][0]["letters"] == 1
+
+
+def test_in_half_precision_letters_that_differ_are_only_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "outcomes_of", with_another_letter)
+    options = ("--only", "single", "batched", "--dtype", "bfloat16")
+    assert main(command(tmp_path / "bench.json", *options)) == 0
+    assert "fine letter Z in batch-2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shape", "dema"), "unknown shape 'dema'; did you mean 'demo'?"),
+        (("--only", "methds"), "unknown part of the benchmark 'methds'; did you mean 'methods'?"),
+        (("--images", "1"), "images must be at least 2, got 1"),
+        (("--device", "tpu"), "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
+    ],
+)
+def test_a_wrong_option_is_status_2(
+    options: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "bench.json"
+    assert main([*command(output), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_outside_a_checkout_the_missing_tokenizer_is_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "TOKENIZER", tmp_path / "nowhere")
+    assert main(command(tmp_path / "bench.json")) == 2
+    assert "no tokenizer in" in capsys.readouterr().err
