@@ -50,7 +50,8 @@ class FinalLayer:
 
         Args:
             rows: the K positions.
-            visible: bool[K, T], what each of them sees; None: everything.
+            visible: bool[K, T], what each of them sees; None: everything, which is right for the
+                last position only.
         """
         attention = self.layer.self_attn
         query = queries(self.layer, self.hidden_states, self.rotation, rows)

@@ -1,7 +1,8 @@
 """The language model's prefill, lean in its final layer, and greedy decoding after it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -21,10 +22,8 @@ class Prefill:
     """float32[B, V], at the last position."""
     attentions: Tensor | None
     """float32[B, H, M, T], final layer, the M rows asked for; None where none was."""
-    cache: DynamicCache
-    """Keys and values of every layer, from which decoding goes on."""
-    columns: Tensor | None = None
-    """int64[T], the cache's positions that are this prompt's; None: all, in their order."""
+    cache_of: Callable[[Tensor], DynamicCache]
+    """Given batch rows int64[B'], a cache of their own with every layer's keys and values."""
 
 
 def prefill(
@@ -51,7 +50,7 @@ def prefill(
     attentions = None
     if attention_rows:
         attentions = final.attentions(attention_rows, causal(attention_rows, length, device))
-    return Prefill(next_token_logits(language_model, last), attentions, cache)
+    return Prefill(next_token_logits(language_model, last), attentions, partial(rows_of, cache))
 
 
 def run_layers(
@@ -115,13 +114,13 @@ def decode(
 
     Args:
         language_model: the model that prefilled.
-        prefilled: its prefill, whose cache is left as it was.
+        prefilled: its prefill, which is left as it was.
         rows: the batch rows to go on with.
         max_new_tokens: at most so many ids each.
         end_ids: ids that end an answer.
     """
     index = torch.tensor(list(rows), device=prefilled.logits.device)
-    cache = selected(prefilled.cache, index, prefilled.columns)
+    cache = prefilled.cache_of(index)
     token = prefilled.logits[index].argmax(dim=-1)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
@@ -136,16 +135,13 @@ def decode(
     return answers
 
 
-def selected(cache: DynamicCache, rows: Tensor, columns: Tensor | None = None) -> DynamicCache:
-    """A cache of its own for some batch rows int64[B], and of these for some positions int64[T]."""
+def rows_of(cache: DynamicCache, rows: Tensor) -> DynamicCache:
+    """A cache of its own for some batch rows, int64[B]."""
     chosen = DynamicCache()
     for number, layer in enumerate(cast("list[DynamicLayer]", cache.layers)):
         assert layer.keys is not None, "the prefill has filled every layer"
         assert layer.values is not None, "the prefill has filled every layer"
-        keys, values = layer.keys[rows], layer.values[rows]
-        if columns is not None:
-            keys, values = keys[:, :, columns], values[:, :, columns]
-        chosen.update(keys, values, number)
+        chosen.update(layer.keys[rows], layer.values[rows], number)
     return chosen
 
 

@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, repeat_kv
 
 from llava.final_layer import Rotation, attention_weights, causal, queries
-from llava.language import Prefill, next_token_logits, require_sdpa
+from llava.language import Prefill, next_token_logits, require_sdpa, rows_of
 
 AttentionOf = Callable[[Sequence[int]], Tensor]
 """The layer's own attention, float32[B, H, M, T], of M positions over the sequence it ran on."""
@@ -55,7 +55,8 @@ def layerwise_prefill(
         )
         attention_of = partial(_attention_of, layer, layer_input, rotation, cache)
         hidden_states = after_layer(index, output, attention_of)
-    return Prefill(next_token_logits(language_model, hidden_states[:, -1]), None, cache)
+    logits = next_token_logits(language_model, hidden_states[:, -1])
+    return Prefill(logits, None, partial(rows_of, cache))
 
 
 def _attention_of(

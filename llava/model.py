@@ -11,7 +11,7 @@ from llava import language
 from llava.image import ImageProcessor
 from llava.language import Prefill
 from llava.layerwise import AfterLayer, layerwise_prefill
-from llava.prefix import Prefix, prefill_behind, prefill_prefix, select_images
+from llava.prefix import Prefix, prefill_behind, prefill_prefix
 from llava.projector import projector_dtype, token_order, tokens_in_line
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
@@ -127,8 +127,7 @@ class Llava(nn.Module):
                 raise ValueError("attention rows of a text behind a prefix are that text's own")
             texts.append(self.embed([p.input_ids[start:] for p in alike]))
             behind.append([row - start for row in rows])
-        cache = select_images(prefix.cache, images)
-        return prefill_behind(self.language_model, cache, texts, behind)
+        return prefill_behind(self.language_model, prefix.cache, images, texts, behind)
 
     @torch.inference_mode()
     def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:

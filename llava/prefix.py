@@ -1,10 +1,10 @@
 """Several prompts about one image: what they share is computed once, their texts run behind it."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,8 +12,7 @@ from torch.nn import functional
 from transformers import DynamicCache, LlamaForCausalLM
 from transformers.cache_utils import DynamicLayer
 
-from llava.final_layer import FinalLayer
-from llava.language import Prefill, next_token_logits, run_layers, selected
+from llava.language import Prefill, next_token_logits, run_layers
 
 
 @dataclass(frozen=True)
@@ -39,18 +38,20 @@ def prefill_prefix(language_model: LlamaForCausalLM, inputs_embeds: Tensor) -> D
 
 def prefill_behind(
     language_model: LlamaForCausalLM,
-    prefix: DynamicCache,
+    prefix_cache: DynamicCache,
+    images: Sequence[int],
     texts: Sequence[Tensor],
     attention_rows: Sequence[Sequence[int]],
 ) -> list[Prefill]:
     """One pass over K texts, each as if it alone stood behind the prefix.
 
     The texts are packed into one sequence: each position sees the prefix and what stands before it
-    in its own text, and is counted from the prefix's end.
+    in its own text, and the rotary embedding counts it from the prefix's end.
 
     Args:
         language_model: with `attn_implementation="sdpa"`.
-        prefix: P positions of B prompts; it is left as it is.
+        prefix_cache: P positions of some images; it is left as it is.
+        images: B of its rows, those that the texts are about.
         texts: K embeddings float[B, S_k, D].
         attention_rows: for each text the M_k positions in [0, S_k) whose attention over all
             T_k = P + S_k is wanted.
@@ -58,48 +59,24 @@ def prefill_behind(
     Returns:
         One `Prefill` for each text.
     """
-    packing = _Packing(prefix.get_seq_length(), tuple(text.shape[1] for text in texts))
-    cache = _growing(prefix)
     device = texts[0].device
+    packing = _Packing(prefix_cache.get_seq_length(), tuple(text.shape[1] for text in texts))
     visible = packing.visible(device)
+    cache = _behind(prefix_cache, images)
     final = run_layers(
         language_model, torch.cat(list(texts), dim=1), packing.positions(device), visible, cache
     )
     ends = [end - 1 for _, end in packing.spans]
     logits = next_token_logits(language_model, final.output(ends, visible[ends]))  # [B, K, V]
     prefills = []
-    for k, (start, _) in enumerate(packing.spans):
-        columns = packing.columns(k, device)
-        rows = [start + row for row in attention_rows[k]]
-        attentions = _attentions(final, rows, visible)
-        if attentions is not None:
-            attentions = attentions[..., columns]
-        prefills.append(Prefill(logits[:, k], attentions, cache, columns))
+    for k, (start, end) in enumerate(packing.spans):
+        attentions = None
+        if rows := [start + row for row in attention_rows[k]]:
+            over_all = final.attentions(rows, visible[rows])
+            attentions = packing.select(over_all, k)
+        cache_of = partial(_cache_of, cache, slice(start, end))
+        prefills.append(Prefill(logits[:, k], attentions, cache_of))
     return prefills
-
-
-def _attentions(final: FinalLayer, rows: list[int], visible: Tensor) -> Tensor | None:
-    """Attention float32[B, H, M, P + S] of some rows of the packed sequence; None of none."""
-    return final.attentions(rows, visible[rows]) if rows else None
-
-
-def select_images(prefix: DynamicCache, rows: Sequence[int]) -> DynamicCache:
-    """The prefix of some of its B images, in that order; itself where they are all, in order."""
-    keys = cast("DynamicLayer", prefix.layers[0]).keys
-    assert keys is not None, "the prefix has been computed"
-    if list(rows) == list(range(len(keys))):
-        return prefix
-    return selected(prefix, torch.tensor(list(rows), device=keys.device))
-
-
-def _growing(prefix: DynamicCache) -> DynamicCache:
-    """A cache that begins as the prefix and grows without changing it.
-
-    A layer that grows gets new tensors; until then it holds the prefix's own.
-    """
-    cache = DynamicCache()
-    cache.layers = [copy.copy(layer) for layer in prefix.layers]
-    return cache
 
 
 @dataclass(frozen=True)
@@ -111,12 +88,12 @@ class _Packing:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Where each text lies in the packed sequence: [start, end)."""
+        """Where each text lies among the S packed ids: [start, end)."""
         ends = list(accumulate(self.lengths))
         return list(zip([0, *ends], ends, strict=False))
 
     def positions(self, device: torch.device) -> Tensor:
-        """int64[S], each text counted from the prefix's end."""
+        """int64[S], what the rotary embedding counts: each text from the prefix's end."""
         counted = [torch.arange(length, device=device) for length in self.lengths]
         return self.prefix_length + torch.cat(counted)
 
@@ -126,11 +103,64 @@ class _Packing:
             torch.ones(length, length, dtype=torch.bool, device=device).tril()
             for length in self.lengths
         ]
-        packed = torch.block_diag(*texts)
-        return functional.pad(packed, (self.prefix_length, 0), value=True)
+        return functional.pad(torch.block_diag(*texts), (self.prefix_length, 0), value=True)
 
-    def columns(self, k: int, device: torch.device) -> Tensor:
-        """int64[P + S_k], the positions of the prefix and of text k."""
+    def select(self, attentions: Tensor, k: int) -> Tensor:
+        """Of float[..., P + S] what lies on the prefix and on text k, float[..., P + S_k]."""
         start, end = self.spans[k]
-        own = torch.arange(self.prefix_length + start, self.prefix_length + end, device=device)
-        return torch.cat([torch.arange(self.prefix_length, device=device), own])
+        own = attentions[..., self.prefix_length + start : self.prefix_length + end]
+        return torch.cat([attentions[..., : self.prefix_length], own], dim=-1)
+
+
+class _LayerBehind(DynamicLayer):
+    """A layer's keys and values behind a prefix's, which are not stored a second time.
+
+    Args:
+        prefix: the layer's keys and values of the prefix.
+        images: which of its rows stand before these.
+    """
+
+    def __init__(self, prefix: DynamicLayer, images: Sequence[int]) -> None:
+        super().__init__()
+        assert prefix.keys is not None, "the prefix has been computed"
+        assert prefix.values is not None, "the prefix has been computed"
+        self._prefix = prefix.keys, prefix.values
+        self._images = torch.tensor(list(images), device=prefix.keys.device)
+        self._all = list(images) == list(range(len(prefix.keys)))
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values of the prefix and of these, float[B, H, P + S, d] each."""
+        own = super().update(key_states, value_states, *args, **kwargs)
+        keys, values = (
+            torch.cat([before if self._all else before[self._images], states], dim=2)
+            for before, states in zip(self._prefix, own, strict=True)
+        )
+        return keys, values
+
+    def of(self, rows: Tensor, span: slice) -> list[Tensor]:
+        """Keys and values of the prefix and of one text, of some batch rows."""
+        assert self.keys is not None, "the texts have run"
+        assert self.values is not None, "the texts have run"
+        return [
+            torch.cat([before[self._images[rows]], own[rows][:, :, span]], dim=2)
+            for before, own in zip(self._prefix, (self.keys, self.values), strict=True)
+        ]
+
+
+def _behind(prefix_cache: DynamicCache, images: Sequence[int]) -> DynamicCache:
+    """An empty cache that stands behind some images of a prefix."""
+    cache = DynamicCache()
+    for layer in prefix_cache.layers:
+        cache.layers.append(_LayerBehind(cast("DynamicLayer", layer), images))
+    return cache
+
+
+def _cache_of(cache: DynamicCache, span: slice, rows: Tensor) -> DynamicCache:
+    """A cache of its own for some batch rows of the text that lies at a span of a pack."""
+    chosen = DynamicCache()
+    for number, layer in enumerate(cast("list[_LayerBehind]", cache.layers)):
+        keys, values = layer.of(rows, span)
+        chosen.update(keys, values, number)
+    return chosen

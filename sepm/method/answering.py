@@ -17,7 +17,7 @@ MAX_NEW_TOKENS = 128
 """How much of an answer is decoded when its first token is no option letter (section 4)."""
 
 
-def prompt_of(model: VisionLanguageModel, ask: Ask) -> tuple[Prompt, tuple[int, ...]]:
+def prompt_and_rows(model: VisionLanguageModel, ask: Ask) -> tuple[Prompt, tuple[int, ...]]:
     """An ask's prompt, and the positions in it whose attention scores the image."""
     prompt = model.tokenize(ask.query.text)
     return prompt, prompt.positions_of(*ask.scored_by) if ask.scored_by else ()
@@ -43,7 +43,7 @@ def answer_batch(
     if asks[0].reduction is not None:
         return [_answer_reduced(model, a, t) for a, t in zip(asks, shown, strict=True)]
     prompts = [model.tokenize(ask.query.text) for ask in asks]
-    _, rows = prompt_of(model, asks[0])
+    _, rows = prompt_and_rows(model, asks[0])
     prefill = model.prefill(prompts, torch.stack(shown), attention_rows=rows)
     return read_replies(model, prefill, asks, len(shown[0]))
 
@@ -77,7 +77,7 @@ def read_replies(
     ]
     if prefill.attentions is None:
         return replies
-    prompt, _ = prompt_of(model, asks[0])
+    prompt, _ = prompt_and_rows(model, asks[0])
     scores = visual_token_scores(prefill.attentions, prompt.image_position, num_visual_tokens)
     return [
         replace(reply, scores=tuple(row))

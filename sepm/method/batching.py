@@ -1,8 +1,9 @@
 """Many dialogues side by side: in batches of equal length, so that nothing is padded.
 
 What several dialogues ask about one whole image shares a prefix (system prompt and image): it is
-computed once, and their texts run behind it. What is asked of an image that lost visual tokens,
-or of an image that only one dialogue looks at, is a prefill of its own.
+computed once, and their texts run behind it. What is asked of an image that lost visual tokens is a
+prefill of its own. So is what one dialogue alone asks: its stages fill whole batches of equal
+length that way, and nothing of an image has to be kept between them.
 """
 
 from collections import defaultdict
@@ -12,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sepm.method.answering import answer_batch, prompt_of
+from sepm.method.answering import answer_batch, prompt_and_rows
 from sepm.method.desk import Desk
 from sepm.method.dialogue import Ask, Dialogue, Outcome
 from sepm.method.model import PrefixSharingModel, VisionLanguageModel
@@ -36,8 +37,8 @@ def run_dialogues(
     Args:
         model: answers.
         dialogues: each with the index of its image.
-        visual_tokens: float[N, D] of each image, whole.
-        batched: decides how much goes into one batch, and may do a batch that failed again.
+        visual_tokens: float[N, D] of each image, whole; one N for all.
+        batched: decides how much goes into one batch; one that failed it may do again with less.
     """
     desk = Desk(dialogues)
     while desk.images:
@@ -62,7 +63,7 @@ def equal_length_groups(
     """Asks grouped by prompt length, dropped tokens' number, scoring rows and reduction."""
     groups: defaultdict[tuple[object, ...], list[tuple[int, Ask]]] = defaultdict(list)
     for image, ask in asked:
-        prompt, rows = prompt_of(model, ask)
+        prompt, rows = prompt_and_rows(model, ask)
         groups[len(prompt), len(ask.dropped), rows, ask.reduction].append((image, ask))
     return list(groups.values())
 

@@ -1,4 +1,7 @@
-"""The dialogues' open asks: who waits for what, and what has come out."""
+"""The dialogues' open asks: who waits for what, and what has come out.
+
+A `place` is a dialogue's index.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,29 +20,29 @@ class Desk:
     def __init__(self, dialogues: Sequence[tuple[int, Dialogue]]) -> None:
         self._dialogues = [dialogue for _, dialogue in dialogues]
         self._asks = {place: next(dialogue) for place, dialogue in enumerate(self._dialogues)}
-        self._about: defaultdict[int, list[int]] = defaultdict(list)
+        self._places: defaultdict[int, list[int]] = defaultdict(list)
         for place, (image, _) in enumerate(dialogues):
-            self._about[image].append(place)
+            self._places[image].append(place)
         self._outcomes: list[tuple[int, Outcome]] = []
 
     @property
     def images(self) -> list[int]:
         """The images that something is asked about, in order."""
-        return [i for i, places in self._about.items() if any(p in self._asks for p in places)]
+        return [i for i, places in self._places.items() if any(p in self._asks for p in places)]
 
     def asked(self, image: int) -> list[Ask]:
         """What is asked about an image, each ask once, in the dialogues' order.
 
         An ask that differs from another only in wanting no scores is answered with that one.
         """
-        asks = dict.fromkeys(self._asks[p] for p in self._about[image] if p in self._asks)
+        asks = dict.fromkeys(self._asks[p] for p in self._places[image] if p in self._asks)
         scored = {replace(ask, scored_by=None) for ask in asks if ask.scored_by}
         return [ask for ask in asks if ask not in scored]
 
     def reply(self, image: int, ask: Ask, reply: Reply) -> None:
         """Let the dialogues that wait for this go on to their next ask or their end."""
         unscored = replace(ask, scored_by=None)
-        for place in self._about[image]:
+        for place in self._places[image]:
             waiting_for = self._asks.get(place)
             if waiting_for == ask:
                 self._send(place, reply)

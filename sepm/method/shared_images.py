@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from sepm.method.answering import prompt_of, read_replies
+from sepm.method.answering import prompt_and_rows, read_replies
 from sepm.method.dialogue import Ask, Reply
 from sepm.method.model import PrefixSharingModel
 
 PACK_IDS = 512
-"""So many ids behind an image may run in one pass, or as many as its prefix is long if that is
-more: enough to keep a device busy, few enough that memory stays that of a plain prefill."""
+"""So many ids behind an image run in one pass at most, or a single text: about as many as the image
+has visual tokens, so a pass needs no more memory than a plain prefill."""
 
 Asked = Mapping[int, Sequence[Ask]]
 """What is asked about each image."""
@@ -24,7 +24,8 @@ class SharedImages:
     Args:
         model: the model.
         visual_tokens: float[N, D] of each image, whole.
-        asked: what will be asked first; all prompts about an image begin alike.
+        asked: what will be asked first. Of it one prompt is read, for the text before the image:
+            all prompts begin alike.
     """
 
     def __init__(
@@ -33,9 +34,8 @@ class SharedImages:
         self._model = model
         self._rows = {image: row for row, image in enumerate(visual_tokens)}
         tokens = torch.stack(list(visual_tokens.values()))  # [B, N, D]
-        prompt, _ = prompt_of(model, asked[next(iter(visual_tokens))][0])
+        prompt, _ = prompt_and_rows(model, asked[next(iter(visual_tokens))][0])
         self._num_visual_tokens = tokens.shape[1]
-        self._pack_ids = max(PACK_IDS, prompt.image_position + tokens.shape[1])
         self._prefix = model.prefix(prompt, tokens)
 
     def answer(self, asked: Asked) -> Iterator[tuple[int, Ask, Reply]]:
@@ -47,22 +47,21 @@ class SharedImages:
     def _packs(self, asked: Asked) -> Iterator[tuple[list[int], list[list[Ask]]]]:
         """What runs together: B images, and K asks [K][B] about each.
 
-        Images go together whose asks are alike in length and scoring rows. The texts of a pack are
-        no longer than a limit in all (or are one), so that memory is bounded.
+        Images go together whose asks are alike in length and scoring rows.
         """
         alike: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
         for image, asks in asked.items():
-            prompts = [prompt_of(self._model, ask) for ask in asks]
+            prompts = [prompt_and_rows(self._model, ask) for ask in asks]
             alike[tuple((len(prompt), rows) for prompt, rows in prompts)].append(image)
         for images in alike.values():
-            columns = [list(column) for column in zip(*(asked[i] for i in images), strict=True)]
-            lengths = [self._text_length(column[0]) for column in columns]
-            for part in consecutive(lengths, self._pack_ids):
-                yield images, columns[part]
+            rows = [list(row) for row in zip(*(asked[i] for i in images), strict=True)]
+            lengths = [self._text_length(row[0]) for row in rows]
+            for part in consecutive(lengths, PACK_IDS):
+                yield images, rows[part]
 
     def _text_length(self, ask: Ask) -> int:
         """How many ids stand behind the image."""
-        prompt, _ = prompt_of(self._model, ask)
+        prompt, _ = prompt_and_rows(self._model, ask)
         return len(prompt) - prompt.image_position - 1
 
     def _answer_pack(
@@ -74,7 +73,7 @@ class SharedImages:
             self._prefix,
             [self._rows[image] for image in images],
             [[model.tokenize(ask.query.text) for ask in alike] for alike in asks],
-            [prompt_of(model, alike[0])[1] for alike in asks],
+            [prompt_and_rows(model, alike[0])[1] for alike in asks],
         )
         return [
             read_replies(model, prefill, alike, self._num_visual_tokens)

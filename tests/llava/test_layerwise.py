@@ -74,7 +74,7 @@ def test_the_attention_is_every_layers_own(
 
 
 def test_a_layer_caches_what_it_ran_on(language_model: LlamaForCausalLM, embeds: Tensor) -> None:
-    cache = layerwise_prefill(language_model, embeds, without_two).cache
+    cache = layerwise_prefill(language_model, embeds, without_two).cache_of(torch.tensor([0]))
     assert [cache.get_seq_length(layer) for layer in range(4)] == [12, 12, 10, 10]
 
 

@@ -1,12 +1,13 @@
 """Several prompts behind one prefix give what each gives by itself."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from llava import Llava
+from llava import Llava, load_llava
 from llava.language import Prefill
 from llava.prompt import Prompt
 
@@ -73,28 +74,53 @@ def test_a_prefix_is_left_as_it_was(each_model: Llava, visual_tokens: Tensor) ->
     assert torch.equal(first, again)
 
 
-def test_some_images_of_a_prefix_can_be_asked_in_another_order(
-    each_model: Llava, visual_tokens: Tensor, asked: Asked
+@pytest.mark.parametrize("order", [[4, 2], [1, 0, 2, 4, 3]], ids=["some", "all"])
+def test_images_of_a_prefix_can_be_asked_in_another_order(
+    order: list[int], each_model: Llava, visual_tokens: Tensor, asked: Asked
 ) -> None:
-    prompts = [each_model.tokenize(query) for query in (QUERIES[1], QUERIES[1])]
+    prompts = [each_model.tokenize(QUERIES[1]) for _ in order]
     prefix = each_model.prefix(prompts[0], visual_tokens)
-    (some,) = each_model.prefill_behind(prefix, [4, 2], [prompts], [asked.rows[1]])
-    torch.testing.assert_close(some.logits, asked.alone[1].logits[[4, 2]], atol=1e-5, rtol=0)
+    (some,) = each_model.prefill_behind(prefix, order, [prompts], [asked.rows[1]])
+    torch.testing.assert_close(some.logits, asked.alone[1].logits[order], atol=1e-5, rtol=0)
     assert some.attentions is not None
     assert asked.alone[1].attentions is not None
-    torch.testing.assert_close(
-        some.attentions, asked.alone[1].attentions[[4, 2]], atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(some.attentions, asked.alone[1].attentions[order], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_packs_too_and_gives_logits_and_attention_in_float32(
+    dtype: torch.dtype, checkpoint: Path, pixel_values: Tensor
+) -> None:
+    model = load_llava(str(checkpoint), dtype=dtype)
+    visual_tokens = model.encode(pixel_values)
+    prompts = [model.tokenize(query) for query in QUERIES]
+    rows = [prompt.positions_of(0, 3) for prompt in prompts]
+    prefix = model.prefix(prompts[0], visual_tokens)
+    packed = model.prefill_behind(prefix, range(5), [[p] * 5 for p in prompts], rows)
+    for prefill, prompt, behind in zip(packed, prompts, rows, strict=True):
+        alone = model.prefill([prompt] * 5, visual_tokens, attention_rows=behind)
+        assert prefill.attentions is not None
+        assert {prefill.logits.dtype, prefill.attentions.dtype} == {torch.float32}
+        torch.testing.assert_close(prefill.logits, alone.logits, atol=0.2, rtol=0)
+        torch.testing.assert_close(prefill.attentions, alone.attentions, atol=2e-3, rtol=0)
+
+
+def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, asked: Asked) -> None:
+    """They share one cache, which decoding must not touch."""
+    answers = [each_model.decode(prefill, range(5), 6) for prefill in asked.packed]
+    again = [each_model.decode(prefill, range(5), 6) for prefill in reversed(asked.packed)]
+    assert again[::-1] == answers
 
 
 def test_a_prompt_that_begins_otherwise_is_refused(
     each_model: Llava, visual_tokens: Tensor
 ) -> None:
     prompt = each_model.tokenize(QUERIES[0])
-    other = Prompt((prompt.input_ids[0], *prompt.input_ids), (None, *prompt.query_spans))
+    first, *others = prompt.input_ids
+    other = Prompt((first + 1, *others), prompt.query_spans)
     prefix = each_model.prefix(prompt, visual_tokens)
     with pytest.raises(ValueError, match="does not begin as the prefix does"):
-        each_model.prefill_behind(prefix, range(5), [[other] * 5], [()])
+        each_model.prefill_behind(prefix, range(5), [[prompt] * 4 + [other]], [()])
 
 
 def test_texts_of_several_lengths_in_one_batch_are_refused(
