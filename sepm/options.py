@@ -2,7 +2,7 @@
 
 import argparse
 import types
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -53,10 +53,27 @@ def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
     if hint is bool:
         return {"help": text, "action": "store_true"}
     if get_origin(hint) in (Union, types.UnionType):
-        hint = next(argument for argument in get_args(hint) if argument is not type(None))
+        hint, *words = (option for option in get_args(hint) if option is not type(None))
+        if words:  # a type or one of a Literal's words
+            (accepted,) = map(get_args, words)
+            reader = _reader(hint, accepted)
+            return {"help": text, "type": reader, "metavar": "|".join(("N", *accepted))}
     if get_origin(hint) is Literal:
         return {"help": text, "choices": get_args(hint)}
     if get_origin(hint) is tuple:
         return {"help": text, "type": get_args(hint)[0], "nargs": "+", "metavar": "N"}
     metavar = "PATH" if hint is Path or name.endswith("path") else name.upper()
     return {"help": text, "type": hint, "metavar": metavar}
+
+
+def _reader(kind: type, words: Collection[str]) -> Callable[[str], Any]:
+    """A function that reads one of the words as itself, and any other text as of that kind."""
+
+    def read(text: str) -> Any:
+        try:
+            return text if text in words else kind(text)
+        except ValueError as error:
+            expected = " or ".join((kind.__name__, *words))
+            raise argparse.ArgumentTypeError(f"expected {expected}, got '{text}'") from error
+
+    return read

@@ -36,9 +36,7 @@ class Batcher:
             try:
                 results = function(*batch)
             except RuntimeError as error:
-                if not (
-                    isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
-                ):
+                if not is_out_of_memory(error):
                     raise
                 if len(batch[0]) == 1:
                     raise RunError(
@@ -49,13 +47,19 @@ class Batcher:
                 self.tell(f"out of memory: going on with batches of {self.size}")
                 results = None
             if results is None:
-                _free_memory()  # outside `except`, whose traceback holds on to the tensors
+                free_memory()  # outside `except`, whose traceback holds on to the tensors
                 continue
             yield from results
             start += len(batch[0])
 
 
-def _free_memory() -> None:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory ran out, on any device."""
+    return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
+
+
+def free_memory() -> None:
+    """Give back what a failed batch has left allocated."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

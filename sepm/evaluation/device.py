@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from sepm.errors import InputError, did_you_mean
+from sepm.evaluation.processes import local_count, local_index
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -40,12 +41,14 @@ def choose_placement(device: str, dtype: str, vision_dtype: str = "auto") -> Pla
 def choose_device(name: str) -> torch.device:
     """The device of that name; "auto" takes CUDA, else MPS, else the CPU.
 
+    Of several processes on a machine each takes the GPU of its own number.
+
     Raises:
         InputError: unknown, or not there.
     """
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return choose_device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
@@ -53,6 +56,8 @@ def choose_device(name: str) -> torch.device:
             f"device must be auto, cpu, cuda, cuda:N or mps, got '{name}'"
             f"{did_you_mean(name, ('auto', 'cpu', 'cuda', 'mps'))}"
         )
+    if kind == "cuda" and not index and local_count() > 1:
+        return choose_device(f"cuda:{local_index()}")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise InputError(f"device '{name}': {torch.cuda.device_count()} CUDA devices are visible")
     if kind == "mps" and not torch.backends.mps.is_available():

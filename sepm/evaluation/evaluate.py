@@ -1,60 +1,30 @@
-"""One evaluation from end to end: check, load, run, record, sum up."""
+"""One evaluation from end to end: check, share out, compute, sum up."""
 
 import hashlib
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from llava import Checkpoint, Llava
-from llava.checkpoint import deciding_files, identity_file
-from sepm.datasets.files import file_sha256
+from sepm.datasets.files import file_sha256, write_whole
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.errors import RunError
 from sepm.evaluation import output
-from sepm.evaluation.batch_size import Batcher
-from sepm.evaluation.device import (
-    Placement,
-    choose_placement,
-    dtype_name,
-    environment,
-    peak_memory_gb,
-)
-from sepm.evaluation.loading import (
-    check_option_letters,
-    find_checkpoint,
-    load_model,
-)
+from sepm.evaluation.device import Placement, choose_placement, dtype_name, environment
+from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
 from sepm.evaluation.output import MethodRun
+from sepm.evaluation.plan import Task, plan_task
 from sepm.evaluation.preflight import check_images, note_text_use
-from sepm.evaluation.progress import progress_bar, tell
-from sepm.evaluation.records import Record, RecordFile, error_record, record_of
+from sepm.evaluation.processes import current_processes
+from sepm.evaluation.records import RecordFile, error_record
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.results import write_results
-from sepm.evaluation.runner import run_questions
-from sepm.evaluation.window import Job, Result
+from sepm.evaluation.share import Order, carry_out, load
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
-
-
-@dataclass(frozen=True)
-class Task:
-    """One method's run: where it goes, what it is, what there is of it and what is not."""
-
-    run: MethodRun
-    folder: Path
-    identity: dict[str, Any]
-    finished: dict[str, Record]
-    """Records that stay, by question id."""
-    missing: set[str]
-    """Ids of the questions asked for that are without one."""
-    covered: list[Question]
-    """The questions of the results: those asked for, and those of an earlier, larger `--limit`."""
-    summed_up: bool
-    """Whether an earlier command got as far as `accuracy.json`."""
 
 
 def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path]:
@@ -71,22 +41,28 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
     checkpoint = find_checkpoint(request.model_path, request.conversation)
     for run in runs:
         get_method(run.method).require_model(run.config, checkpoint.family, checkpoint.num_layers)
-    hashes = _hashes(request, checkpoint, taxonomy)
+    hashes = {**checkpoint_hashes(checkpoint), **_data_hashes(request, taxonomy)}
     with ExitStack() as stack:
+        identities = [_identity(request, run, taxonomy, place, checkpoint, hashes) for run in runs]
         tasks = [
-            _task(
-                request,
-                run,
-                whole,
-                _identity(request, run, taxonomy, place, checkpoint, hashes),
-                stack,
-            )
-            for run in runs
+            plan_task(request, run, whole, identity, stack)
+            for run, identity in zip(runs, identities, strict=True)
         ]
         note_text_use(questions, runs)
-        missing = set[str]().union(*(task.missing for task in tasks))
+        missing = frozenset[str]().union(*(task.missing for task in tasks))
         bad = check_images(request, [q for q in questions if q.question_id in missing])
-        computed = _compute(request, checkpoint, tasks, questions, taxonomy, bad)
+        computed = _compute(
+            replace(
+                request,
+                dtype=dtype_name(place.dtype),
+                vision_dtype=dtype_name(place.vision_dtype),
+            ),
+            checkpoint,
+            tasks,
+            questions,
+            taxonomy,
+            bad,
+        )
         measured = {"environment": environment(place), **computed}
         return [
             write_results(
@@ -104,21 +80,10 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
         ]
 
 
-def _hashes(
-    request: EvaluationRequest, checkpoint: Checkpoint, taxonomy: Taxonomy
-) -> dict[str, str]:
-    """SHA-256 of what the rows are made from, besides the images.
-
-    `checkpoint` is that of the language model's index or weight file alone, which tells a release;
-    `model_files` covers settings, tokenizer, preprocessor and vision tower too.
-    """
-    files = [path for folder in checkpoint.folders for path in deciding_files(folder)]
-    hashes = {path: file_sha256(path) for path in files}
-    listed = "".join(f"{path.name} {sha256}\n" for path, sha256 in hashes.items())
+def _data_hashes(request: EvaluationRequest, taxonomy: Taxonomy) -> dict[str, str]:
+    """SHA-256 of what the rows are made from, besides the model and the images."""
     return {
         "question_file": file_sha256(request.question_file),
-        "checkpoint": hashes[identity_file(checkpoint.folders[0])],
-        "model_files": hashlib.sha256(listed.encode()).hexdigest(),
         "taxonomy": hashlib.sha256(repr(taxonomy.classes).encode()).hexdigest(),
     }
 
@@ -148,28 +113,6 @@ def _identity(
     }
 
 
-def _task(
-    request: EvaluationRequest,
-    run: MethodRun,
-    whole: Sequence[Question],
-    identity: dict[str, Any],
-    stack: ExitStack,
-) -> Task:
-    """The task of a run, its folder held until the stack is left."""
-    folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
-    stack.enter_context(output.locked(folder))
-    finished = {} if request.overwrite else output.finished_records(folder, identity)
-    asked = whole[: request.limit]
-    missing = {q.question_id for q in asked} - finished.keys()
-    there = len(asked) - len(missing)
-    if there:
-        tell(f"{folder}: {there} of {len(asked)} rows are there already")
-    wanted = finished.keys() | missing
-    covered = [question for question in whole if question.question_id in wanted]
-    summed_up = bool(output.earlier_accuracy(folder))
-    return Task(run, folder, identity, finished, missing, covered, summed_up)
-
-
 def _compute(
     request: EvaluationRequest,
     checkpoint: Checkpoint,
@@ -185,86 +128,60 @@ def _compute(
     # A run that was finished before is left out. One that was cut off together with others goes
     # along although it has all its rows, so that the batches of the others stay the same.
     active = [task for task in tasks if task.missing or not task.summed_up]
-    pending = set[str]().union(*(task.missing for task in active)) - bad.keys()
-    model = None
-    if pending or not all(task.summed_up for task in active):
-        model = load_model(
-            request.model_path,
-            request.device,
-            request.dtype,
-            request.vision_dtype,
-            request.conversation,
-        )
-        check_option_letters(model, taxonomy)
-    for task in active:
-        output.begin(task.folder, task.identity, task.finished.values())
-    with ExitStack() as stack:
-        files = [stack.enter_context(RecordFile(t.folder / output.PREDICTIONS)) for t in active]
-        for task, file in zip(active, files, strict=True):
-            for question in questions:
-                if question.question_id in bad and question.question_id in task.missing:
-                    file.append(error_record(question, bad[question.question_id]))
-        if model is None:
-            return {"timing": None, "visual_tokens": None, "prompt_format": None}
-        good = [q for q in questions if q.question_id not in bad]
-        timing = _run(request, model, good, active, files, pending, taxonomy) if pending else None
-        return {
-            "timing": timing,
-            "visual_tokens": model.visual_grid,
-            "prompt_format": {
-                **model.prompt_format,
-                "chosen_by": checkpoint.conversation_source,
-            },
-        }
 
+    def begin() -> None:
+        for task in active:
+            _begin(task, questions, bad)
 
-def _run(
-    request: EvaluationRequest,
-    model: Llava,
-    questions: Sequence[Question],
-    tasks: Sequence[Task],
-    files: Sequence[RecordFile],
-    pending: set[str],
-    taxonomy: Taxonomy,
-) -> dict[str, Any]:
-    """Run what is missing, appending each row as it is computed; how long it took."""
-    rows_left = {key: sum(key in task.missing for task in tasks) for key in pending}
-    batcher = Batcher(request.batch_size, tell)
-    jobs = [Job(get_method(task.run.method).recipe, task.run.config) for task in tasks]
-    started = time.perf_counter()
-    with progress_bar(len(questions), len(questions) - len(pending)) as bar:
-        for result in run_questions(
-            model,
-            questions,
-            jobs,
-            lambda job, question: question.question_id in tasks[job].missing,
-            taxonomy,
-            request.image_folder,
-            batcher,
-        ):
-            files[result.job].append(_record(result, taxonomy, request))
-            rows_left[result.question.question_id] -= 1
-            bar.update(rows_left[result.question.question_id] == 0)
-    seconds = time.perf_counter() - started
+    model, timing = None, None
+    if any(task.missing - bad.keys() for task in active):
+        good = [question for question in questions if question.question_id not in bad]
+        model, timing = _share_out(request, checkpoint, active, good, taxonomy, begin)
+    else:
+        if not all(task.summed_up for task in active):
+            model = load(request, taxonomy)
+        begin()
+    if model is None:
+        return {"timing": None, "visual_tokens": None, "prompt_format": None}
     return {
-        "seconds": seconds,
-        "images": len(pending),
-        "images_per_second": len(pending) / seconds,
-        "batch_size": batcher.size,
-        "peak_memory_gb": peak_memory_gb(model.device),
+        "timing": timing,
+        "visual_tokens": model.visual_grid,
+        "prompt_format": {**model.prompt_format, "chosen_by": checkpoint.conversation_source},
     }
 
 
-def _record(result: Result, taxonomy: Taxonomy, request: EvaluationRequest) -> Record:
-    """The record of a result.
+def _begin(task: Task, questions: Sequence[Question], bad: dict[str, str]) -> None:
+    """Let a folder hold the rows that stay, and those of the images that cannot be read."""
+    output.begin(task.folder, task.identity, task.finished.values())
+    with RecordFile(task.folder / output.PREDICTIONS) as file:
+        for question in questions:
+            if question.question_id in bad and question.question_id in task.missing:
+                file.append(error_record(question, bad[question.question_id]))
 
-    Raises:
-        RunError: the image can no longer be read, and such images are not to be skipped.
-    """
-    question = result.question
-    if result.outcome is not None:
-        return record_of(question, result.outcome, taxonomy, save_scores=request.save_scores)
-    reason = result.error or ""
-    if request.on_bad_image == "stop":
-        raise RunError(f"{question.image}: {reason}, though it could be read before the run began")
-    return error_record(question, reason)
+
+def _share_out(
+    request: EvaluationRequest,
+    checkpoint: Checkpoint,
+    tasks: Sequence[Task],
+    questions: Sequence[Question],
+    taxonomy: Taxonomy,
+    begin: Callable[[], None],
+) -> tuple[Llava, dict[str, Any]]:
+    """Let all processes compute the missing rows of the questions; the model and the timing."""
+    token = tasks[0].folder / output.TOKEN
+    order = Order(
+        request=request,
+        taxonomy=taxonomy,
+        questions=tuple(questions),
+        runs=tuple(task.run for task in tasks),
+        folders=tuple(task.folder for task in tasks),
+        missing=tuple(task.missing & {q.question_id for q in questions} for task in tasks),
+        model_files=checkpoint_hashes(checkpoint)["model_files"],
+        token=uuid4().hex,
+    )
+    write_whole(token, order.token)
+    try:
+        current_processes().broadcast(order)
+        return carry_out(order, begin)
+    finally:
+        token.unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """The model as the command line names it, on the device and in the precision asked for."""
 
+import hashlib
 from dataclasses import replace
 
 import torch
 
 from llava import Checkpoint, CheckpointError, Llava, inspect_checkpoint, load_checkpoint
+from llava.checkpoint import deciding_files, identity_file
 from llava.conversation import CONVERSATIONS
+from sepm.datasets.files import file_sha256
 from sepm.errors import InputError
 from sepm.evaluation.device import choose_placement
 from sepm.evaluation.progress import tell
@@ -31,6 +34,21 @@ def find_checkpoint(model_path: str, conversation: str = "auto") -> Checkpoint:
     return replace(found, conversation=CONVERSATIONS[conversation], conversation_source="option")
 
 
+def checkpoint_hashes(checkpoint: Checkpoint) -> dict[str, str]:
+    """SHA-256 of what makes the model.
+
+    `checkpoint` is that of the language model's index or weight file alone, which tells a release;
+    `model_files` covers settings, tokenizer, preprocessor and vision tower too.
+    """
+    files = [path for folder in checkpoint.folders for path in deciding_files(folder)]
+    hashes = {path: file_sha256(path) for path in files}
+    listed = "".join(f"{path.name} {sha256}\n" for path, sha256 in hashes.items())
+    return {
+        "checkpoint": hashes[identity_file(checkpoint.folders[0])],
+        "model_files": hashlib.sha256(listed.encode()).hexdigest(),
+    }
+
+
 def load_model(
     model_path: str,
     device: str,
@@ -48,6 +66,8 @@ def load_model(
     checkpoint = find_checkpoint(model_path, conversation)
     if checkpoint.conversation_source == "default":
         tell(_template_note(checkpoint))
+    if place.device.type == "cuda":
+        torch.cuda.set_device(place.device)  # else other libraries' helpers use the first GPU too
     try:
         return load_checkpoint(
             model_path,

@@ -21,6 +21,8 @@ PREDICTIONS = "predictions.jsonl"
 ACCURACY = "accuracy.json"
 IDENTITY = "run.json"
 """What the folder's rows depend on, written before the first of them."""
+TOKEN = ".token"
+"""Says while a run goes on, to processes on other machines, that they see its folder."""
 
 NAMED_SETTINGS = {
     "drop": "drop-{}",
@@ -73,15 +75,19 @@ def _joined(setting: Any) -> Any:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder, made and held by this process alone.
+def locked(folder: Path, process: int = 0) -> Iterator[None]:
+    """The folder, made and held by this process alone; a helper holds its own shard in it.
+
+    Args:
+        folder: a run's.
+        process: index of the process; 0 is the one that runs the command.
 
     Raises:
         InputError: another run holds it, or it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
+        lock = FileLock(folder / (f".lock-{process}" if process else ".lock"), timeout=0)
         lock.acquire()
     except Timeout as error:
         raise InputError(
@@ -97,6 +103,56 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def rows_name(process: int) -> str:
+    """Name of the file that a process appends its rows to; all but the first's are shards."""
+    return f"{Path(PREDICTIONS).stem}-{process}.jsonl" if process else PREDICTIONS
+
+
+def free_shards(folder: Path) -> list[Path]:
+    """The shards that processes of an earlier run have left.
+
+    Raises:
+        InputError: one is still being written: the run's first process has ended, on another
+            machine perhaps, and this one has not.
+    """
+    found = _shards(folder)
+    for process in found:
+        with locked(folder, process):
+            pass
+    return list(found.values())
+
+
+def merge_shards(folder: Path, order: Iterable[str]) -> None:
+    """Put the shards' rows among the others, each question once, and remove the shards.
+
+    Args:
+        folder: the run's.
+        order: ids of all questions; rows stand in their order afterwards.
+
+    Raises:
+        InputError: the rows cannot be written; the shards are then still there.
+    """
+    if not _shards(folder):
+        return
+    records = {r["question_id"]: r for r in _all_records(folder)}
+    write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
+    _remove_shards(folder)
+
+
+def _shards(folder: Path) -> dict[int, Path]:
+    """The shards in a folder by the index of the process that wrote them."""
+    stem = Path(PREDICTIONS).stem
+    found = {path.stem.removeprefix(f"{stem}-"): path for path in folder.glob(f"{stem}-*.jsonl")}
+    return {int(name): found[name] for name in sorted(found) if name.isdigit()}
+
+
+def _all_records(folder: Path) -> Iterator[Record]:
+    """The records of all processes; one that a crash left in two files comes twice."""
+    for path in (folder / PREDICTIONS, *_shards(folder).values()):
+        if path.exists():
+            yield from read_records(path)
+
+
 def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record]:
     """The records of an earlier run with the same identity, by question id; nothing is changed.
 
@@ -106,8 +162,7 @@ def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record
         InputError: the folder holds a run with another configuration (the differences are named),
             or a line that is no record.
     """
-    path = folder / PREDICTIONS
-    if not path.exists():
+    if not (folder / PREDICTIONS).exists() and not _shards(folder):
         return {}
     afresh = "Start afresh with --overwrite, or choose another --output-dir"
     stored = _read_json(folder / IDENTITY)
@@ -119,10 +174,9 @@ def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record
             f"{folder} holds a run with another configuration: {'; '.join(differences)}. {afresh}"
         )
     try:
-        records = read_records(path)
+        return {r["question_id"]: r for r in _all_records(folder) if r["status"] != "error"}
     except ValueError as error:
         raise InputError(f"{error}; repair the line or start afresh with --overwrite") from error
-    return {r["question_id"]: r for r in records if r["status"] != "error"}
 
 
 def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> None:
@@ -135,8 +189,15 @@ def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> Non
     if not lines:
         for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES):
             _remove(folder / name)
+        _remove_shards(folder)  # before they could be taken for those of the new identity
     write_whole(folder / IDENTITY, as_json(identity))
     write_whole(folder / PREDICTIONS, "".join(lines))
+    _remove_shards(folder)  # whose rows are among those that are kept
+
+
+def _remove_shards(folder: Path) -> None:
+    for shard in _shards(folder).values():
+        _remove(shard)
 
 
 def _remove(path: Path) -> None:

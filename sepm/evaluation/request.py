@@ -9,6 +9,10 @@ from sepm.errors import InputError
 
 Dtype = Literal["auto", "float16", "bfloat16", "float32"]
 ConversationName = Literal["auto", "vicuna_v1", "llama_3", "llama_3_fix"]
+BATCH_SIZE_HELP = (
+    "images computed together; auto: the fastest on this device, found once a run (in half "
+    "precision rows can depend on the size, so that only a fixed one makes a run repeatable)"
+)
 CONVERSATION_HELP = "template of the prompts; auto: the checkpoint's"
 
 
@@ -31,7 +35,7 @@ class EvaluationRequest:
         "auto"
     )
     conversation: Annotated[ConversationName, CONVERSATION_HELP] = "auto"
-    batch_size: Annotated[int, "images that are computed together"] = 8
+    batch_size: Annotated[int | Literal["auto"], BATCH_SIZE_HELP] = 8
     limit: Annotated[int | None, "compute only the first LIMIT questions"] = None
     save_scores: Annotated[bool, "keep each visual token's score in the records"] = False
     overwrite: Annotated[bool, "start afresh where results exist"] = False
@@ -41,7 +45,7 @@ class EvaluationRequest:
     ] = "stop"
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
+        if self.batch_size != "auto" and self.batch_size < 1:
             raise InputError(f"batch size must be at least 1, got {self.batch_size}")
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit must be at least 1, got {self.limit}")

@@ -1,6 +1,7 @@
 """What a run leaves behind: `accuracy.json` and the released code's files, from its records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def write_results(
 ) -> Path:
     """The `accuracy.json` written for the questions; the records on disk are all it is made from.
 
+    Records that several processes wrote come into one file first.
+
     Args:
         folder: the run's.
         identity: what its rows depend on.
@@ -39,6 +42,8 @@ def write_results(
     Raises:
         RunError: the files cannot be written.
     """
+    with _rows_are_kept():
+        output.merge_shards(folder, [q.question_id for q in questions])
     by_id = {r["question_id"]: r for r in read_records(folder / output.PREDICTIONS)}
     records = [by_id[q.question_id] for q in questions]
     earlier = output.earlier_accuracy(folder)
@@ -59,9 +64,16 @@ def write_results(
     if reported is not None and summary["accuracy"] is not None:
         content["paper"] = {"reported": reported, "difference": summary["accuracy"] - reported}
     path = folder / output.ACCURACY
-    try:
+    with _rows_are_kept():
         write_released_files(folder, questions, records, taxonomy, identity["model"])
         write_whole(path, output.as_json(content))
+    return path
+
+
+@contextmanager
+def _rows_are_kept() -> Iterator[None]:
+    """Within it, files that cannot be written are an error of a run, whose rows are there."""
+    try:
+        yield
     except InputError as error:
         raise RunError(f"{error}. The rows are kept; the same command sums them up") from error
-    return path

@@ -1,28 +1,56 @@
-"""From questions to outcomes: images prefetched, windows of dialogues run side by side.
+"""From questions to outcomes: images loaded ahead, windows of dialogues run side by side.
 
 A window is a fixed stretch of the question file. Its batches depend on the window alone, so a run
-that was cut off and resumed computes the missing rows exactly as an uninterrupted one would.
+that was cut off and resumed, with any number of processes, computes the missing rows exactly as an
+uninterrupted one would.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
-
-from torch import Tensor
 
 from llava import Llava
 from sepm.datasets.question_file import Question
 from sepm.evaluation.batch_size import Batcher
+from sepm.evaluation.images import loaded_ahead
+from sepm.evaluation.processes import Processes
 from sepm.evaluation.window import Job, Result, run_window
-from sepm.images import UnreadableImageError, read_image
 from sepm.method.taxonomy import Taxonomy
 
 WINDOW_BATCHES = 8
 """Batches in a window: enough that each branch of the fine stage fills some."""
 
-PREFETCH_WORKERS = 4
-"""Threads that decode and preprocess; Pillow and numpy release the interpreter meanwhile."""
+
+def windows_of(questions: Sequence[Question], batch_size: int) -> list[Sequence[Question]]:
+    """The questions cut into windows, the last one shorter."""
+    size = batch_size * WINDOW_BATCHES
+    return [questions[start : start + size] for start in range(0, len(questions), size)]
+
+
+def dealt(
+    questions: Sequence[Question],
+    pending: Collection[str],
+    batch_size: int,
+    processes: Processes,
+) -> list[Question]:
+    """The questions of this process's windows: of those with something to do, dealt out in turn.
+
+    Cut again into windows of the same size they give the same windows.
+
+    Args:
+        questions: all of the run's, in the file's order.
+        pending: ids of the questions with something to do.
+        batch_size: what windows are measured in.
+        processes: whom the windows are dealt out to.
+    """
+    wanted = [
+        window
+        for window in windows_of(questions, batch_size)
+        if any(question.question_id in pending for question in window)
+    ]
+    mine = wanted[processes.index :: processes.count]
+    return [question for window in mine for question in window]
 
 
 def run_questions(
@@ -48,36 +76,17 @@ def run_questions(
         image_folder: what `Question.image` is relative to.
         batcher: forms batches.
     """
-    size = batcher.size * WINDOW_BATCHES
-    windows = [questions[start : start + size] for start in range(0, len(questions), size)]
-    wanted = [w for w in windows if any(is_missing(j, q) for q in w for j in range(len(jobs)))]
-
-    def load(question: Question) -> Tensor | UnreadableImageError:
-        try:
-            return model.preprocess(read_image(image_folder / question.image))
-        except UnreadableImageError as error:
-            return error
-
-    for window, loaded in _prefetched(wanted, load):
-        for result in run_window(model, window, loaded, jobs, taxonomy, batcher):
-            if is_missing(result.job, result.question):
-                yield result
-
-
-def _prefetched(
-    windows: Sequence[Sequence[Question]],
-    load: Callable[[Question], Tensor | UnreadableImageError],
-) -> Iterator[tuple[Sequence[Question], list[Tensor | UnreadableImageError]]]:
-    """Each window with its images loaded, the next one being loaded meanwhile."""
-    ahead: deque[tuple[Sequence[Question], list[Future[Tensor | UnreadableImageError]]]] = deque()
-    with ThreadPoolExecutor(PREFETCH_WORKERS) as pool:
-        try:
-            for window in windows:
-                ahead.append((window, [pool.submit(load, question) for question in window]))
-                if len(ahead) > 1:
-                    earlier, futures = ahead.popleft()
-                    yield earlier, [future.result() for future in futures]
-            for window, futures in ahead:
-                yield window, [future.result() for future in futures]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    wanted = [
+        window
+        for window in windows_of(questions, batcher.size)
+        if any(is_missing(job, question) for question in window for job in range(len(jobs)))
+    ]
+    paths = [image_folder / question.image for window in wanted for question in window]
+    ahead = batcher.size * WINDOW_BATCHES  # the next window, while one is computed
+    images = loaded_ahead(paths, model.preprocess, ahead, model.device)
+    with closing(images):
+        for window in wanted:
+            loaded = list(islice(images, len(window)))
+            for result in run_window(model, window, loaded, jobs, taxonomy, batcher):
+                if is_missing(result.job, result.question):
+                    yield result

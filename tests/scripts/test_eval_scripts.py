@@ -100,3 +100,23 @@ def test_status_2_tells_how_to_name_the_weights_and_where_the_demo_is(outcome_of
 
 def test_weights_that_are_there_need_no_hint(outcome_of, tmp_path: Path) -> None:
     assert "MODEL=" not in outcome_of("v1_5/eval/emoset.sh", STATUS="2", MODEL=str(tmp_path)).errors
+
+
+def test_one_gpu_needs_no_launcher(outcome_of) -> None:
+    (words,) = outcome_of("v1_5/eval/emoset.sh", GPUS="3").commands
+    assert words[:3] == ["-m", "sepm", "eval"]
+
+
+@pytest.mark.parametrize("script", ["v1_5/eval/emoset", "v1_5/eval/table1", "vila/eval/emoset"])
+def test_several_gpus_get_a_process_each(outcome_of, script: str) -> None:
+    (words,) = outcome_of(f"{script}.sh", GPUS="0,2,3").commands
+    assert words[:3] == ["-m", "accelerate.commands.launch", "--multi_gpu"]
+    assert option(words, "--num_processes") == "3"
+    assert words[words.index("sepm") - 1 :][:2] == ["-m", "sepm"]
+
+
+def test_only_the_gpus_asked_for_are_seen(outcome_of, tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES" > "{tmp_path}/visible"\n')
+    assert outcome_of("v1_5/eval/emoset.sh", GPUS="1,3").status == 0
+    assert (tmp_path / "visible").read_text() == "1,3\n"

@@ -85,3 +85,24 @@ def test_several_values_become_a_tuple() -> None:
     add_options(made, Layers)
     assert given_options(made.parse_args([]), Layers) == {"layers": (2, 6)}
     assert given_options(made.parse_args(["--layers", "3", "4"]), Layers) == {"layers": (3, 4)}
+
+
+@dataclass(frozen=True)
+class Batches:
+    batch_size: Annotated[int | Literal["auto"], "how many"] = 8
+
+
+@pytest.mark.parametrize(("given", "value"), [("3", 3), ("auto", "auto")])
+def test_a_number_or_a_word_is_read_as_what_it_is(given: str, value: int | str) -> None:
+    made = argparse.ArgumentParser()
+    add_options(made, Batches)
+    assert given_options(made.parse_args(["--batch-size", given]), Batches) == {"batch_size": value}
+    assert "--batch-size N|auto" in made.format_help()
+
+
+def test_another_word_than_those_accepted_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    made = argparse.ArgumentParser()
+    add_options(made, Batches)
+    with pytest.raises(SystemExit):
+        made.parse_args(["--batch-size", "all"])
+    assert "--batch-size: expected int or auto, got 'all'" in capsys.readouterr().err

@@ -1,7 +1,8 @@
 # Sourced by the evaluation scripts, with the settings at their top.
 
 source scripts/environment.sh
-export CUDA_VISIBLE_DEVICES=$GPU
+export CUDA_VISIBLE_DEVICES=$GPUS
+IFS=, read -ra gpus <<<"$GPUS"
 
 demo_hint() {
     echo "To see it work without data, weights or GPU: bash scripts/quickstart.sh" >&2
@@ -47,8 +48,13 @@ make_questions() {  # $1: task, the rest: options of `sepm questions`, those of 
 }
 
 run_sepm() {  # the words of a command, which gets the settings that all scripts have
-    local status=0
-    python -m sepm "$@" --model-path "$MODEL" --output-dir "$OUTPUT" --preset "$PRESET" \
+    local status=0 launcher=()
+    if [ ${#gpus[@]} -gt 1 ]; then
+        launcher=(-m accelerate.commands.launch --multi_gpu --num_machines 1
+            --num_processes ${#gpus[@]} --main_process_port 0 --mixed_precision no
+            --dynamo_backend no)
+    fi
+    python "${launcher[@]}" -m sepm "$@" --model-path "$MODEL" --output-dir "$OUTPUT" --preset "$PRESET" \
         --conversation "${CONVERSATION:-auto}" || status=$?
     if [ "$status" -eq 2 ]; then
         model_hint

@@ -183,14 +183,14 @@ def test_a_method_that_is_done_is_not_run_again_for_the_sake_of_another(
 ) -> None:
     assert main(command(own_scenes, tmp_path, method="zero-shot")) == 0
     timing = run_of(tmp_path, "zero-shot").accuracy()["timing"]
-    monkeypatch.setattr("sepm.evaluation.evaluate.run_questions", only_one_job())
+    monkeypatch.setattr("sepm.evaluation.share.run_questions", only_one_job())
     assert main(command(own_scenes, tmp_path, method="zero-shot sepm")) == 0
     assert run_of(tmp_path, "zero-shot").accuracy()["timing"] == timing
     assert run_of(tmp_path, "sepm").accuracy()["n"] == 4
 
 
 def only_one_job() -> Callable[..., Any]:
-    from sepm.evaluation.evaluate import run_questions as whole
+    from sepm.evaluation.share import run_questions as whole
 
     def run(model: Any, questions: Any, jobs: Any, *others: Any) -> Any:
         assert len(jobs) == 1

@@ -33,6 +33,19 @@ def test_auto_is_cuda_where_there_is_one() -> None:
     assert choose_device("cuda:1") == torch.device("cuda", 1)
 
 
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_process_of_a_machine_takes_its_own_gpu(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert choose_device(name) == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match="device 'cuda:2': 2 CUDA devices are visible"):
+        choose_device(name)
+
+
 @pytest.mark.usefixtures("no_accelerator")
 def test_auto_is_mps_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from sepm.errors import InputError
-from sepm.evaluation.output import MethodRun, begin, finished_records, locked
+from sepm.evaluation.output import (
+    MethodRun,
+    begin,
+    finished_records,
+    free_shards,
+    locked,
+    merge_shards,
+)
 from sepm.evaluation.request import EvaluationRequest
 from sepm.method.config import MethodConfig
 from sepm.method.presets import PRESETS
@@ -145,6 +152,70 @@ def test_starting_afresh_removes_all_results_of_the_earlier_run(tmp_path: Path) 
     assert left.keys() == {"predictions.jsonl", "run.json", "notes.txt"}
     assert left["predictions.jsonl"] == ""
     assert json.loads(left["run.json"]) == IDENTITY
+
+
+# ---- shards of several processes
+
+
+def write_rows(path: Path, *ids: str, torn: str = "") -> None:
+    rows = [json.dumps({"question_id": key, "status": "ok"}) + "\n" for key in ids]
+    path.write_text("".join(rows) + torn)
+
+
+def ids_in(path: Path) -> list[str]:
+    return [json.loads(line)["question_id"] for line in path.read_text().splitlines()]
+
+
+def test_rows_of_all_processes_are_finished_each_once(tmp_path: Path) -> None:
+    begin(tmp_path, IDENTITY, [ROW])
+    write_rows(tmp_path / "predictions-1.jsonl", "a", "b", torn='{"question')
+    write_rows(tmp_path / "predictions-12.jsonl", "c")
+    assert finished_records(tmp_path, IDENTITY).keys() == {"a", "b", "c"}
+
+
+def test_merged_rows_stand_in_the_order_of_the_questions_and_no_shard_is_left(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path / "predictions.jsonl", "c")
+    write_rows(tmp_path / "predictions-1.jsonl", "d", "a")
+    write_rows(tmp_path / "predictions-2.jsonl", "b", "a")
+    merge_shards(tmp_path, "abcd")
+    assert ids_in(tmp_path / "predictions.jsonl") == list("abcd")
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.jsonl"]
+
+
+def test_the_rows_of_a_single_process_stay_as_they_are(tmp_path: Path) -> None:
+    write_rows(tmp_path / "predictions.jsonl", "c", "a")
+    merge_shards(tmp_path, "abc")
+    assert ids_in(tmp_path / "predictions.jsonl") == ["c", "a"]
+
+
+def test_beginning_keeps_what_is_to_be_kept_in_one_file(tmp_path: Path) -> None:
+    write_rows(tmp_path / "predictions-1.jsonl", "a")
+    begin(tmp_path, IDENTITY, [ROW])
+    assert ids_in(tmp_path / "predictions.jsonl") == ["a"]
+    assert not (tmp_path / "predictions-1.jsonl").exists()
+
+
+def test_beginning_afresh_removes_shards_before_they_could_count_as_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "predictions-1.jsonl", "a")
+
+    def full(path: Path, text: str) -> None:
+        raise InputError("disk full")
+
+    monkeypatch.setattr("sepm.evaluation.output.write_whole", full)
+    with pytest.raises(InputError, match="disk full"):
+        begin(tmp_path, IDENTITY, [])
+    assert not (tmp_path / "predictions-1.jsonl").exists()
+
+
+def test_a_shard_that_is_still_written_is_refused(tmp_path: Path) -> None:
+    write_rows(tmp_path / "predictions-1.jsonl", "a")
+    assert free_shards(tmp_path) == [tmp_path / "predictions-1.jsonl"]
+    with locked(tmp_path, 1), pytest.raises(InputError, match="is being written by another run"):
+        free_shards(tmp_path)
 
 
 # ---- the lock

@@ -1,0 +1,44 @@
+"""What all processes but the first do under a launcher: wait for orders and carry them out.
+
+The first process runs the command as if it were alone. So nothing is read, checked, said or written
+twice, and a command of several evaluations (`sepm table`) needs to know nothing of its helpers.
+"""
+
+import signal
+import sys
+from contextlib import suppress
+
+from sepm.errors import InputError, RunError
+from sepm.evaluation.processes import LostProcessError, current_processes
+
+
+def serve() -> int:
+    """Exit status of a process that carries out orders until it is dismissed."""
+    processes = current_processes()
+    # A process that waits for another does not hear of Ctrl-C otherwise. All its rows are on disk.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        while not isinstance(order := processes.broadcast(), int):
+            _carry_out(order)
+    except LostProcessError:  # it, or the launcher, has said what happened
+        return 1
+    except (RunError, OSError) as error:
+        sys.stderr.write(f"sepm, {processes.name}: {error}\n")
+        return 1
+    return order
+
+
+def _carry_out(order: object) -> None:
+    from sepm.evaluation.share import Order, carry_out  # imports torch
+
+    assert isinstance(order, Order)
+    with suppress(InputError):  # raised on all; the first tells it, and may have other orders
+        carry_out(order)
+
+
+def dismiss(status: int) -> None:
+    """Let the other processes, if there are any, end with that exit status.
+
+    Each must be waiting for an order.
+    """
+    current_processes().broadcast(status)

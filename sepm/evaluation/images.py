@@ -1,0 +1,148 @@
+"""Images decoded and preprocessed ahead, in processes of their own."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sepm.errors import RunError
+from sepm.evaluation.processes import local_count
+from sepm.images import UnreadableImageError, read_image
+
+MOST_WORKERS = 4
+
+Preprocess = Callable[[Image.Image], Tensor]
+
+
+def load_image(path: Path, preprocess: Preprocess) -> Tensor | UnreadableImageError:
+    """The image's pixels, float32[3, height, width], or why there are none."""
+    try:
+        return preprocess(read_image(path))
+    except UnreadableImageError as error:
+        return error
+
+
+@dataclass
+class Parcel:
+    """What a worker sends: an array, since tensors would travel through /dev/shm.
+
+    Containers often have 64 MB of that, which images in flight would overflow; arrays take a pipe.
+    """
+
+    content: np.ndarray | Tensor | UnreadableImageError
+
+    def pin_memory(self) -> "Parcel":
+        """Called by the loader where pixels go to a GPU."""
+        if isinstance(self.content, np.ndarray):
+            self.content = torch.from_numpy(self.content).pin_memory()
+        return self
+
+    def open(self) -> Tensor | UnreadableImageError:
+        """The pixels, or why there are none."""
+        if isinstance(self.content, np.ndarray):
+            return torch.from_numpy(self.content)
+        return self.content
+
+
+class ImageFiles(Dataset[Parcel]):
+    """Image files, loaded one at a time.
+
+    Args:
+        paths: of the images.
+        preprocess: image to pixels; workers get a copy of it.
+    """
+
+    def __init__(self, paths: Sequence[Path], preprocess: Preprocess) -> None:
+        self.paths = paths
+        self.preprocess = preprocess
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Parcel:
+        loaded = load_image(self.paths[index], self.preprocess)
+        return Parcel(loaded.numpy() if isinstance(loaded, Tensor) else loaded)
+
+
+def num_workers() -> int:
+    """Workers of this process: up to four, while a processor is left to each process's own work."""
+    known = hasattr(os, "sched_getaffinity")  # where it is, it heeds what a container may use
+    processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return max(1, min(MOST_WORKERS, processors // local_count() - 1))
+
+
+def loaded_ahead(
+    paths: Sequence[Path], preprocess: Preprocess, ahead: int, device: torch.device
+) -> Generator[Tensor | UnreadableImageError]:
+    """The images in order, on the device, or why there are none; the workers end with the iterator.
+
+    Args:
+        paths: of the images.
+        preprocess: image to pixels.
+        ahead: how many images may be loaded before it is their turn.
+        device: where pixels go; copies to a GPU do not wait for it.
+    """
+    workers = num_workers()
+    loader = DataLoader(
+        ImageFiles(paths, preprocess),
+        batch_size=None,
+        worker_init_fn=_end_with_parent,
+        collate_fn=_as_it_is,  # type: ignore[arg-type]
+        num_workers=workers,
+        prefetch_factor=-(-ahead // workers),
+        pin_memory=device.type == "cuda",
+    )
+    for parcel in loader:
+        content = parcel.open()
+        if isinstance(content, Tensor):
+            content = content.to(device, non_blocking=True)
+        yield content
+
+
+def _end_with_parent(worker: int) -> None:
+    """Let a worker end with its parent, however that ends, and not by itself.
+
+    On Ctrl-C, and when its parent was killed, torch would let it send off first what it has loaded,
+    which nobody takes any more.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "called in a worker"
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _as_it_is(parcel: Parcel) -> Parcel:
+    return parcel
+
+
+@contextmanager
+def worker_failures() -> Iterator[None]:
+    """Within it, a worker that dies is a plain error, wherever the main thread hears of it.
+
+    Raises:
+        RunError: a worker died.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RunError(
+            f"a process that reads images has died, perhaps for lack of memory: {error} The rows "
+            "before are kept, and the same command goes on from there"
+        ) from error

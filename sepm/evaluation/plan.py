@@ -1,0 +1,58 @@
+"""What an evaluation has to do: for each method, which rows are there and which are missing."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sepm.datasets.question_file import Question
+from sepm.evaluation import output
+from sepm.evaluation.output import MethodRun
+from sepm.evaluation.progress import tell
+from sepm.evaluation.records import Record
+from sepm.evaluation.request import EvaluationRequest
+
+
+@dataclass(frozen=True)
+class Task:
+    """One method's run: where it goes, what it is, what there is of it and what is not."""
+
+    run: MethodRun
+    folder: Path
+    identity: dict[str, Any]
+    finished: dict[str, Record]
+    """Records that stay, by question id."""
+    missing: frozenset[str]
+    """Ids of the questions asked for that are without one."""
+    covered: list[Question]
+    """The questions of the results: those asked for, and those of an earlier, larger `--limit`."""
+    summed_up: bool
+    """Whether an earlier command got as far as `accuracy.json`, and no rows were left since."""
+
+
+def plan_task(
+    request: EvaluationRequest,
+    run: MethodRun,
+    whole: Sequence[Question],
+    identity: dict[str, Any],
+    stack: ExitStack,
+) -> Task:
+    """The task of a run, its folder held until the stack is left.
+
+    Raises:
+        InputError: another command is at it, or the folder holds something else.
+    """
+    folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
+    stack.enter_context(output.locked(folder))
+    shards = output.free_shards(folder)
+    finished = {} if request.overwrite else output.finished_records(folder, identity)
+    asked = whole[: request.limit]
+    missing = frozenset(q.question_id for q in asked) - finished.keys()
+    there = len(asked) - len(missing)
+    if there:
+        tell(f"{folder}: {there} of {len(asked)} rows are there already")
+    wanted = finished.keys() | missing
+    covered = [question for question in whole if question.question_id in wanted]
+    summed_up = bool(output.earlier_accuracy(folder)) and not shards
+    return Task(run, folder, identity, finished, missing, covered, summed_up)

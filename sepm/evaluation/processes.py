@@ -1,0 +1,150 @@
+"""The processes of one command under `accelerate launch`, and what they tell each other.
+
+The first process runs the command, and it alone reads and writes results and speaks to the user.
+The others wait for its orders (`sepm.evaluation.helper`). Who is who stands in the environment
+that the launcher makes; without one there is a single process, and nothing here imports torch.
+"""
+
+import atexit
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+from sepm.errors import InputError, RunError
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(days=30)
+"""How long a process waits for another: a check of all images, or the last window of a slow one.
+Of a process that died the others hear at once."""
+
+
+class LostProcessError(RunError):
+    """Another process of the command has ended before its work was done."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of the command."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process runs the command."""
+        return self.index == 0
+
+    @property
+    def name(self) -> str:
+        """What notes and errors call this process, counted from 1 as people do."""
+        return f"process {self.index + 1} of {self.count}"
+
+    def broadcast(self, value: Any = None) -> Any:
+        """The main process's value, on all.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.count == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        return _together(broadcast_object_list, [value])[0]
+
+    def gather(self, value: T) -> list[T]:
+        """The value of each process, in their order, on all.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.count == 1:
+            return [value]
+        from accelerate.utils import gather_object
+
+        return _together(gather_object, [value])
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What `make()` gives on the main process, the only one to call it, on all.
+
+        Raises:
+            InputError: `make` raised it; on all.
+            LostProcessError: another process has ended.
+        """
+        result, error = _attempt(make) if self.is_main else (None, None)
+        result, error = self.broadcast((result, error))
+        if error is not None:
+            raise error
+        return result
+
+    def agreed(self, make: Callable[[], T]) -> T:
+        """What `make()` gives on this process, once every process has come so far.
+
+        Raises:
+            InputError: `make` raised it on a process; on all, that of the first such process.
+            LostProcessError: another process has ended.
+        """
+        result, error = _attempt(make)
+        if error is not None and not self.is_main:
+            error = InputError(f"{self.name}: {error}")
+        for raised in self.gather(error):
+            if raised is not None:
+                raise raised
+        assert result is not None, "made without an error"
+        return result
+
+
+def current_processes() -> Processes:
+    """This process among those that a launcher started; alone where there is none."""
+    count = int(os.environ.get("WORLD_SIZE", 1))
+    return Processes(int(os.environ["RANK"]), count) if count > 1 else Processes()
+
+
+def local_index() -> int:
+    """Which of its machine's processes this one is: the number of the GPU that it takes."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def local_count() -> int:
+    """How many processes of the command its machine has."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
+def _attempt(make: Callable[[], T]) -> tuple[T | None, InputError | None]:
+    """What `make()` gives, or the error that it raises."""
+    try:
+        return make(), None
+    except InputError as error:
+        return None, error
+
+
+def _together(collective: Callable[[list[Any]], list[Any]], values: list[Any]) -> list[Any]:
+    """What a collective operation gives; all processes must call it.
+
+    Raises:
+        LostProcessError: another process has ended.
+    """
+    try:
+        _join()
+        return collective(values)
+    except RuntimeError as error:
+        raise LostProcessError(
+            "another process of this command has ended early. All rows that were done are kept, "
+            "and the same command goes on from there, with any number of processes"
+        ) from error
+
+
+@cache
+def _join() -> None:
+    """Meet the other processes.
+
+    Only Python objects travel, so gloo serves on GPUs too: it needs no device memory, and has no
+    watchdog that takes a long wait for a failure.
+    """
+    from accelerate import PartialState
+
+    state = PartialState(cpu=True, backend="gloo", timeout=PATIENCE)
+    atexit.register(state.destroy_process_group)  # its threads must not outlive the interpreter

@@ -1,0 +1,219 @@
+"""One process's share of an evaluation: windows of questions computed, rows appended.
+
+Windows are dealt out in turn, so which rows are computed together depends on the question file and
+the window's size alone, never on how many processes there are.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from llava import Llava
+from sepm.datasets.question_file import Question
+from sepm.errors import InputError, RunError
+from sepm.evaluation import output
+from sepm.evaluation.auto_batch import find_batch_size
+from sepm.evaluation.batch_size import Batcher
+from sepm.evaluation.device import peak_memory_gb
+from sepm.evaluation.images import worker_failures
+from sepm.evaluation.loading import (
+    check_option_letters,
+    checkpoint_hashes,
+    find_checkpoint,
+    load_model,
+)
+from sepm.evaluation.output import MethodRun
+from sepm.evaluation.processes import Processes, current_processes
+from sepm.evaluation.progress import progress_bar, tell_own
+from sepm.evaluation.records import Record, RecordFile, error_record, record_of
+from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.runner import dealt, run_questions
+from sepm.evaluation.window import Job, Result
+from sepm.method.taxonomy import Taxonomy
+from sepm.methods import get_method
+
+
+@dataclass(frozen=True)
+class Order:
+    """What all processes need to know of an evaluation."""
+
+    request: EvaluationRequest
+    taxonomy: Taxonomy
+    questions: tuple[Question, ...]
+    """All of the run's whose images can be read, in the file's order: windows are cut from them."""
+    runs: tuple[MethodRun, ...]
+    folders: tuple[Path, ...]
+    """Of each run, where its rows go."""
+    missing: tuple[frozenset[str], ...]
+    """Of each run, the ids of the questions whose rows are to be computed."""
+    model_files: str
+    """SHA-256 of what makes the model, as `checkpoint_hashes` has it."""
+    token: str
+    """What the main process has just written to the first folder, so that it is known to be one."""
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The methods to run."""
+        return [Job(get_method(run.method).recipe, run.config) for run in self.runs]
+
+    @property
+    def pending(self) -> frozenset[str]:
+        """Ids of the questions of which any row is to be computed."""
+        return frozenset().union(*self.missing)
+
+
+def carry_out(
+    order: Order, begin: Callable[[], None] = lambda: None
+) -> tuple[Llava, dict[str, Any]]:
+    """The model, and `timing` of `accuracy.json`: what all processes took together.
+
+    Args:
+        order: the same on all processes.
+        begin: what the main process does once the model is loaded everywhere, before any row.
+
+    Raises:
+        InputError: the order cannot be carried out by a process; raised on all of them.
+        RunError: this process failed on the way, or another was lost; the rows done are kept.
+    """
+    processes = current_processes()
+    model = processes.agreed(lambda: _prepare(order, processes))
+
+    def batch_size() -> int:
+        begin()
+        return _batch_size(order, model)
+
+    size = processes.from_main(batch_size)
+    started = time.perf_counter()
+    batcher = Batcher(size, lambda note: tell_own(note, processes))
+    _append_rows(order, model, batcher, processes)
+    sizes, peaks = zip(*processes.gather((batcher.size, peak_memory_gb(model.device))), strict=True)
+    seconds = time.perf_counter() - started
+    return model, {
+        "seconds": seconds,
+        "images": len(order.pending),
+        "images_per_second": len(order.pending) / seconds,
+        "batch_size": min(sizes),
+        "processes": processes.count,
+        "peak_memory_gb": max(peaks),
+    }
+
+
+def load(request: EvaluationRequest, taxonomy: Taxonomy) -> Llava:
+    """The model of a request, sure to have a token for each option letter of the task.
+
+    Raises:
+        InputError: it cannot be loaded, or has not.
+    """
+    model = load_model(
+        request.model_path,
+        request.device,
+        request.dtype,
+        request.vision_dtype,
+        request.conversation,
+    )
+    check_option_letters(model, taxonomy)
+    return model
+
+
+def _prepare(order: Order, processes: Processes) -> Llava:
+    """The model, loaded once it is sure that this process has the data of the first.
+
+    Raises:
+        InputError: it has not, or the model cannot be loaded or cannot answer.
+    """
+    if not processes.is_main:
+        _check_same_data(order)
+    return load(order.request, order.taxonomy)
+
+
+def _check_same_data(order: Order) -> None:
+    """See that results, images and checkpoint are those of the main process, here too.
+
+    Raises:
+        InputError: they are not; the message says which.
+    """
+    request, image = order.request, order.questions[0].image
+    token = order.folders[0] / output.TOKEN
+    if not token.is_file() or token.read_text(encoding="utf-8") != order.token:
+        raise InputError(
+            f"{request.output_dir.absolute()} is not the folder that the first process writes to; "
+            "machines that run together need an --output-dir that all of them share"
+        )
+    if not (request.image_folder / image).is_file():
+        raise InputError(f"image {image} is not in {request.image_folder.absolute()} here")
+    checkpoint = find_checkpoint(request.model_path, request.conversation)
+    if checkpoint_hashes(checkpoint)["model_files"] != order.model_files:
+        raise InputError(
+            f"model '{request.model_path}' is another one here than for the first process: their "
+            "files differ"
+        )
+
+
+def _batch_size(order: Order, model: Llava) -> int:
+    """The size asked for, or the fastest on this device."""
+    wanted = order.request.batch_size
+    if wanted != "auto":
+        return wanted
+    return find_batch_size(
+        model, order.questions[0], order.jobs[0], order.taxonomy, order.request.image_folder
+    )
+
+
+def _append_rows(order: Order, model: Llava, batcher: Batcher, processes: Processes) -> None:
+    """Compute this process's windows, each row on the disk before the next is computed."""
+    mine = dealt(order.questions, order.pending, batcher.size, processes)
+    rows_left = {
+        q.question_id: sum(q.question_id in missing for missing in order.missing) for q in mine
+    }
+    with worker_failures(), ExitStack() as stack:
+        files = [stack.enter_context(_rows_file(f, processes)) for f in order.folders]
+        bar = stack.enter_context(_progress(order, rows_left, processes))
+        for result in run_questions(
+            model,
+            mine,
+            order.jobs,
+            lambda job, question: question.question_id in order.missing[job],
+            order.taxonomy,
+            order.request.image_folder,
+            batcher,
+        ):
+            files[result.job].append(_record(result, order))
+            rows_left[result.question.question_id] -= 1
+            bar.update(rows_left[result.question.question_id] == 0)
+
+
+@contextmanager
+def _rows_file(folder: Path, processes: Processes) -> Iterator[RecordFile]:
+    """The file of a run that this process appends to, held by it alone."""
+    with ExitStack() as stack:
+        if not processes.is_main:  # which holds the whole folder
+            stack.enter_context(output.locked(folder, processes.index))
+        yield stack.enter_context(RecordFile(folder / output.rows_name(processes.index)))
+
+
+def _progress(order: Order, rows_left: Mapping[str, int], processes: Processes) -> tqdm:
+    """The main process's bar: over all images where it is alone, else over its own share."""
+    if processes.count == 1:
+        return progress_bar(len(order.questions), len(order.questions) - len(order.pending))
+    share = sum(rows > 0 for rows in rows_left.values())
+    return progress_bar(share, 0, f"share of {processes.name}", shown=processes.is_main)
+
+
+def _record(result: Result, order: Order) -> Record:
+    """The record of a result.
+
+    Raises:
+        RunError: the image can no longer be read, and such images are not to be skipped.
+    """
+    question, request = result.question, order.request
+    if result.outcome is not None:
+        return record_of(question, result.outcome, order.taxonomy, save_scores=request.save_scores)
+    reason = result.error or ""
+    if request.on_bad_image == "stop":
+        raise RunError(f"{question.image}: {reason}, though it could be read before the run began")
+    return error_record(question, reason)

@@ -1,0 +1,113 @@
+"""Images loaded ahead in processes of their own: their order, their failures, their end."""
+
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sepm.errors import RunError
+from sepm.evaluation import images
+from sepm.evaluation.images import loaded_ahead, worker_failures
+from sepm.images import UnreadableImageError
+
+CPU = torch.device("cpu")
+
+
+def brightness(image: Image.Image) -> Tensor:
+    """One number as float32[3, 1, 1]."""
+    return torch.full((3, 1, 1), float(np.asarray(image)[0, 0, 0]))
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    """Twenty images; of number n every pixel is n."""
+    found = [tmp_path / f"{number}.png" for number in range(20)]
+    for number, path in enumerate(found):
+        Image.new("RGB", (4, 4), (number, number, number)).save(path)
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_images_come_in_order_whatever_the_number_of_workers(
+    workers: int, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "num_workers", lambda: workers)
+    loaded = list(loaded_ahead(paths, brightness, 8, CPU))
+    assert [float(p[0, 0, 0]) for p in loaded if isinstance(p, Tensor)] == list(range(20))
+
+
+def test_an_unreadable_image_is_its_reason_and_the_others_come(paths: list[Path]) -> None:
+    paths[1].write_bytes(b"no image")
+    first, second, third, *_ = loaded_ahead(paths, brightness, 8, CPU)
+    assert isinstance(second, UnreadableImageError)
+    assert str(second) == "not an image that PIL can read (8 bytes)"
+    assert isinstance(first, Tensor)
+    assert isinstance(third, Tensor)
+
+
+def test_no_process_is_left_when_it_is_left_early(paths: list[Path]) -> None:
+    loading = loaded_ahead(paths, brightness, 8, CPU)
+    next(loading)
+    assert multiprocessing.active_children()
+    loading.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_is_a_plain_error(paths: list[Path]) -> None:
+    def die(image: Image.Image) -> Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("not reached")
+
+    said = r"a process that reads images has died.*rows before are"
+    with pytest.raises(RunError, match=said), worker_failures():
+        list(loaded_ahead(paths, die, 8, CPU))
+
+
+def test_another_error_of_a_run_is_not_taken_for_a_dead_worker() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), worker_failures():
+        raise RuntimeError("shapes differ")
+
+
+def test_workers_end_when_their_parent_is_killed(paths: list[Path]) -> None:
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    parent = multiprocessing.get_context("fork").Process(
+        target=load_and_hang, args=(paths, writer), daemon=False
+    )
+    parent.start()
+    worker = reader.recv()
+    parent.kill()
+    parent.join()
+    deadline = time.monotonic() + 60
+    while alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if alive(worker):
+        os.kill(worker, signal.SIGKILL)
+        pytest.fail("the worker outlived its parent by a minute")
+
+
+def big(image: Image.Image) -> Tensor:
+    """More than a pipe holds."""
+    return torch.zeros(3, 300, 300)
+
+
+def load_and_hang(paths: list[Path], writer: Connection) -> None:
+    loading = loaded_ahead(paths, big, 16, CPU)
+    next(loading)
+    writer.send(multiprocessing.active_children()[0].pid)
+    time.sleep(600)
+
+
+def alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
