@@ -24,7 +24,7 @@ class FinalLayer:
         layer: the decoder layer.
         hidden_states: float[B, S, D], its input.
         rotation: of the S positions.
-        cache: gets the keys and values of the S positions.
+        cache: gets the keys and values of the S positions; None: there is none.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class FinalLayer:
         layer: LlamaDecoderLayer,
         hidden_states: Tensor,
         rotation: Rotation,
-        cache: DynamicCache,
+        cache: DynamicCache | None,
     ) -> None:
         self.layer = layer
         self.hidden_states = hidden_states
@@ -41,7 +41,9 @@ class FinalLayer:
         normed = layer.input_layernorm(hidden_states)
         key = split_heads(attention.k_proj(normed), attention.head_dim)  # [B, H_kv, S, d]
         value = split_heads(attention.v_proj(normed), attention.head_dim)
-        key, value = cache.update(rotate(key, *rotation), value, attention.layer_idx)
+        key = rotate(key, *rotation)
+        if cache is not None:
+            key, value = cache.update(key, value, attention.layer_idx)
         self.key = repeat_kv(key, attention.num_key_value_groups)  # [B, H, T, d]
         self.value = repeat_kv(value, attention.num_key_value_groups)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import torch
@@ -23,7 +22,9 @@ class Prefill:
     attentions: Tensor | None
     """float32[B, H, M, T], final layer, the M rows asked for; None where none was."""
     cache_of: Callable[[Tensor], DynamicCache]
-    """Given batch rows int64[B'], a cache of their own with every layer's keys and values."""
+    """Given batch rows int64[B'], a cache of their own with every layer's keys and values.
+
+    Few answers are decoded, so nothing is kept for it: a plain prefill computes them again here."""
 
 
 def prefill(
@@ -42,23 +43,36 @@ def prefill(
     Raises:
         ValueError: the model does not run SDPA.
     """
-    cache, device = DynamicCache(), inputs_embeds.device
-    length = inputs_embeds.shape[1]
+    device, length = inputs_embeds.device, inputs_embeds.shape[1]
     positions = torch.arange(length, device=device)
-    final = run_layers(language_model, inputs_embeds, positions, None, cache)
+    final = run_layers(language_model, inputs_embeds, positions)
     last = final.output([length - 1], None)[:, 0]  # it sees all
     attentions = None
     if attention_rows:
         attentions = final.attentions(attention_rows, causal(attention_rows, length, device))
-    return Prefill(next_token_logits(language_model, last), attentions, partial(rows_of, cache))
+    logits = next_token_logits(language_model, last)
+    return Prefill(
+        logits, attentions, lambda rows: keys_and_values(language_model, inputs_embeds[rows])
+    )
+
+
+def keys_and_values(language_model: LlamaForCausalLM, inputs_embeds: Tensor) -> DynamicCache:
+    """Every layer's keys and values of float[B, T, D], behind which the sequence can go on.
+
+    Nothing else of the final layer is computed: nothing else of it is read there.
+    """
+    cache = DynamicCache()
+    positions = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
+    run_layers(language_model, inputs_embeds, positions, cache=cache)
+    return cache
 
 
 def run_layers(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
     positions: Tensor,
-    visible: Tensor | None,
-    cache: DynamicCache,
+    visible: Tensor | None = None,
+    cache: DynamicCache | None = None,
 ) -> FinalLayer:
     """The final layer, its input being what all layers before it make of float[B, S, D].
 
@@ -68,7 +82,8 @@ def run_layers(
         positions: int64[S], what the rotary embedding counts.
         visible: bool[S, T], what each position sees of the cache and of the S; None: what stands
             before it, the cache being empty.
-        cache: P positions that stand before these; gets their keys and values.
+        cache: P positions that stand before these; gets their keys and values. None: no position
+            stands before these, and nothing is kept.
 
     Raises:
         ValueError: the model does not run SDPA.
@@ -86,7 +101,7 @@ def run_layers(
             position_ids=positions[None],
             position_embeddings=rotation,
             past_key_values=cache,
-            use_cache=True,
+            use_cache=cache is not None,
         )
     return FinalLayer(final_layer, hidden_states, rotation, cache)
 

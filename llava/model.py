@@ -11,7 +11,7 @@ from llava import language
 from llava.image import ImageProcessor
 from llava.language import Prefill
 from llava.layerwise import AfterLayer, layerwise_prefill
-from llava.prefix import Prefix, prefill_behind, prefill_prefix
+from llava.prefix import Prefix, prefill_behind
 from llava.projector import projector_dtype, token_order, tokens_in_line
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
@@ -92,7 +92,7 @@ class Llava(nn.Module):
         before_image = prompt.input_ids[: prompt.image_position]
         embeds = self.embed([before_image] * len(visual_tokens))
         embeds = torch.cat([embeds, visual_tokens.to(embeds)], dim=1)
-        return Prefix(before_image, prefill_prefix(self.language_model, embeds))
+        return Prefix(before_image, language.keys_and_values(self.language_model, embeds))
 
     @torch.inference_mode()
     def prefill_behind(

@@ -25,17 +25,6 @@ class Prefix:
     """Keys and values of P positions, B rows."""
 
 
-def prefill_prefix(language_model: LlamaForCausalLM, inputs_embeds: Tensor) -> DynamicCache:
-    """Keys and values of float[B, P, D], behind which several texts can run.
-
-    Nothing else of the final layer is computed: of a prefix nothing else is read there.
-    """
-    cache = DynamicCache()
-    positions = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
-    run_layers(language_model, inputs_embeds, positions, None, cache)
-    return cache
-
-
 def prefill_behind(
     language_model: LlamaForCausalLM,
     prefix_cache: DynamicCache,

@@ -16,13 +16,15 @@ from sepm.evaluation.request import EvaluationRequest
 def audit(
     request: EvaluationRequest,
     runs: Sequence[MethodRun],
+    batch_size: int,
     precisions: Sequence[Precision] | None = None,
 ) -> dict[str, Any]:
     """Everything that the audit found, ready for JSON.
 
     Args:
-        request: the data, the model, the batch size of the one pass; its dtype is not read.
+        request: the data and the model; its batch size and dtype are not read.
         runs: the methods.
+        batch_size: of the one pass.
         precisions: to be compared with the reference; None: the default ones of the device.
 
     Raises:
@@ -30,7 +32,7 @@ def audit(
         RunError: a variant could not be computed.
     """
     chosen = precisions or default_precisions(choose_device(request.device).type)
-    wanted = comparisons(chosen, request.batch_size)
+    wanted = comparisons(chosen, batch_size)
     variants = list(dict.fromkeys(variant for comparison in wanted for variant in comparison))
     computed = compute(request, runs, variants)
     alphas = {run.folder_name: run.config.alpha for run in runs}

@@ -3,8 +3,8 @@
 For each of a method's two queries the image is decoded, preprocessed and encoded by the whole
 vision tower, and the answer is generated with eager attention at batch 1; the coarse query keeps
 every layer's whole attention (`output_attentions=True`), as the scores of the visual tokens need
-it. One choice is in the script's favour: one token is generated, the letter, where a script that
-waits for the end token generates two.
+it. Two tokens are generated, as `generate` does with a trained model: the letter, and the end token
+that it stops at.
 """
 
 import copy
@@ -25,6 +25,9 @@ from sepm.bench.shapes import Shape
 from sepm.bench.stages import ENCODE, LOAD, StageClock
 from sepm.bench.weights import SELECT_LAYER, fill, tower_config
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
+
+LETTER_AND_END = 2
+"""Tokens of an answer."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,14 @@ class Reference:
                 inputs_embeds.shape[:2], dtype=torch.long, device=inputs_embeds.device
             ),
             do_sample=False,
-            max_new_tokens=1,
+            min_new_tokens=LETTER_AND_END,  # a random model does not end by itself
+            max_new_tokens=LETTER_AND_END,
             output_logits=True,
             output_attentions=ask.scored_by is not None,
             return_dict_in_generate=True,
             pad_token_id=0,
         )
-        text = str(self.model.prompts.tokenizer.decode(generated.sequences[0])).strip()
+        text = str(self.model.prompts.tokenizer.decode(generated.sequences[0, :1])).strip()
         probs = generated.logits[0][0].float().softmax(dim=-1)
         return Reply(
             letter=text if text in ask.key.letters else None,

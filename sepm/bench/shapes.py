@@ -50,8 +50,8 @@ SHAPES = {
     for shape in (
         Shape(
             "0.3b",
-            LanguageShape(1024, 2816, 16, 16, 16, 32_000),
-            TowerShape("clip", 512, 2048, 12, 8, 336),
+            LanguageShape(768, 2064, 32, 12, 12, 32_000),
+            TowerShape("clip", 192, 768, 24, 3, 336),
         ),
         Shape(
             "llava-1.5-7b",
@@ -70,7 +70,8 @@ SHAPES = {
         ),
     )
 }
-"""Every shape by name. "demo" is the bundled checkpoint's, the others are full-sized."""
+"""Every shape by name. "0.3b" is LLaVA-1.5-7B as deep as it is and 3/16 as wide, with heads of 64;
+"demo" is the bundled checkpoint's; the others are those of the real checkpoints."""
 
 
 def get_shape(name: str) -> Shape:

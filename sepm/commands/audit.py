@@ -15,7 +15,7 @@ from sepm.methods import METHODS
 from sepm.options import add_options, given_options
 
 DECIDED_HERE = (
-    *("limit", "dtype", "vision_dtype"),
+    *("limit", "batch_size", "dtype", "vision_dtype"),
     *("output_dir", "save_scores", "overwrite", "on_bad_image"),
 )
 DEFAULT_LIMIT = 64
@@ -38,6 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_LIMIT,
         metavar="LIMIT",
         help="compute only the first LIMIT questions [%(default)s]",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=EvaluationRequest.batch_size,
+        metavar="N",
+        help="images computed together in the fast path [%(default)s]",
     )
     parser.add_argument(
         "--dtypes",
@@ -67,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     runs = [MethodRun(name, config, args.preset) for name in dict.fromkeys(args.method)]
     from sepm.audit.audit import audit  # imports torch, once the options are right
 
-    report = audit(request, runs, args.dtypes)
+    report = audit(request, runs, args.batch_size, args.dtypes)
     name = f"{report['dataset']}-{report['model']}.json"
     path = args.output or request.output_dir / "audit" / name
     print(as_json(report) if args.json else f"{as_text(report)}\nAs JSON: {path}\n", end="")

@@ -68,6 +68,7 @@ def load_model(
         tell(_template_note(checkpoint))
     if place.device.type == "cuda":
         torch.cuda.set_device(place.device)  # else other libraries' helpers use the first GPU too
+        torch.backends.cudnn.allow_tf32 = False  # else float32 convolves patches with fewer bits
     try:
         return load_checkpoint(
             model_path,
