@@ -136,7 +136,7 @@ def _compute(
     model, timing = None, None
     if any(task.missing - bad.keys() for task in active):
         good = [question for question in questions if question.question_id not in bad]
-        model, timing = _share_out(request, checkpoint, active, good, taxonomy, begin)
+        model, timing = _share_out(request, active, good, taxonomy, begin)
     else:
         if not all(task.summed_up for task in active):
             model = load(request, taxonomy)
@@ -161,7 +161,6 @@ def _begin(task: Task, questions: Sequence[Question], bad: dict[str, str]) -> No
 
 def _share_out(
     request: EvaluationRequest,
-    checkpoint: Checkpoint,
     tasks: Sequence[Task],
     questions: Sequence[Question],
     taxonomy: Taxonomy,
@@ -176,7 +175,7 @@ def _share_out(
         runs=tuple(task.run for task in tasks),
         folders=tuple(task.folder for task in tasks),
         missing=tuple(task.missing & {q.question_id for q in questions} for task in tasks),
-        model_files=checkpoint_hashes(checkpoint)["model_files"],
+        model_files=tasks[0].identity["sha256"]["model_files"],
         token=uuid4().hex,
     )
     write_whole(token, order.token)
