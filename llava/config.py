@@ -4,11 +4,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import StrictDataclassError
 from transformers import LlamaConfig
 
 from llava.checkpoint import read_json
-from llava.errors import CheckpointError
+from llava.errors import CheckpointError, checkpoint_errors
 
 MODEL_TYPES = ("llava", "llava_llama")
 ASPECT_RATIOS = ("pad", "square", None)
@@ -58,10 +57,8 @@ def llama_config(stored: dict[str, Any], folder: Path) -> LlamaConfig:
     names = {f.name for f in fields(LlamaConfig)} | {"rope_theta", "rope_scaling"}
     # model_type is the original's, and dtype is chosen when loading, not read.
     language = {k: v for k, v in stored.items() if k in names - {"model_type", "dtype"}}
-    try:
+    with checkpoint_errors(folder / "config.json"):
         return LlamaConfig.from_dict(language, attn_implementation="sdpa")
-    except (StrictDataclassError, ValueError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
 
 
 def require_plain_image(stored: dict[str, Any], folder: Path) -> None:

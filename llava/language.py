@@ -7,7 +7,6 @@ from typing import cast
 import torch
 from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
-from transformers.cache_utils import DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from llava.final_layer import FinalLayer, causal
@@ -148,16 +147,6 @@ def decode(
             break
         token = _next_logits(language_model, token, cache).argmax(dim=-1)
     return answers
-
-
-def rows_of(cache: DynamicCache, rows: Tensor) -> DynamicCache:
-    """A cache of its own for some batch rows, int64[B]."""
-    chosen = DynamicCache()
-    for number, layer in enumerate(cast("list[DynamicLayer]", cache.layers)):
-        assert layer.keys is not None, "the prefill has filled every layer"
-        assert layer.values is not None, "the prefill has filled every layer"
-        chosen.update(layer.keys[rows], layer.values[rows], number)
-    return chosen
 
 
 def _next_logits(language_model: LlamaForCausalLM, token: Tensor, cache: DynamicCache) -> Tensor:

@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, repeat_kv
 
 from llava.final_layer import Rotation, attention_weights, causal, queries
-from llava.language import Prefill, next_token_logits, require_sdpa, rows_of
+from llava.language import Prefill, next_token_logits, require_sdpa
 
 AttentionOf = Callable[[Sequence[int]], Tensor]
 """The layer's own attention, float32[B, H, M, T], of M positions over the sequence it ran on."""
@@ -56,7 +56,7 @@ def layerwise_prefill(
         attention_of = partial(_attention_of, layer, layer_input, rotation, cache)
         hidden_states = after_layer(index, output, attention_of)
     logits = next_token_logits(language_model, hidden_states[:, -1])
-    return Prefill(logits, None, partial(rows_of, cache))
+    return Prefill(logits, None, partial(_rows_of, cache))
 
 
 def _attention_of(
@@ -74,3 +74,13 @@ def _attention_of(
     key = repeat_kv(key, attention.num_key_value_groups)
     visible = causal(rows, key.shape[2], key.device)
     return attention_weights(query, key, visible, attention.scaling)
+
+
+def _rows_of(cache: DynamicCache, rows: Tensor) -> DynamicCache:
+    """A cache of its own for some batch rows, int64[B]."""
+    chosen = DynamicCache()
+    for number, layer in enumerate(cast("list[DynamicLayer]", cache.layers)):
+        assert layer.keys is not None, "the prefill has filled every layer"
+        assert layer.values is not None, "the prefill has filled every layer"
+        chosen.update(layer.keys[rows], layer.values[rows], number)
+    return chosen

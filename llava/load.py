@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaForCausalLM, LlamaTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -13,7 +12,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from llava.checkpoint import has_weights, load_weights, locate, read_json
 from llava.config import LlavaConfig, read_config
 from llava.conversation import VICUNA_V1, Conversation
-from llava.errors import CheckpointError
+from llava.errors import CheckpointError, checkpoint_errors
 from llava.image import ImageProcessor
 from llava.model import Llava
 from llava.projector import build_projector
@@ -53,12 +52,8 @@ def load_llava(
     folder = locate(model_path, "model")
     config = read_config(folder)
     tower_folder = locate(config.mm_vision_tower, "vision tower", inside=folder)
-    try:
+    with checkpoint_errors(folder):
         model = _assemble(folder, tower_folder, config, conversation)
-    except CheckpointError:
-        raise
-    except (StrictDataclassError, ValueError) as error:
-        raise CheckpointError(f"{folder}: {error}") from error
     _fill(model, folder, tower_folder, config, torch.device(device), dtype, vision_dtype or dtype)
     return model.eval()
 

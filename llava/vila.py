@@ -5,14 +5,13 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
-from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, SiglipVisionConfig
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from llava.checkpoint import load_weights, locate, read_json
 from llava.conversation import LLAMA_3, Conversation
-from llava.errors import CheckpointError
+from llava.errors import CheckpointError, checkpoint_errors
 from llava.image import ImageProcessor
 from llava.load import ROTARY_BUFFER, beyond_depth
 from llava.model import Llava
@@ -59,12 +58,8 @@ def load_vila(
     """
     folder = locate(model_path, "model")
     config = read_vila_config(folder)
-    try:
+    with checkpoint_errors(folder):
         model = _assemble(folder, config, conversation)
-    except CheckpointError:
-        raise
-    except (StrictDataclassError, ValueError) as error:
-        raise CheckpointError(f"{folder}: {error}") from error
     _fill(model, folder, config, torch.device(device), dtype, vision_dtype or dtype)
     return model.eval()
 
