@@ -6,12 +6,11 @@ from pathlib import Path
 from sepm.audit.report import unexplained_in_float32
 from sepm.audit.text import as_text
 from sepm.audit.variants import PRECISIONS
-from sepm.commands.method_options import add_method_options, method_config
+from sepm.commands.method_options import add_method_names, add_method_options, method_runs
 from sepm.datasets.files import write_whole
 from sepm.errors import RunError
-from sepm.evaluation.output import MethodRun, as_json
+from sepm.evaluation.output import as_json
 from sepm.evaluation.request import EvaluationRequest
-from sepm.methods import METHODS
 from sepm.options import add_options, given_options
 
 DECIDED_HERE = (
@@ -23,14 +22,7 @@ SHOWN_FAILURES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--method",
-        action="extend",
-        nargs="+",
-        required=True,
-        metavar="NAME",
-        help=f"one or several of {', '.join(METHODS)}",
-    )
+    add_method_names(parser)
     add_options(parser, EvaluationRequest, without=DECIDED_HERE)
     parser.add_argument(
         "--limit",
@@ -70,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
         RunError: something did; the report was printed and written before.
     """
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
-    config = method_config(args)
-    runs = [MethodRun(name, config, args.preset) for name in dict.fromkeys(args.method)]
+    runs = method_runs(args)
     from sepm.audit.audit import audit  # imports torch, once the options are right
 
     report = audit(request, runs, args.batch_size, args.dtypes)

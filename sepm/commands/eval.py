@@ -5,22 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sepm.commands.method_options import add_method_options, method_config
-from sepm.evaluation.output import MethodRun
+from sepm.commands.method_options import add_method_names, add_method_options, method_runs
 from sepm.evaluation.request import EvaluationRequest
-from sepm.methods import METHODS
 from sepm.options import add_options, given_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--method",
-        action="extend",
-        nargs="+",
-        required=True,
-        metavar="NAME",
-        help=f"one or several of {', '.join(METHODS)}",
-    )
+    add_method_names(parser)
     add_options(parser, EvaluationRequest)
     add_method_options(parser)
     parser.add_argument("--json", action="store_true", help="print the accuracy files as JSON")
@@ -28,10 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0: every row was computed, or is an error that was to be skipped."""
-    methods = list(dict.fromkeys(args.method))
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
-    config = method_config(args)
-    runs = [MethodRun(name, config, args.preset) for name in methods]
+    runs = method_runs(args)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
 
     paths = evaluate(request, runs)

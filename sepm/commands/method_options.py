@@ -5,9 +5,23 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from sepm.errors import InputError, unknown_name
+from sepm.evaluation.output import MethodRun
 from sepm.method.config import MethodConfig
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
+from sepm.methods import METHODS
 from sepm.options import add_options, given_options
+
+
+def add_method_names(parser: argparse.ArgumentParser) -> None:
+    """Add `--method`, one or several names."""
+    parser.add_argument(
+        "--method",
+        action="extend",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help=f"one or several of {', '.join(METHODS)}",
+    )
 
 
 def add_method_options(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
@@ -31,3 +45,13 @@ def method_config(args: argparse.Namespace) -> MethodConfig:
     if args.preset not in PRESETS:
         raise InputError(unknown_name("preset", args.preset, PRESETS))
     return replace(PRESETS[args.preset], **given_options(args, MethodConfig))
+
+
+def method_runs(args: argparse.Namespace) -> list[MethodRun]:
+    """The runs of the methods named, each once, all with the same settings.
+
+    Raises:
+        InputError: unknown method or preset, or a value out of its range.
+    """
+    config = method_config(args)
+    return [MethodRun(name, config, args.preset) for name in dict.fromkeys(args.method)]
