@@ -1,10 +1,9 @@
 """Measuring: every variant once in each repeat, so that a noisy machine troubles all alike."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import psutil
 import torch
@@ -109,13 +108,9 @@ def load_seconds(workload: Workload) -> float:
     """Decoding and preprocessing of an image in one thread, by itself; the mean of a few."""
     paths = [workload.image_folder / q.image for q in workload.questions[:COUNTED_IMAGES]]
     started = time.perf_counter()
-    _load(workload, paths)
-    return (time.perf_counter() - started) / len(paths)
-
-
-def _load(workload: Workload, paths: Iterable[Path]) -> None:
     for path in paths:
         workload.model.preprocess(read_image(path))
+    return (time.perf_counter() - started) / len(paths)
 
 
 def _clock(workload: Workload) -> StageClock:
