@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sepm.errors import RunError
+from sepm.evaluation.heap import give_back_freed_memory
 from sepm.evaluation.processes import local_count
 from sepm.images import UnreadableImageError, read_image
 
@@ -102,6 +103,7 @@ def loaded_ahead(
         prefetch_factor=-(-ahead // workers),
         pin_memory=device.type == "cuda",
     )
+    give_back_freed_memory()  # the workers are forked now
     for parcel in loader:
         content = parcel.open()
         if isinstance(content, Tensor):

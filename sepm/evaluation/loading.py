@@ -11,6 +11,7 @@ from llava.conversation import CONVERSATIONS
 from sepm.datasets.files import file_sha256
 from sepm.errors import InputError
 from sepm.evaluation.device import choose_placement
+from sepm.evaluation.heap import keep_freed_memory
 from sepm.evaluation.progress import tell
 from sepm.method.taxonomy import Taxonomy
 
@@ -66,7 +67,9 @@ def load_model(
     checkpoint = find_checkpoint(model_path, conversation)
     if checkpoint.conversation_source == "default":
         tell(_template_note(checkpoint))
-    if place.device.type == "cuda":
+    if place.device.type == "cpu":
+        keep_freed_memory()
+    elif place.device.type == "cuda":
         torch.cuda.set_device(place.device)  # else other libraries' helpers use the first GPU too
         torch.backends.cudnn.allow_tf32 = False  # else float32 convolves patches with fewer bits
     try:
