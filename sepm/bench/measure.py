@@ -49,6 +49,17 @@ class Measurement:
         return sum(self.seconds.values())
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A variant and its measurements, which another process can be told."""
+
+    title: str
+    batch_size: int
+    flop_per_image: float
+    measurements: list[Measurement]
+    """One for each repeat."""
+
+
 def warm_up(variant: Variant, workload: Workload) -> float:
     """Operations for each image; the variant has run on a few images then."""
     few = list(islice(workload.questions, COUNTED_IMAGES))
@@ -82,17 +93,21 @@ def measure(variant: Variant, workload: Workload) -> Measurement:
     return Measurement(seconds, stages, peak_memory_gb(device), ticks, outcomes)
 
 
-def measure_in_turn(
+def measure_variants(
     variants: Sequence[Variant],
     workload: Workload,
     repeats: int,
     tell: Callable[[str], None],
-) -> dict[str, list[Measurement]]:
-    """Measurements of each variant, by its key."""
-    measured: dict[str, list[Measurement]] = {variant.key: [] for variant in variants}
+) -> dict[str, Measured]:
+    """What was measured of each variant, by its key: all once in turn, so many times over."""
+    measured: dict[str, Measured] = {}
+    for variant in variants:
+        tell(f"warming up and counting operations: {variant.title}")
+        flop = warm_up(variant, workload)
+        measured[variant.key] = Measured(variant.title, variant.batch_size, flop, [])
     for repeat, variant in _in_turn(variants, repeats):
         measurement = measure(variant, workload)
-        measured[variant.key].append(measurement)
+        measured[variant.key].measurements.append(measurement)
         rate = len(workload.questions) / measurement.total_seconds
         tell(f"{repeat} of {repeats}: {variant.title}: {rate:.3g} images/s")
     return measured

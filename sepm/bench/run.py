@@ -1,8 +1,7 @@
-"""The benchmark from end to end: build, warm up, measure in turn, compare."""
+"""The benchmark from end to end: the reference apart, our variants in turn, compared."""
 
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import torch
 
 from sepm.bench import flops
-from sepm.bench.images import write_images
-from sepm.bench.letters import answer_with_letters
+from sepm.bench.apart import reference_apart
+from sepm.bench.build import SEED, TASK, built
 from sepm.bench.linearity import linearity
-from sepm.bench.measure import Measurement, load_seconds, measure_in_turn, warm_up
+from sepm.bench.measure import Measured, load_seconds, measure_variants
 from sepm.bench.request import BenchRequest
 from sepm.bench.sameness import compare_all, read_off
-from sepm.bench.shapes import Shape, get_shape
+from sepm.bench.shapes import get_shape
 from sepm.bench.sharing import shared_logits
 from sepm.bench.stages import FINE
 from sepm.bench.summary import ratios, summarise
@@ -24,16 +23,14 @@ from sepm.bench.variants import (
     ALPHAS,
     CONFIG,
     SWEEP_RUNS,
-    Variant,
     Workload,
-    all_variants,
     asked_queries,
     batched,
+    our_variants,
 )
-from sepm.bench.weights import random_model
-from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import RunError
 from sepm.evaluation.device import Placement, choose_placement, environment
+from sepm.evaluation.heap import keep_freed_memory
 from sepm.evaluation.progress import tell
 from sepm.evaluation.runner import WINDOW_BATCHES
 from sepm.images import read_image
@@ -41,12 +38,6 @@ from sepm.method.algorithm import coarse_query, scoring_span
 from sepm.method.dialogue import Sample
 from sepm.method.significance import num_dropped
 
-SEED = 0
-TASK = "emoset"
-PROBE_IMAGES = 8
-"""Images along which the output layer is laid."""
-PROBE_QUERIES = ("coarse", "coarse, phrase", "ambiguous, phrase", "zero-shot")
-"""Queries along which it is laid; the others end in much the same hidden states."""
 PREFILL_TRIES = 3
 
 
@@ -58,46 +49,32 @@ def bench(request: BenchRequest) -> dict[str, Any]:
         RunError: the model does not fit in memory.
     """
     place = choose_placement(request.device, request.dtype)
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
     shape = get_shape(request.shape)
-    with tempfile.TemporaryDirectory(prefix="sepm-bench-") as folder:
-        try:
-            workload = build_workload(shape, place, request.images, Path(folder))
-            return measure_all(request, workload, place)
-        except torch.OutOfMemoryError as error:
-            raise RunError(
-                f"shape {shape.name} does not fit in the memory of {place.device}: {error} "
-                "Try --dtype float16, a smaller --batch-sizes, or leave parts out with --only"
-            ) from error
+    try:
+        reference: dict[str, Measured] = {}
+        if "reference" in request.only:
+            reference = reference_apart(shape, place, request)
+        if place.device.type == "cpu":
+            keep_freed_memory()  # as for a model that is loaded
+        with built(shape, place, request) as workload:
+            return measure_all(request, workload, place, reference)
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"shape {shape.name} does not fit in the memory of {place.device}: {error} "
+            "Try --dtype float16, a smaller --batch-sizes, or leave parts out with --only"
+        ) from error
 
 
-def build_workload(shape: Shape, place: Placement, images: int, folder: Path) -> Workload:
-    """A random model whose answers are letters, and images for it."""
-    taxonomy = load_taxonomy(TASK)
-    model = random_model(shape, place.device, place.dtype, SEED)
-    tell(f"{shape.name}: random weights in memory; writing {images} images")
-    questions = write_images(folder, images, taxonomy, SEED)
-    probes = [model.preprocess(read_image(folder / q.image)) for q in questions[:PROBE_IMAGES]]
-    queries = asked_queries(taxonomy)
-    answer_with_letters(model, [queries[name] for name in PROBE_QUERIES], torch.stack(probes))
-    return Workload(model, shape, taxonomy, questions, folder)
-
-
-def measure_all(request: BenchRequest, workload: Workload, place: Placement) -> dict[str, Any]:
-    """Every figure about a workload."""
-    variants = all_variants(request, workload, SEED)
-    flop_per_image: dict[str, float] = {}
-    for variant in variants:
-        tell(f"warming up and counting operations: {variant.title}")
-        flop_per_image[variant.key] = warm_up(variant, workload)
+def measure_all(
+    request: BenchRequest, workload: Workload, place: Placement, reference: dict[str, Measured]
+) -> dict[str, Any]:
+    """Every figure about a workload, the reference having been measured on the same."""
+    variants = our_variants(request, workload)
+    measured = reference | measure_variants(variants, workload, request.repeats, tell)
     ceiling = measure_ceiling(workload, place, request.largest_batch)
-    measured = measure_in_turn(variants, workload, request.repeats, tell)
     summaries = {
-        v.key: summarise(
-            v, measured[v.key], request.images, flop_per_image[v.key], ceiling["tflops"]
-        )
-        for v in variants
+        key: summarise(of_variant, request.images, ceiling["tflops"])
+        for key, of_variant in measured.items()
     }
     largest = batched(request.largest_batch)
     return {
@@ -113,7 +90,7 @@ def measure_all(request: BenchRequest, workload: Workload, place: Placement) -> 
         "shared_logits": shared_logits(workload),
         "sameness": compare_all(outcomes_of(measured)),
         "sweep": sweep_facts(measured["sweep"], request.images) if "sweep" in measured else None,
-        "linearity": _linearity(variants, measured, largest),
+        "linearity": _linearity(measured, largest),
     }
 
 
@@ -177,17 +154,17 @@ def measure_prefill(
     return results
 
 
-def outcomes_of(measured: dict[str, list[Measurement]]) -> dict[str, Any]:
+def outcomes_of(measured: Mapping[str, Measured]) -> dict[str, Any]:
     """The outcomes of each variant's first repeat, the sweep's read off at SEPM's own α."""
-    outcomes = {key: measurements[0].outcomes for key, measurements in measured.items()}
+    outcomes = {key: of_variant.measurements[0].outcomes for key, of_variant in measured.items()}
     if "sweep" in outcomes:
         outcomes["sweep"] = read_off(outcomes["sweep"])
     return outcomes
 
 
-def sweep_facts(measurements: Sequence[Measurement], images: int) -> dict[str, Any]:
+def sweep_facts(sweep: Measured, images: int) -> dict[str, Any]:
     """How many images paid a second fine pass, and for how many two fine queries were needed."""
-    first = measurements[0]
+    first = sweep.measurements[0]
     low_run, _ = SWEEP_RUNS
     confidences = [
         outcome.coarse.confidence
@@ -202,12 +179,9 @@ def sweep_facts(measurements: Sequence[Measurement], images: int) -> dict[str, A
     }
 
 
-def _linearity(
-    variants: Sequence[Variant], measured: dict[str, list[Measurement]], largest: str
-) -> dict[str, Any] | None:
+def _linearity(measured: Mapping[str, Measured], largest: str) -> dict[str, Any] | None:
     """Of the first repeat of the batched variant, where it was measured and is long enough."""
-    for variant in variants:
-        if variant.key == largest:
-            window = variant.batch_size * WINDOW_BATCHES
-            return linearity(measured[largest][0].ticks, window)
-    return None
+    if largest not in measured:
+        return None
+    window = measured[largest].batch_size * WINDOW_BATCHES
+    return linearity(measured[largest].measurements[0].ticks, window)

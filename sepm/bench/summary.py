@@ -5,8 +5,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from sepm.bench.measure import Measurement
-from sepm.bench.variants import Variant
+from sepm.bench.measure import Measured, Measurement
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -14,19 +13,14 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
-def summarise(
-    variant: Variant,
-    measurements: Sequence[Measurement],
-    images: int,
-    flop_per_image: float,
-    ceiling_tflops: float,
-) -> dict[str, Any]:
+def summarise(measured: Measured, images: int, ceiling_tflops: float) -> dict[str, Any]:
     """A variant's figures and the raw timings that they come from."""
+    measurements, flop_per_image = measured.measurements, measured.flop_per_image
     seconds = [m.total_seconds for m in measurements]
     tflops = flop_per_image * images / median(seconds) / 1e12
     return {
-        "title": variant.title,
-        "batch_size": variant.batch_size,
+        "title": measured.title,
+        "batch_size": measured.batch_size,
         "seconds": [m.seconds for m in measurements],
         "images_per_second": spread([images / s for s in seconds]),
         "stages_ms_per_image": stage_times(measurements, images),

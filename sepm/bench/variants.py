@@ -84,15 +84,17 @@ def _sepm(config: MethodConfig) -> Job:
     return Job(get_method("sepm").recipe, config)
 
 
-def all_variants(request: BenchRequest, workload: Workload, seed: int) -> list[Variant]:
-    """The variants asked for, in the order in which they are measured."""
+def reference_variant(workload: Workload, seed: int) -> Variant:
+    """What our variants are compared with."""
+    reference = reference_of(workload.model, workload.shape, seed)
+    one_by_one = {SEPM: reference_pass(workload, reference, SEPM, _sepm(CONFIG))}
+    return Variant("reference", "reference script", one_by_one)
+
+
+def our_variants(request: BenchRequest, workload: Workload) -> list[Variant]:
+    """Our variants among those asked for, in the order in which they are measured."""
     sepm, size = {SEPM: _sepm(CONFIG)}, request.largest_batch
-    variants: list[Variant] = []
-    if "reference" in request.only:
-        reference = reference_of(workload.model, workload.shape, seed)
-        one_by_one = {SEPM: reference_pass(workload, reference, SEPM, sepm[SEPM])}
-        variants.append(Variant("reference", "reference script", one_by_one))
-    variants += [
+    variants = [
         Variant(batched(n), f"sepm, batch {n}", {SEPM: our_pass(workload, sepm, n)}, n)
         for n in request.measured_batch_sizes
     ]

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from sepm.bench.build import SEED, build_workload
+from sepm.bench.measure import measure_variants
 from sepm.bench.request import BenchRequest
-from sepm.bench.run import build_workload, measure_all
+from sepm.bench.run import measure_all
 from sepm.bench.shapes import LanguageShape, Shape, TowerShape
-from sepm.bench.variants import Workload
+from sepm.bench.variants import Workload, reference_variant
 from sepm.evaluation.device import Placement
+from sepm.evaluation.progress import tell
 
 CPU = torch.device("cpu")
 IN_FLOAT32 = Placement(CPU, torch.float32, torch.float32)
@@ -52,5 +55,7 @@ def small_request() -> BenchRequest:
 
 @pytest.fixture(scope="session")
 def result(workload: Workload, small_request: BenchRequest) -> dict[str, Any]:
-    """What one whole benchmark measured."""
-    return measure_all(small_request, workload, IN_FLOAT32)
+    """What one whole benchmark measured, but for the reference's having a process of its own."""
+    by_key = [reference_variant(workload, SEED)]
+    reference = measure_variants(by_key, workload, small_request.repeats, tell)
+    return measure_all(small_request, workload, IN_FLOAT32, reference)

@@ -1,8 +1,12 @@
 import pytest
+import torch
 
+from sepm.bench.apart import reference_apart
 from sepm.bench.reference import reference_of
+from sepm.bench.request import BenchRequest
 from sepm.bench.stages import COARSE, ENCODE, FINE, LOAD, StageClock
 from sepm.bench.variants import SEPM, Workload, our_pass, reference_pass, seven_runs
+from sepm.evaluation.device import Placement
 from sepm.method.dialogue import Outcome
 
 
@@ -62,3 +66,17 @@ def test_the_reference_runs_the_whole_tower_with_eager_attention(workload: Workl
     )
     assert reference.tower.config._attn_implementation == "eager"
     assert reference.language_model.config._attn_implementation == "eager"
+
+
+def test_in_a_process_of_its_own_it_decides_the_same(workload: Workload) -> None:
+    request = BenchRequest(images=len(workload.questions), repeats=1, dtype="float32", threads=1)
+    place = Placement(workload.model.device, torch.float32, torch.float32)
+    (apart,) = reference_apart(workload.shape, place, request).values()
+    outcomes = apart.measurements[0].outcomes
+    _, here, _ = both(workload)
+    assert {question: o.reply.letter for (_, question), o in outcomes.items()} == {
+        question: o.reply.letter for question, o in here.items()
+    }
+    assert {question: o.dropped for (_, question), o in outcomes.items()} == {
+        question: o.dropped for question, o in here.items()
+    }

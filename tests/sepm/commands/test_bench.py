@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sepm.bench import run, weights
-from sepm.bench.measure import Measurement
+from sepm.bench.measure import Measured
 from sepm.cli import main
 
 
@@ -37,9 +37,9 @@ def test_json_prints_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out) == json.loads(output.read_text())
 
 
-def with_another_letter(measured: dict[str, list[Measurement]]) -> dict[str, Any]:
+def with_another_letter(measured: dict[str, Measured]) -> dict[str, Any]:
     """The real outcomes, but that one variant answers the first question otherwise."""
-    outcomes = {key: dict(found[0].outcomes) for key, found in measured.items()}
+    outcomes = {key: dict(found.measurements[0].outcomes) for key, found in measured.items()}
     key, right = next(iter(outcomes["batch-2"].items()))
     wrong = type(right.reply)("Z", "Z", right.reply.probs)
     outcomes["batch-2"][key] = type(right)(right.query, wrong, right.offered, right.coarse)
@@ -89,5 +89,5 @@ def test_outside_a_checkout_the_missing_tokenizer_is_status_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "TOKENIZER", tmp_path / "nowhere")
-    assert main(command(tmp_path / "bench.json")) == 2
+    assert main(command(tmp_path / "bench.json", "--only", "single")) == 2
     assert "no tokenizer in" in capsys.readouterr().err
