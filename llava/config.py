@@ -58,7 +58,12 @@ def llama_config(stored: dict[str, Any], folder: Path) -> LlamaConfig:
     # model_type is the original's, and dtype is chosen when loading, not read.
     language = {k: v for k, v in stored.items() if k in names - {"model_type", "dtype"}}
     with checkpoint_errors(folder / "config.json"):
-        return LlamaConfig.from_dict(language, attn_implementation="sdpa")
+        config = LlamaConfig.from_dict(language, attn_implementation="sdpa")
+    if config.hidden_act != "silu":
+        raise CheckpointError(
+            f"{folder}: hidden_act must be silu, as every LLaMA has it, got '{config.hidden_act}'"
+        )
+    return config
 
 
 def require_plain_image(stored: dict[str, Any], folder: Path) -> None:

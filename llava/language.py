@@ -6,10 +6,11 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-from llava.final_layer import FinalLayer, causal
+from llava.decoder_layer import LayerPass, causal
+from llava.past import KeysValues, Past
 
 
 @dataclass(frozen=True)
@@ -20,89 +21,104 @@ class Prefill:
     """float32[B, V], at the last position."""
     attentions: Tensor | None
     """float32[B, H, M, T], final layer, the M rows asked for; None where none was."""
-    cache_of: Callable[[Tensor], DynamicCache]
-    """Given batch rows int64[B'], a cache of their own with every layer's keys and values.
+    past_of: Callable[[Tensor], Past]
+    """Given batch rows int64[B'], what stands before the answer's second token.
 
-    Few answers are decoded, so nothing is kept for it: a plain prefill computes them again here."""
+    Few answers are decoded, so nothing is kept for it: a plain prefill computes it again here."""
 
 
 def prefill(
-    language_model: LlamaForCausalLM, inputs_embeds: Tensor, attention_rows: Sequence[int] = ()
+    language_model: LlamaForCausalLM,
+    inputs_embeds: Tensor,
+    attention_rows: Sequence[int] = (),
+    past: Past | None = None,
 ) -> Prefill:
-    """One pass over the whole prompt (Eq. 3, 5).
+    """One pass over the whole prompt (Eq. 3, 5), or over what stands behind its beginning.
 
     All layers run SDPA. The final layer attends and feeds forward for the last position only, and
     attention weights exist only for the rows asked for, since nothing else of it is ever read.
 
     Args:
-        language_model: with `attn_implementation="sdpa"`.
-        inputs_embeds: float[B, T, D], no padding.
-        attention_rows: M positions in [0, T) whose attention is wanted.
+        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
+        inputs_embeds: float[B, S, D], no padding.
+        attention_rows: M positions in [0, S) whose attention over all T = P + S is wanted.
+        past: P positions that stand before these.
 
     Raises:
-        ValueError: the model does not run SDPA.
+        ValueError: the model is another than `require_plain` wants.
     """
     device, length = inputs_embeds.device, inputs_embeds.shape[1]
-    positions = torch.arange(length, device=device)
-    final = run_layers(language_model, inputs_embeds, positions)
-    last = final.output([length - 1], None)[:, 0]  # it sees all
+    start = past.length if past else 0
+    final = run_layers(language_model, inputs_embeds, _positions(start, length, device), past)
+    last = final.output_at([length - 1], None)[:, 0]  # it sees all
     attentions = None
     if attention_rows:
-        attentions = final.attentions(attention_rows, causal(attention_rows, length, device))
+        visible = causal([start + row for row in attention_rows], start + length, device)
+        attentions = final.attentions(attention_rows, visible)
     logits = next_token_logits(language_model, last)
-    return Prefill(
-        logits, attentions, lambda rows: keys_and_values(language_model, inputs_embeds[rows])
-    )
+
+    def past_of(rows: Tensor) -> Past:
+        return keys_and_values(language_model, inputs_embeds[rows], past and past.of(rows))
+
+    return Prefill(logits, attentions, past_of)
 
 
-def keys_and_values(language_model: LlamaForCausalLM, inputs_embeds: Tensor) -> DynamicCache:
-    """Every layer's keys and values of float[B, T, D], behind which the sequence can go on.
+def keys_and_values(
+    language_model: LlamaForCausalLM, inputs_embeds: Tensor, past: Past | None = None
+) -> Past:
+    """Keys and values of the past and of float[B, S, D] behind it, every layer's.
 
     Nothing else of the final layer is computed: nothing else of it is read there.
     """
-    cache = DynamicCache()
-    positions = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device)
-    run_layers(language_model, inputs_embeds, positions, cache=cache)
-    return cache
+    start, length = past.length if past else 0, inputs_embeds.shape[1]
+    own: list[KeysValues] = []
+    positions = _positions(start, length, inputs_embeds.device)
+    run_layers(language_model, inputs_embeds, positions, past, keep=own)
+    return past.then(own) if past else Past(own)
 
 
 def run_layers(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
     positions: Tensor,
+    past: Past | None = None,
     visible: Tensor | None = None,
-    cache: DynamicCache | None = None,
-) -> FinalLayer:
+    keep: list[KeysValues] | None = None,
+) -> LayerPass:
     """The final layer, its input being what all layers before it make of float[B, S, D].
 
     Args:
-        language_model: with `attn_implementation="sdpa"`.
+        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
         positions: int64[S], what the rotary embedding counts.
-        visible: bool[S, T], what each position sees of the cache and of the S; None: what stands
-            before it, the cache being empty.
-        cache: P positions that stand before these; gets their keys and values. None: no position
-            stands before these, and nothing is kept.
+        past: P positions that stand before these.
+        visible: bool[S, P + S], what each position sees; None: the past, what stands before it, and
+            itself.
+        keep: gets every layer's keys and values of the S positions; None: they are not kept.
 
     Raises:
-        ValueError: the model does not run SDPA.
+        ValueError: the model is another than `require_plain` wants.
     """
-    require_sdpa(language_model)
+    require_plain(language_model)
     model = language_model.model
     rotation = model.rotary_emb(inputs_embeds, position_ids=positions[None])
+    *earlier, final = cast("list[LlamaDecoderLayer]", list(model.layers))
+
+    def pass_through(layer: LlamaDecoderLayer, index: int, hidden_states: Tensor) -> LayerPass:
+        before = past.in_layer(index) if past else None
+        layer_pass = LayerPass(layer, hidden_states, rotation, before)
+        if keep is not None:
+            keep.append(layer_pass.own)
+        return layer_pass
+
     hidden_states = inputs_embeds
-    *layers, final_layer = cast("list[LlamaDecoderLayer]", list(model.layers))
-    for layer in layers:
-        # Without a mask SDPA is causal, which is all that a batch of equal lengths needs.
-        hidden_states = layer(
-            hidden_states,
-            attention_mask=None if visible is None else visible[None, None],
-            position_ids=positions[None],
-            position_embeddings=rotation,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
-    return FinalLayer(final_layer, hidden_states, rotation, cache)
+    for index, layer in enumerate(earlier):
+        hidden_states = pass_through(layer, index, hidden_states).output(visible)
+    return pass_through(final, len(earlier), hidden_states)
+
+
+def _positions(start: int, length: int, device: torch.device) -> Tensor:
+    return torch.arange(start, start + length, device=device)
 
 
 def next_token_logits(language_model: LlamaForCausalLM, output: Tensor) -> Tensor:
@@ -110,11 +126,13 @@ def next_token_logits(language_model: LlamaForCausalLM, output: Tensor) -> Tenso
     return language_model.lm_head(language_model.model.norm(output)).float()
 
 
-def require_sdpa(language_model: LlamaForCausalLM) -> None:
-    """Raise `ValueError` unless the model runs SDPA, which without a mask is causal."""
-    implementation = language_model.config._attn_implementation
-    if implementation != "sdpa":
-        raise ValueError(f"prefill needs sdpa attention, got {implementation}")
+def require_plain(language_model: LlamaForCausalLM) -> None:
+    """Raise `ValueError` unless the model is a LLaMA as our own layers compute it."""
+    config = language_model.config
+    if config._attn_implementation != "sdpa":
+        raise ValueError(f"prefill needs sdpa attention, got {config._attn_implementation}")
+    if config.hidden_act != "silu":
+        raise ValueError(f"prefill needs hidden_act silu, got {config.hidden_act}")
 
 
 def decode(
@@ -134,7 +152,8 @@ def decode(
         end_ids: ids that end an answer.
     """
     index = torch.tensor(list(rows), device=prefilled.logits.device)
-    cache = prefilled.cache_of(index)
+    chosen = prefilled.past_of(index)
+    past = [chosen.in_layer(layer) for layer in range(len(chosen.layers))]
     token = prefilled.logits[index].argmax(dim=-1)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
@@ -145,26 +164,22 @@ def decode(
                 answers[row].append(token_id)
         if all(ended):
             break
-        token = _next_logits(language_model, token, cache).argmax(dim=-1)
+        token = _next_logits(language_model, token, past).argmax(dim=-1)
     return answers
 
 
-def _next_logits(language_model: LlamaForCausalLM, token: Tensor, cache: DynamicCache) -> Tensor:
-    """Logits float32[B, V] after one more token int64[B], which the cache then holds too.
+def _next_logits(language_model: LlamaForCausalLM, token: Tensor, past: list[KeysValues]) -> Tensor:
+    """Logits float32[B, V] after one more token int64[B], which the past then holds too.
 
-    In each layer the token stands right after what that layer's cache holds: after a prefill that
-    shortened the sequence between layers these positions differ, and no single one fits all.
+    In each layer the token stands right after what stands before it in that layer: after a prefill
+    that shortened the sequence between layers these positions differ, and no single one fits all.
     """
     model = language_model.model
     hidden_states = model.embed_tokens(token[:, None])
-    for index, layer in enumerate(model.layers):
-        position_ids = torch.full((1, 1), cache.get_seq_length(index), device=token.device)
-        hidden_states = layer(
-            hidden_states,
-            attention_mask=None,
-            position_ids=position_ids,
-            position_embeddings=model.rotary_emb(hidden_states, position_ids=position_ids),
-            past_key_values=cache,
-            use_cache=True,
-        )
+    for index, layer in enumerate(cast("list[LlamaDecoderLayer]", list(model.layers))):
+        positions = _positions(past[index].length, 1, token.device)
+        rotation = model.rotary_emb(hidden_states, position_ids=positions[None])
+        layer_pass = LayerPass(layer, hidden_states, rotation, past[index])
+        past[index] = layer_pass.all
+        hidden_states = layer_pass.output()
     return next_token_logits(language_model, hidden_states[:, -1])

@@ -6,12 +6,12 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlamaForCausalLM
-from transformers.cache_utils import DynamicLayer
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer, repeat_kv
+from transformers import LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-from llava.final_layer import Rotation, attention_weights, causal, queries
-from llava.language import Prefill, next_token_logits, require_sdpa
+from llava.decoder_layer import LayerPass, causal
+from llava.language import Prefill, next_token_logits, require_plain
+from llava.past import KeysValues, Past
 
 AttentionOf = Callable[[Sequence[int]], Tensor]
 """The layer's own attention, float32[B, H, M, T], of M positions over the sequence it ran on."""
@@ -26,61 +26,32 @@ def layerwise_prefill(
 ) -> Prefill:
     """One pass over the whole prompt, the sequence being changed between layers.
 
-    Every layer runs SDPA and numbers its positions 0..T-1, so what goes leaves no gap. Its cache
-    holds the T positions it ran on: the lengths differ between layers.
+    Every layer runs SDPA and numbers its positions 0..T-1, so what goes leaves no gap. What
+    stands before an answer's second token then differs in length between layers.
 
     Args:
-        language_model: with `attn_implementation="sdpa"`.
+        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, T, D], no padding.
         after_layer: called once a layer, in order.
 
     Raises:
-        ValueError: the model does not run SDPA.
+        ValueError: the model is another than `require_plain` wants.
     """
-    require_sdpa(language_model)
+    require_plain(language_model)
     model = language_model.model
-    cache = DynamicCache()
+    layers: list[KeysValues] = []
     hidden_states = inputs_embeds
     for index, layer in enumerate(cast("list[LlamaDecoderLayer]", list(model.layers))):
-        layer_input = hidden_states
-        position_ids = torch.arange(layer_input.shape[1], device=layer_input.device)[None]
-        rotation = model.rotary_emb(layer_input, position_ids=position_ids)
-        output = layer(
-            layer_input,
-            attention_mask=None,
-            position_ids=position_ids,
-            position_embeddings=rotation,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        attention_of = partial(_attention_of, layer, layer_input, rotation, cache)
-        hidden_states = after_layer(index, output, attention_of)
+        positions = torch.arange(hidden_states.shape[1], device=hidden_states.device)
+        rotation = model.rotary_emb(hidden_states, position_ids=positions[None])
+        layer_pass = LayerPass(layer, hidden_states, rotation)
+        layers.append(layer_pass.own)
+        attention_of = partial(_attention_of, layer_pass, positions)
+        hidden_states = after_layer(index, layer_pass.output(), attention_of)
     logits = next_token_logits(language_model, hidden_states[:, -1])
-    return Prefill(logits, None, partial(_rows_of, cache))
+    return Prefill(logits, None, Past(layers).of)
 
 
-def _attention_of(
-    layer: LlamaDecoderLayer,
-    layer_input: Tensor,
-    rotation: Rotation,
-    cache: DynamicCache,
-    rows: Sequence[int],
-) -> Tensor:
+def _attention_of(layer_pass: LayerPass, positions: Tensor, rows: Sequence[int]) -> Tensor:
     """Attention float32[B, H, M, T] of some rows of a layer that has run."""
-    attention = layer.self_attn
-    query = queries(layer, layer_input, rotation, rows)
-    key = cast("DynamicLayer", cache.layers[attention.layer_idx]).keys
-    assert key is not None, "the layer has run"
-    key = repeat_kv(key, attention.num_key_value_groups)
-    visible = causal(rows, key.shape[2], key.device)
-    return attention_weights(query, key, visible, attention.scaling)
-
-
-def _rows_of(cache: DynamicCache, rows: Tensor) -> DynamicCache:
-    """A cache of its own for some batch rows, int64[B]."""
-    chosen = DynamicCache()
-    for number, layer in enumerate(cast("list[DynamicLayer]", cache.layers)):
-        assert layer.keys is not None, "the prefill has filled every layer"
-        assert layer.values is not None, "the prefill has filled every layer"
-        chosen.update(layer.keys[rows], layer.values[rows], number)
-    return chosen
+    return layer_pass.attentions(rows, causal(rows, len(positions), positions.device))

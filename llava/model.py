@@ -62,7 +62,11 @@ class Llava(nn.Module):
 
     @torch.inference_mode()
     def prefill(
-        self, prompts: Sequence[Prompt], visual_tokens: Tensor, attention_rows: Sequence[int] = ()
+        self,
+        prompts: Sequence[Prompt],
+        visual_tokens: Tensor,
+        attention_rows: Sequence[int] = (),
+        opening: Prefix | None = None,
     ) -> Prefill:
         """One pass over B prompts, visual tokens in the image's place.
 
@@ -72,27 +76,36 @@ class Llava(nn.Module):
                 numbered without gaps.
             attention_rows: M positions in the prompt whose attention over the spliced sequence
                 (T = S - 1 + N) is wanted, in the final layer.
+            opening: of these prompts; it is not run again. None: the prompts are run whole.
 
         Raises:
-            ValueError: lengths or image positions differ; a row is the image's own.
+            ValueError: lengths or image positions differ; a row is the image's own, or of the
+                opening; a prompt opens otherwise.
         """
         position = _image_position(prompts, attention_rows)
         shift = visual_tokens.shape[1] - 1
         rows = [row + shift if row > position else row for row in attention_rows]
-        return language.prefill(self.language_model, self.splice(prompts, visual_tokens), rows)
+        if opening is None:
+            return language.prefill(self.language_model, self.splice(prompts, visual_tokens), rows)
+        _require_behind(opening, prompts, attention_rows)
+        after = self.embed([p.input_ids[position + 1 :] for p in prompts])
+        embeds = torch.cat([visual_tokens.to(after), after], dim=1)
+        behind = [row - position for row in rows]
+        return language.prefill(self.language_model, embeds, behind, opening.past)
 
     @torch.inference_mode()
-    def prefix(self, prompt: Prompt, visual_tokens: Tensor) -> Prefix:
-        """What a prompt about each of B images begins with, and every other prompt about them.
-
-        Args:
-            prompt: whose text before the image it is; all queries have the same.
-            visual_tokens: float[B, N, D].
-        """
+    def opening(self, prompt: Prompt) -> Prefix:
+        """A prompt's text before the image, with which every other prompt opens too."""
         before_image = prompt.input_ids[: prompt.image_position]
-        embeds = self.embed([before_image] * len(visual_tokens))
-        embeds = torch.cat([embeds, visual_tokens.to(embeds)], dim=1)
+        embeds = self.embed([before_image])
         return Prefix(before_image, language.keys_and_values(self.language_model, embeds))
+
+    @torch.inference_mode()
+    def prefix(self, opening: Prefix, visual_tokens: Tensor) -> Prefix:
+        """What all prompts about each of B images begin with: the opening and float[B, N, D]."""
+        embeds = visual_tokens.to(self.language_model.dtype)
+        past = language.keys_and_values(self.language_model, embeds, opening.past)
+        return Prefix(opening.before_image, past)
 
     @torch.inference_mode()
     def prefill_behind(
@@ -121,13 +134,10 @@ class Llava(nn.Module):
         behind: list[list[int]] = []
         for alike, rows in zip(prompts, attention_rows, strict=True):
             start = _image_position(alike, rows) + 1
-            if any(p.input_ids[: start - 1] != prefix.before_image for p in alike):
-                raise ValueError("a prompt does not begin as the prefix does")
-            if min(rows, default=start) < start:
-                raise ValueError("attention rows of a text behind a prefix are that text's own")
+            _require_behind(prefix, alike, rows)
             texts.append(self.embed([p.input_ids[start:] for p in alike]))
             behind.append([row - start for row in rows])
-        return prefill_behind(self.language_model, prefix.cache, images, texts, behind)
+        return prefill_behind(self.language_model, prefix.past_of(images), texts, behind)
 
     @torch.inference_mode()
     def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:
@@ -215,3 +225,17 @@ def _image_position(prompts: Sequence[Prompt], attention_rows: Sequence[int]) ->
     if position in attention_rows:
         raise ValueError("attention rows are text positions, not the image's")
     return position
+
+
+def _require_behind(
+    prefix: Prefix, prompts: Sequence[Prompt], attention_rows: Sequence[int]
+) -> None:
+    """Raise `ValueError` unless prompts begin as a prefix does, and the rows are behind the image.
+
+    So that what is asked of a prompt's beginning is not looked for where it is not computed.
+    """
+    position = prompts[0].image_position
+    if any(prompt.input_ids[:position] != prefix.before_image for prompt in prompts):
+        raise ValueError("a prompt does not begin as the prefix does")
+    if min(attention_rows, default=position + 1) <= position:
+        raise ValueError("attention rows of a text behind a prefix are that text's own")

@@ -84,6 +84,7 @@ class StageClock:
         """Time what the model does within the block."""
         timed = {
             "encode": lambda arguments: (ENCODE, len(arguments[0])),
+            "opening": lambda _: (PREFIX, 0),
             "prefix": lambda arguments: (PREFIX, len(arguments[1])),
             "decode": lambda arguments: (ANSWER, len(arguments[1])),
             **dict.fromkeys(PREFILLS, self._of_prompts),

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,10 @@ def prompt_and_rows(model: VisionLanguageModel, ask: Ask) -> tuple[Prompt, tuple
 
 @torch.inference_mode()
 def answer_batch(
-    model: VisionLanguageModel, asks: Sequence[Ask], visual_tokens: Sequence[Tensor]
+    model: VisionLanguageModel,
+    asks: Sequence[Ask],
+    visual_tokens: Sequence[Tensor],
+    opening: Any = None,
 ) -> list[Reply]:
     """Replies to a batch of asks of one length, from one prefill.
 
@@ -35,6 +39,7 @@ def answer_batch(
         model: the model.
         asks: B asks, equal in prompt length, number of dropped tokens, scoring rows and reduction.
         visual_tokens: float[N, D] of each image, whole.
+        opening: of all prompts, where the model is a `PrefixSharingModel`.
     """
     shown = [
         tokens[kept_tokens(ask.dropped, len(tokens))] if ask.dropped else tokens
@@ -44,7 +49,8 @@ def answer_batch(
         return [_answer_reduced(model, a, t) for a, t in zip(asks, shown, strict=True)]
     prompts = [model.tokenize(ask.query.text) for ask in asks]
     _, rows = prompt_and_rows(model, asks[0])
-    prefill = model.prefill(prompts, torch.stack(shown), attention_rows=rows)
+    behind = {} if opening is None else {"opening": opening}
+    prefill = model.prefill(prompts, torch.stack(shown), attention_rows=rows, **behind)
     return read_replies(model, prefill, asks, len(shown[0]))
 
 

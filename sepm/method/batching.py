@@ -1,9 +1,10 @@
 """Many dialogues side by side: in batches of equal length, so that nothing is padded.
 
-What several dialogues ask about one whole image shares a prefix (system prompt and image): it is
+All prompts open with the same text, the system prompt, which is computed once. What several
+dialogues ask about one whole image shares a longer prefix (system prompt and image): it too is
 computed once, and their texts run behind it. What is asked of an image that lost visual tokens is a
-prefill of its own. So is what one dialogue alone asks: its stages fill whole batches of equal
-length that way, and nothing of an image has to be kept between them.
+prefill of its own behind the system prompt. So is what one dialogue alone asks: its stages fill
+whole batches of equal length that way, and nothing of an image has to be kept between them.
 """
 
 from collections import defaultdict
@@ -41,17 +42,19 @@ def run_dialogues(
         batched: decides how much goes into one batch; one that failed it may do again with less.
     """
     desk = Desk(dialogues)
+    opening = _opening(model, desk)
     while desk.images:
         if isinstance(model, PrefixSharingModel):
             asked = _whole_asks(desk, desk.images)
             shared = [image for image, asks in asked.items() if len(asks) > 1]
-            answer = partial(_answer_shared, model, desk, visual_tokens)
+            answer = partial(_answer_shared, model, opening, desk, visual_tokens)
             for _ in batched(answer, shared):
                 yield from desk.take_outcomes()
+        answer_alone = partial(answer_batch, model, opening=opening)
         rest = [(image, ask) for image in desk.images for ask in desk.asked(image)]
         for group in equal_length_groups(model, rest):
             tokens = [visual_tokens[image] for image, _ in group]
-            replies = batched(partial(answer_batch, model), [ask for _, ask in group], tokens)
+            replies = batched(answer_alone, [ask for _, ask in group], tokens)
             for (image, ask), reply in zip(group, replies, strict=True):
                 desk.reply(image, ask, reply)
                 yield from desk.take_outcomes()
@@ -68,6 +71,14 @@ def equal_length_groups(
     return list(groups.values())
 
 
+def _opening(model: VisionLanguageModel, desk: Desk) -> Any:
+    """What all prompts open with; None where the model cannot share it, or nothing is asked."""
+    if not desk.images or not isinstance(model, PrefixSharingModel):
+        return None
+    prompt, _ = prompt_and_rows(model, desk.asked(desk.images[0])[0])
+    return model.opening(prompt)
+
+
 def _whole_asks(desk: Desk, images: Iterable[int]) -> dict[int, list[Ask]]:
     """What is asked about images that are whole, so that it can share their prefix, by image."""
     asked = {
@@ -78,7 +89,11 @@ def _whole_asks(desk: Desk, images: Iterable[int]) -> dict[int, list[Ask]]:
 
 
 def _answer_shared(
-    model: PrefixSharingModel, desk: Desk, visual_tokens: Sequence[Tensor], images: Sequence[int]
+    model: PrefixSharingModel,
+    opening: Any,
+    desk: Desk,
+    visual_tokens: Sequence[Tensor],
+    images: Sequence[int],
 ) -> list[None]:
     """Answer what is asked about some whole images until nothing more is; a None for each.
 
@@ -86,7 +101,7 @@ def _answer_shared(
     this is done again after it failed, what was answered before stays answered.
     """
     if asked := _whole_asks(desk, images):
-        shared = SharedImages(model, {image: visual_tokens[image] for image in asked}, asked)
+        shared = SharedImages(model, opening, {image: visual_tokens[image] for image in asked})
         while asked:
             for image, ask, reply in shared.answer(asked):
                 desk.reply(image, ask, reply)

@@ -64,13 +64,28 @@ class VisionLanguageModel(Protocol):
 
 @runtime_checkable
 class PrefixSharingModel(VisionLanguageModel, Protocol):
-    """A model that can compute what all prompts about an image begin with once, for many of them.
+    """A model that can compute what many prompts begin with once for all of them.
 
-    A model family may do without: then every prompt is a prefill of its own.
+    Every prompt opens with the same text, and those about one image go on with the same visual
+    tokens. A model family may do without: then every prompt is a prefill of its own.
     """
 
-    def prefix(self, prompt: Any, visual_tokens: Tensor) -> Any:
-        """What a prompt about each of B images begins with, up to and with float[B, N, D]."""
+    def opening(self, prompt: Any) -> Any:
+        """The text before the image, with which all prompts open."""
+        ...
+
+    def prefill(
+        self,
+        prompts: Sequence[Any],
+        visual_tokens: Tensor,
+        attention_rows: Sequence[int] = (),
+        opening: Any = None,
+    ) -> Any:
+        """As `VisionLanguageModel.prefill`, the opening not being run again where it is given."""
+        ...
+
+    def prefix(self, opening: Any, visual_tokens: Tensor) -> Any:
+        """What prompts about each of B images begin with: the opening and float[B, N, D]."""
         ...
 
     def prefill_behind(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,20 +24,18 @@ class SharedImages:
 
     Args:
         model: the model.
+        opening: of all prompts.
         visual_tokens: float[N, D] of each image, whole.
-        asked: what will be asked first. Of it one prompt is read, for the text before the image:
-            all prompts begin alike.
     """
 
     def __init__(
-        self, model: PrefixSharingModel, visual_tokens: Mapping[int, Tensor], asked: Asked
+        self, model: PrefixSharingModel, opening: Any, visual_tokens: Mapping[int, Tensor]
     ) -> None:
         self._model = model
         self._rows = {image: row for row, image in enumerate(visual_tokens)}
         tokens = torch.stack(list(visual_tokens.values()))  # [B, N, D]
-        prompt, _ = prompt_and_rows(model, asked[next(iter(visual_tokens))][0])
         self._num_visual_tokens = tokens.shape[1]
-        self._prefix = model.prefix(prompt, tokens)
+        self._prefix = model.prefix(opening, tokens)
 
     def answer(self, asked: Asked) -> Iterator[tuple[int, Ask, Reply]]:
         """Image, ask and reply of all that is asked."""

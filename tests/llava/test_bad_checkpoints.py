@@ -59,6 +59,14 @@ def test_a_missing_shard_is_named(make_llava, tmp_path: Path) -> None:
     )
 
 
+def test_another_activation_than_llama_s_is_refused(folder: Path) -> None:
+    edit_json(folder / "config.json", lambda c: c.update(hidden_act="gelu"))
+
+    assert refusal(folder) == (
+        f"{folder}: hidden_act must be silu, as every LLaMA has it, got 'gelu'"
+    )
+
+
 def test_a_missing_weight_is_named(folder: Path) -> None:
     edit_weights(folder / "model.safetensors", lambda w: w.pop("model.norm.weight"))
 

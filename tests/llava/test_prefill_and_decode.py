@@ -158,3 +158,13 @@ def test_the_image_itself_is_no_attention_row(model: Llava, pixel_values: Tensor
 def test_prefill_needs_sdpa_and_says_so(eager_llama: LlamaForCausalLM) -> None:
     with pytest.raises(ValueError, match="prefill needs sdpa attention, got eager"):
         language.prefill(eager_llama, torch.zeros(1, 3, 32))
+
+
+@torch.inference_mode()
+def test_another_activation_than_silu_is_refused(each_model: Llava) -> None:
+    config = each_model.language_model.config
+    embeds = each_model.embed([[1, 2, 3]])
+    config.hidden_act = "gelu"
+    with pytest.raises(ValueError, match="prefill needs hidden_act silu, got gelu"):
+        language.prefill(each_model.language_model, embeds)
+    config.hidden_act = "silu"

@@ -75,6 +75,7 @@ def test_stages_count_each_image_once(result: dict[str, Any]) -> None:
     for repeat in stages:
         assert {name: stage["rows"] for name, stage in repeat.items()} == {
             "encode": images,
+            "prefix": 0,  # the opening is of no image
             "coarse prefill": images,
             "fine prefill": images,
         }

@@ -24,7 +24,7 @@ def test_calls_are_told_apart_by_what_they_ask(workload: Workload) -> None:
     assert counted == {ENCODE: (1, 3), COARSE: (1, 2), FINE: (1, 1)}
 
 
-def test_a_shared_prefix_and_what_runs_behind_it_are_stages_of_their_own(
+def test_what_prompts_share_and_what_runs_behind_it_are_stages_of_their_own(
     workload: Workload,
 ) -> None:
     model, clock = workload.model, a_clock(workload)
@@ -32,10 +32,10 @@ def test_a_shared_prefix_and_what_runs_behind_it_are_stages_of_their_own(
     fine = model.tokenize("Which?")
     tokens = torch.ones(2, model.num_visual_tokens, workload.shape.language.hidden_size)
     with clock.timing(model):
-        prefix = model.prefix(fine, tokens)
+        prefix = model.prefix(model.opening(fine), tokens)
         model.prefill_behind(prefix, [0, 1], [[fine, fine], [coarse, coarse]], [(), ()])
     counted = {name: (stage.calls, stage.rows) for name, stage in clock.totals().items()}
-    assert counted == {PREFIX: (1, 2), MIXED: (1, 4)}
+    assert counted == {PREFIX: (2, 2), MIXED: (1, 4)}
 
 
 def test_the_model_is_as_before_once_timing_ends(workload: Workload) -> None:

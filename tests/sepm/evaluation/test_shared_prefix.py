@@ -38,9 +38,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counts: Counter[str] = Counter()
     prefix, prefill, behind = Llava.prefix, Llava.prefill, Llava.prefill_behind
 
-    def counted_prefix(model: Llava, prompt: Prompt, visual_tokens: Tensor) -> Prefix:
+    def counted_prefix(model: Llava, opening: Prefix, visual_tokens: Tensor) -> Prefix:
         counts["prefix"] += len(visual_tokens)
-        return prefix(model, prompt, visual_tokens)
+        return prefix(model, opening, visual_tokens)
 
     def counted_prefill(model: Llava, prompts: Sequence[Prompt], *others: Any, **more: Any) -> Any:
         counts["prefill"] += len(prompts)

@@ -61,6 +61,8 @@ class ChanceModel:
         self.failing = failing
         self.passes = 0
         self.may_fail = False
+        self.openings = 0
+        self.opened_with: list[Sequence[int] | None] = []  # of each prefill
         self.packs: list[tuple[int, int]] = []  # texts and images of each pass behind a prefix
 
     def encode(self, pixel_values: Tensor) -> Tensor:
@@ -74,12 +76,21 @@ class ChanceModel:
         return LETTERS.index(option_letter)
 
     def prefill(
-        self, prompts: Sequence[Prompt], visual_tokens: Tensor, attention_rows: Sequence[int] = ()
+        self,
+        prompts: Sequence[Prompt],
+        visual_tokens: Tensor,
+        attention_rows: Sequence[int] = (),
+        opening: Sequence[int] | None = None,
     ) -> Prefilled:
         self._pass()
+        self.opened_with.append(opening)
         return _answers(prompts, visual_tokens, attention_rows)
 
-    def prefix(self, prompt: Prompt, visual_tokens: Tensor) -> Tensor:
+    def opening(self, prompt: Prompt) -> Sequence[int]:
+        self.openings += 1
+        return prompt.input_ids[: prompt.image_position]
+
+    def prefix(self, opening: Sequence[int], visual_tokens: Tensor) -> Tensor:
         self._pass()
         return visual_tokens
 
@@ -179,6 +190,15 @@ def test_a_model_that_shares_no_prefixes_ends_them_alike(
     outcomes, _ = run(model)
     assert sorted(outcomes, key=lambda one: one[0]) == alone
     assert model.packs == []
+    assert model.openings == 0
+
+
+def test_the_text_before_the_image_runs_once_for_every_prompt_that_is_not_reduced() -> None:
+    model = ChanceModel()
+    run(model)
+    assert model.openings == 1
+    assert model.opened_with.count(None) == len(VISUAL_TOKENS)  # `EveryOther` prefills by itself
+    assert set(model.opened_with) == {None, (1, 2)}
 
 
 def test_the_dialogues_take_every_branch_and_some_answers_are_decoded(
@@ -212,7 +232,8 @@ def ask(text: str, scored_by: tuple[int, int] | None = None) -> Ask:
 
 def answers_to(model: ChanceModel, asked: Mapping[int, Sequence[Ask]]) -> list[tuple]:
     """What the images' shared prefix gives, ordered by image and query."""
-    shared = SharedImages(model, {image: VISUAL_TOKENS[image] for image in asked}, asked)
+    opening = model.opening(model.tokenize("any"))
+    shared = SharedImages(model, opening, {image: VISUAL_TOKENS[image] for image in asked})
     return sorted(shared.answer(asked), key=lambda one: (one[0], one[1].query.text))
 
 

@@ -1,0 +1,141 @@
+"""One decoder layer of LLaMA over new positions, computed as far as something of it is read.
+
+It is written out from the layer's own submodules. Keys and values exist for all positions; queries,
+output and MLP for those that are asked for: all of them in the layers before the final one, a few
+in the final one. What an earlier operation made is overwritten where nobody else reads it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaMLP, repeat_kv
+
+from llava.past import KeysValues
+
+Rotation = tuple[Tensor, Tensor]
+"""cos and sin of the rotary position embedding, float[1, S, d] each."""
+
+
+class LayerPass:
+    """A layer over S new positions, T = P + S with the P that stand before them.
+
+    Args:
+        layer: the decoder layer.
+        hidden_states: float[B, S, D], its input.
+        rotation: of the S positions.
+        past: of the P positions; None: there are none.
+    """
+
+    def __init__(
+        self,
+        layer: LlamaDecoderLayer,
+        hidden_states: Tensor,
+        rotation: Rotation,
+        past: KeysValues | None = None,
+    ) -> None:
+        self._layer = layer
+        self._hidden_states = hidden_states
+        self._rotation = rotation
+        self._normed = layer.input_layernorm(hidden_states)
+        attention = layer.self_attn
+        key = rotated(split_heads(attention.k_proj(self._normed), attention.head_dim), *rotation)
+        value = split_heads(attention.v_proj(self._normed), attention.head_dim)
+        self.own = KeysValues(key, value)
+        """Keys and values of the S positions."""
+        self.all = self.own if past is None else past.then(self.own)
+        """Of all T positions."""
+
+    def output(self, visible: Tensor | None = None) -> Tensor:
+        """The layer's output float[B, S, D].
+
+        Args:
+            visible: bool[S, T], what each position sees; None: what stands before it and itself.
+        """
+        query = self._queries(self._normed, self._rotation)
+        return self._output(self._hidden_states, self._attend(query, visible, causal=True))
+
+    def output_at(self, rows: Sequence[int], visible: Tensor | None) -> Tensor:
+        """The layer's output at K of the S positions, float[B, K, D].
+
+        Args:
+            rows: the K positions.
+            visible: bool[K, T], what each of them sees; None: everything, which is right for the
+                last position only.
+        """
+        attended = self._attend(self._queries_at(rows), visible, causal=False)
+        return self._output(self._hidden_states[:, list(rows)], attended)
+
+    def attentions(self, rows: Sequence[int], visible: Tensor) -> Tensor:
+        """Attention float32[B, H, M, T] of M of the S positions (Eq. 5), given what each sees."""
+        attention = self._layer.self_attn
+        key = repeat_kv(self.all.key, attention.num_key_value_groups).float()
+        weights = self._queries_at(rows).float() @ key.transpose(2, 3) * attention.scaling
+        return weights.masked_fill(~visible, float("-inf")).softmax(dim=-1)
+
+    def _queries_at(self, rows: Sequence[int]) -> Tensor:
+        chosen = list(rows)
+        cos, sin = self._rotation
+        return self._queries(self._normed[:, chosen], (cos[:, chosen], sin[:, chosen]))
+
+    def _queries(self, normed: Tensor, rotation: Rotation) -> Tensor:
+        """Rotated queries float[B, H, K, d] of normed input float[B, K, D]."""
+        attention = self._layer.self_attn
+        return rotated(split_heads(attention.q_proj(normed), attention.head_dim), *rotation)
+
+    def _attend(self, query: Tensor, visible: Tensor | None, *, causal: bool) -> Tensor:
+        """What K positions read, float[B, K, H × d].
+
+        With `causal` and nothing said of what is visible they are the last of the T positions.
+        SDPA's own causal mask begins where the keys begin, so queries that nobody reads stand there
+        for the past: it needs no mask in memory, and skips what is not seen.
+        """
+        attention, groups = self._layer.self_attn, self._layer.self_attn.num_key_value_groups
+        count, length = query.shape[2], self.all.length
+        causal = causal and visible is None and count > 1
+        if causal and count < length:
+            query = functional.pad(query, (0, 0, length - count, 0))
+        attended = functional.scaled_dot_product_attention(
+            query,
+            repeat_kv(self.all.key, groups),
+            repeat_kv(self.all.value, groups),
+            attn_mask=visible,
+            is_causal=causal,
+            scale=attention.scaling,
+        )
+        return attended[:, :, -count:].transpose(1, 2).flatten(2)
+
+    def _output(self, hidden_states: Tensor, attended: Tensor) -> Tensor:
+        """The output float[B, K, D] at K positions, of the input there and of what they read."""
+        output = hidden_states + self._layer.self_attn.o_proj(attended)
+        output += feed_forward(self._layer.mlp, self._layer.post_attention_layernorm(output))
+        return output
+
+
+def feed_forward(mlp: LlamaMLP, normed: Tensor) -> Tensor:
+    """The MLP's output float[B, K, D]."""
+    gate = functional.silu(mlp.gate_proj(normed), inplace=True)
+    gate *= mlp.up_proj(normed)
+    return mlp.down_proj(gate)
+
+
+def split_heads(states: Tensor, head_dim: int) -> Tensor:
+    """Projected states float[B, S, H × d] as float[B, H, S, d]."""
+    return states.unflatten(-1, (-1, head_dim)).transpose(1, 2)
+
+
+def rotated(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary position embedding of float[B, H, S, d]: its halves are the pairs' two sides."""
+    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+    half = states.shape[-1] // 2
+    output = states * cos
+    output[..., :half].addcmul_(states[..., half:], sin[..., :half], value=-1)
+    output[..., half:].addcmul_(states[..., :half], sin[..., half:])
+    return output
+
+
+def causal(rows: Sequence[int], length: int, device: torch.device) -> Tensor:
+    """What positions `rows` of a plain sequence see, bool[M, T]: all up to themselves."""
+    columns = torch.arange(length, device=device)
+    return columns <= torch.tensor(list(rows), device=device)[:, None]
