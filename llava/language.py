@@ -71,10 +71,10 @@ def keys_and_values(
     Nothing else of the final layer is computed: nothing else of it is read there.
     """
     start, length = past.length if past else 0, inputs_embeds.shape[1]
-    own: list[KeysValues] = []
+    layers: list[KeysValues] = []
     positions = _positions(start, length, inputs_embeds.device)
-    run_layers(language_model, inputs_embeds, positions, past, keep=own)
-    return past.then(own) if past else Past(own)
+    run_layers(language_model, inputs_embeds, positions, past, keep=lambda p: layers.append(p.all))
+    return Past(layers)
 
 
 def run_layers(
@@ -83,7 +83,7 @@ def run_layers(
     positions: Tensor,
     past: Past | None = None,
     visible: Tensor | None = None,
-    keep: list[KeysValues] | None = None,
+    keep: Callable[[LayerPass], object] = lambda _: None,
 ) -> LayerPass:
     """The final layer, its input being what all layers before it make of float[B, S, D].
 
@@ -94,7 +94,8 @@ def run_layers(
         past: P positions that stand before these.
         visible: bool[S, P + S], what each position sees; None: the past, what stands before it, and
             itself.
-        keep: gets every layer's keys and values of the S positions; None: they are not kept.
+        keep: called with every layer's pass before its output is computed; what it does not take
+            is gone after the layer.
 
     Raises:
         ValueError: the model is another than `require_plain` wants.
@@ -107,8 +108,7 @@ def run_layers(
     def pass_through(layer: LlamaDecoderLayer, index: int, hidden_states: Tensor) -> LayerPass:
         before = past.in_layer(index) if past else None
         layer_pass = LayerPass(layer, hidden_states, rotation, before)
-        if keep is not None:
-            keep.append(layer_pass.own)
+        keep(layer_pass)
         return layer_pass
 
     hidden_states = inputs_embeds

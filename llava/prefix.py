@@ -56,8 +56,9 @@ def prefill_behind(
     packing = _Packing(past.length, tuple(text.shape[1] for text in texts))
     positions, visible = packing.positions(device), packing.visible(device)
     own: list[KeysValues] = []
+    packed = torch.cat(list(texts), dim=1)
     final = run_layers(
-        language_model, torch.cat(list(texts), dim=1), positions, past, visible, keep=own
+        language_model, packed, positions, past, visible, keep=lambda p: own.append(p.own)
     )
     ends = [end - 1 for _, end in packing.spans]
     logits = next_token_logits(language_model, final.output_at(ends, visible[ends]))  # [B, K, V]

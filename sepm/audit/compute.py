@@ -10,6 +10,7 @@ from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import RunError
 from sepm.evaluation.batch_size import Batcher
+from sepm.evaluation.images import worker_failures
 from sepm.evaluation.loading import check_option_letters, find_checkpoint, load_model
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.preflight import check_images, note_text_use
@@ -67,10 +68,11 @@ def _of_one_model(
     dtype = variants[0].dtype
     model = load_model(request.model_path, request.device, dtype, conversation=request.conversation)
     check_option_letters(model, taxonomy)
-    return {
-        variant: _of_variant(model, variant, runs, questions, taxonomy, request)
-        for variant in variants
-    }
+    with worker_failures("An audit keeps nothing: give the command again"):
+        return {
+            variant: _of_variant(model, variant, runs, questions, taxonomy, request)
+            for variant in variants
+        }
 
 
 def _of_variant(

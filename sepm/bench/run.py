@@ -31,6 +31,7 @@ from sepm.bench.variants import (
 from sepm.errors import RunError
 from sepm.evaluation.device import Placement, choose_placement, environment
 from sepm.evaluation.heap import keep_freed_memory
+from sepm.evaluation.images import worker_failures
 from sepm.evaluation.progress import tell
 from sepm.evaluation.runner import WINDOW_BATCHES
 from sepm.images import read_image
@@ -56,7 +57,7 @@ def bench(request: BenchRequest) -> dict[str, Any]:
             reference = reference_apart(shape, place, request)
         if place.device.type == "cpu":
             keep_freed_memory()  # as for a model that is loaded
-        with built(shape, place, request) as workload:
+        with built(shape, place, request) as workload, worker_failures("Give fewer --images"):
             return measure_all(request, workload, place, reference)
     except torch.OutOfMemoryError as error:
         raise RunError(

@@ -133,8 +133,11 @@ def _as_it_is(parcel: Parcel) -> Parcel:
 
 
 @contextmanager
-def worker_failures() -> Iterator[None]:
+def worker_failures(advice: str) -> Iterator[None]:
     """Within it, a worker that dies is a plain error, wherever the main thread hears of it.
+
+    Args:
+        advice: what is lost and what to do, as the message says it.
 
     Raises:
         RunError: a worker died.
@@ -145,6 +148,5 @@ def worker_failures() -> Iterator[None]:
         if "DataLoader worker" not in str(error):
             raise
         raise RunError(
-            f"a process that reads images has died, perhaps for lack of memory: {error} The rows "
-            "before are kept, and the same command goes on from there"
+            f"a process that reads images has died, perhaps for lack of memory: {error} {advice}"
         ) from error

@@ -37,6 +37,9 @@ from sepm.evaluation.window import Job, Result
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
 
+GOES_ON = "The rows before are kept, and the same command goes on from there"
+"""What to do after a failure in the midst of an evaluation."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -170,7 +173,7 @@ def _append_rows(order: Order, model: Llava, batcher: Batcher, processes: Proces
     rows_left = {
         q.question_id: sum(q.question_id in missing for missing in order.missing) for q in mine
     }
-    with worker_failures(), ExitStack() as stack:
+    with worker_failures(GOES_ON), ExitStack() as stack:
         files = [stack.enter_context(_rows_file(f, processes)) for f in order.folders]
         bar = stack.enter_context(_progress(order, rows_left, processes))
         for result in run_questions(
