@@ -24,7 +24,7 @@ class Prefill:
     past_of: Callable[[Tensor], Past]
     """Given batch rows int64[B'], what stands before the answer's second token.
 
-    Few answers are decoded, so nothing is kept for it: a plain prefill computes it again here."""
+    Few answers are decoded, so a plain prefill keeps nothing for it and computes it again here."""
 
 
 def prefill(

@@ -103,7 +103,7 @@ class Llava(nn.Module):
     @torch.inference_mode()
     def prefix(self, opening: Prefix, visual_tokens: Tensor) -> Prefix:
         """What all prompts about each of B images begin with: the opening and float[B, N, D]."""
-        embeds = visual_tokens.to(self.language_model.dtype)
+        embeds = visual_tokens.to(self.device, self.language_model.dtype)
         past = language.keys_and_values(self.language_model, embeds, opening.past)
         return Prefix(opening.before_image, past)
 

@@ -1,4 +1,4 @@
-"""Measuring: every variant once in each repeat, so that a noisy machine troubles all alike."""
+"""Measuring: variants once each in every repeat, so that a noisy machine troubles all alike."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

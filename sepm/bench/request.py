@@ -34,7 +34,7 @@ class BenchRequest:
     images: Annotated[
         int, "images of each measurement; starting to load them counts, so a fast device needs more"
     ] = 8
-    repeats: Annotated[int, "measurements of each variant, taken in turn"] = 3
+    repeats: Annotated[int, "measurements of each variant; ours are taken in turn"] = 3
     batch_sizes: tuple[int, ...] = (8,)
     """The largest is that of the parts methods and sweep."""
     device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"

@@ -57,7 +57,10 @@ def bench(request: BenchRequest) -> dict[str, Any]:
             reference = reference_apart(shape, place, request)
         if place.device.type == "cpu":
             keep_freed_memory()  # as for a model that is loaded
-        with built(shape, place, request) as workload, worker_failures("Give fewer --images"):
+        with (
+            built(shape, place, request) as workload,
+            worker_failures("Give smaller --batch-sizes"),
+        ):
             return measure_all(request, workload, place, reference)
     except torch.OutOfMemoryError as error:
         raise RunError(

@@ -16,7 +16,7 @@ LOAD = "decode + preprocess"
 """From the file to pixels."""
 ENCODE = "encode"
 PREFIX = "prefix"
-"""The part of a prefill that several prompts about an image share."""
+"""The part of a prefill that several prompts share: the text before the image, or image too."""
 COARSE = "coarse prefill"
 FINE = "fine prefill"
 """Every prefill of a query that asks for the class, a single-stage method's too."""
@@ -35,7 +35,7 @@ class Stage:
     seconds: float = 0.0
     calls: int = 0
     rows: int = 0
-    """Images or prompts."""
+    """Images or prompts; of the text before the image none."""
 
 
 @dataclass

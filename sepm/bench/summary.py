@@ -42,7 +42,10 @@ def stage_times(measurements: Sequence[Measurement], images: int) -> dict[str, f
 
 
 def ratios(summaries: Mapping[str, Mapping[str, Any]], largest_batch: str) -> list[dict[str, Any]]:
-    """How many times as long one variant takes as another, within each repeat.
+    """How many times as long one variant takes as another.
+
+    Ours are compared within each repeat, since they are measured in turn. The reference's repeats
+    come before all of ours: there it is the ratio of medians, and what lies furthest apart.
 
     Args:
         summaries: by variant.
@@ -55,13 +58,27 @@ def ratios(summaries: Mapping[str, Mapping[str, Any]], largest_batch: str) -> li
         ("separate", "together"),
         ("sweep", largest_batch),
     ]
+    seconds = {
+        key: [sum(passes.values()) for passes in summary["seconds"]]
+        for key, summary in summaries.items()
+    }
     return [
-        {"numerator": long, "denominator": short, **_ratio(summaries[long], summaries[short])}
+        {
+            "numerator": long,
+            "denominator": short,
+            **_ratio(seconds[long], seconds[short], in_turn=long != "reference"),
+        }
         for long, short in pairs
-        if long in summaries and short in summaries
+        if long in seconds and short in seconds
     ]
 
 
-def _ratio(long: Mapping[str, Any], short: Mapping[str, Any]) -> dict[str, float]:
-    repeats = zip(long["seconds"], short["seconds"], strict=True)
-    return spread([sum(a.values()) / sum(b.values()) for a, b in repeats])
+def _ratio(long: Sequence[float], short: Sequence[float], *, in_turn: bool) -> dict[str, float]:
+    """Of the seconds of each repeat."""
+    if in_turn:
+        return spread([a / b for a, b in zip(long, short, strict=True)])
+    return {
+        "median": median(long) / median(short),
+        "min": min(long) / max(short),
+        "max": max(long) / min(short),
+    }

@@ -39,7 +39,7 @@ def _head(result: Json) -> Iterator[str]:
     yield (
         f"torch {environment['torch']}, transformers {environment['transformers']}, "
         f"{environment['threads']} threads; {settings['images']} images × "
-        f"{settings['repeats']} repeats, the variants in turn; median [min to max]"
+        f"{settings['repeats']} repeats, ours in turn; median [min to max]"
     )
     yield (
         f"{model['visual_tokens']} visual tokens, {model['dropped_tokens']} dropped by SEPM; "
@@ -157,8 +157,9 @@ def _sameness(result: Json) -> Iterator[str]:
 def _shared_logits(result: Json) -> Iterator[str]:
     found = result["shared_logits"]
     yield (
-        f"{found['queries']} queries behind the shared prefix of {found['images']} images, against "
-        f"prefills of their own: largest |Δ logit| {found['largest_difference']:.1e}, "
+        f"{found['queries']} queries about {found['images']} images behind the shared text, and "
+        "behind text and image, against prefills that share nothing: "
+        f"largest |Δ logit| {found['largest_difference']:.1e}, "
         f"{found['other_tokens']} other first tokens"
     )
 

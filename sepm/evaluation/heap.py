@@ -9,7 +9,9 @@ from typing import Any
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of `mallopt`, from glibc's `malloc.h`."""
 NEVER = 2**31 - 1
-"""The largest threshold in bytes that it takes."""
+"""The largest number of bytes that it takes."""
+MOST_IN_OLD_GLIBC = 32 * 2**20
+"""Bytes; older versions refuse a higher threshold for blocks that are mapped by themselves."""
 
 
 def keep_freed_memory() -> None:
@@ -19,8 +21,10 @@ def keep_freed_memory() -> None:
     and zeroed page by page anew.
     """
     if mallopt := _glibc("mallopt"):
+        # First, since setting any threshold ends glibc's own adjusting of this one.
+        if not mallopt(M_MMAP_THRESHOLD, NEVER):
+            mallopt(M_MMAP_THRESHOLD, MOST_IN_OLD_GLIBC)
         mallopt(M_TRIM_THRESHOLD, NEVER)
-        mallopt(M_MMAP_THRESHOLD, NEVER)
 
 
 def give_back_freed_memory() -> None:

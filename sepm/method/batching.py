@@ -1,9 +1,9 @@
 """Many dialogues side by side: in batches of equal length, so that nothing is padded.
 
-All prompts open with the same text, the system prompt, which is computed once. What several
-dialogues ask about one whole image shares a longer prefix (system prompt and image): it too is
-computed once, and their texts run behind it. What is asked of an image that lost visual tokens is a
-prefill of its own behind the system prompt. So is what one dialogue alone asks: its stages fill
+All prompts open with the same text, up to the image, which is computed once. What several dialogues
+ask about one whole image shares a longer prefix (that text and the image): it too is computed once,
+and their texts run behind it. What is asked of an image that lost visual tokens is a prefill of its
+own behind the opening. So is what one dialogue alone asks: its stages fill
 whole batches of equal length that way, and nothing of an image has to be kept between them.
 """
 
@@ -42,8 +42,10 @@ def run_dialogues(
         batched: decides how much goes into one batch; one that failed it may do again with less.
     """
     desk = Desk(dialogues)
-    opening = _opening(model, desk)
+    opening = None
     while desk.images:
+        if opening is None:
+            opening = _opening(model, desk)
         if isinstance(model, PrefixSharingModel):
             asked = _whole_asks(desk, desk.images)
             shared = [image for image, asks in asked.items() if len(asks) > 1]
@@ -72,10 +74,12 @@ def equal_length_groups(
 
 
 def _opening(model: VisionLanguageModel, desk: Desk) -> Any:
-    """What all prompts open with; None where the model cannot share it, or nothing is asked."""
-    if not desk.images or not isinstance(model, PrefixSharingModel):
+    """What all prompts open with; None where the model cannot share it, or no ask would."""
+    asks = (ask for image in desk.images for ask in desk.asked(image) if ask.reduction is None)
+    ask = next(asks, None)
+    if ask is None or not isinstance(model, PrefixSharingModel):
         return None
-    prompt, _ = prompt_and_rows(model, desk.asked(desk.images[0])[0])
+    prompt, _ = prompt_and_rows(model, ask)
     return model.opening(prompt)
 
 

@@ -161,10 +161,9 @@ def test_prefill_needs_sdpa_and_says_so(eager_llama: LlamaForCausalLM) -> None:
 
 
 @torch.inference_mode()
-def test_another_activation_than_silu_is_refused(each_model: Llava) -> None:
-    config = each_model.language_model.config
-    embeds = each_model.embed([[1, 2, 3]])
-    config.hidden_act = "gelu"
+def test_another_activation_than_silu_is_refused(
+    each_model: Llava, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(each_model.language_model.config, "hidden_act", "gelu")
     with pytest.raises(ValueError, match="prefill needs hidden_act silu, got gelu"):
-        language.prefill(each_model.language_model, embeds)
-    config.hidden_act = "silu"
+        language.prefill(each_model.language_model, each_model.embed([[1, 2, 3]]))

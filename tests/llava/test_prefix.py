@@ -148,8 +148,24 @@ def test_half_precision_packs_too_and_gives_logits_and_attention_in_float32(
         torch.testing.assert_close(prefill.attentions, alone.attentions, atol=2e-3, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_one_image_behind_the_opening_in_half_precision(
+    dtype: torch.dtype, checkpoint: Path, pixel_values: Tensor
+) -> None:
+    model = load_llava(str(checkpoint), dtype=dtype)
+    visual_tokens = model.encode(pixel_values[:1])
+    prompt = model.tokenize(QUERIES[0])
+    rows = prompt.positions_of(0, 3)
+    behind = model.prefill([prompt], visual_tokens, rows, model.opening(prompt))
+    whole = model.prefill([prompt], visual_tokens, rows)
+    assert behind.attentions is not None
+    assert {behind.logits.dtype, behind.attentions.dtype} == {torch.float32}
+    torch.testing.assert_close(behind.logits, whole.logits, atol=0.2, rtol=0)
+    torch.testing.assert_close(behind.attentions, whole.attentions, atol=2e-3, rtol=0)
+
+
 def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, asked: Asked) -> None:
-    """They share one cache, which decoding must not touch."""
+    """They share one past, which decoding must not touch."""
     answers = [each_model.decode(prefill, range(5), 6) for prefill in asked.packed]
     again = [each_model.decode(prefill, range(5), 6) for prefill in reversed(asked.packed)]
     assert again[::-1] == answers

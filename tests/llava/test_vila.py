@@ -167,7 +167,7 @@ def test_heads_share_keys_and_values(vila: Llava) -> None:
 
 
 @torch.inference_mode()
-def test_decoding_goes_on_from_the_cache_as_from_the_whole_sequence(
+def test_decoding_goes_on_from_the_past_as_from_the_whole_sequence(
     vila: Llava, vila_pixels: Tensor
 ) -> None:
     prompts, visual_tokens = [vila.tokenize(QUERY)] * 5, vila.encode(vila_pixels)

@@ -97,7 +97,20 @@ def summaries(**seconds: list[dict[str, float]]) -> dict[str, Any]:
     return {key.replace("_", "-"): {"seconds": values} for key, values in seconds.items()}
 
 
-def test_ratios_are_taken_within_each_repeat() -> None:
+def test_ratios_of_ours_are_taken_within_each_repeat() -> None:
+    found = ratios(
+        summaries(
+            batch_1=[{"x": 8.0}, {"x": 9.0}, {"x": 40.0}],
+            batch_8=[{"x": 4.0}, {"x": 3.0}, {"x": 10.0}],
+        ),
+        "batch-8",
+    )
+    assert found == [
+        {"numerator": "batch-1", "denominator": "batch-8", "median": 3.0, "min": 2.0, "max": 4.0}
+    ]
+
+
+def test_the_reference_s_ratio_is_of_medians_and_bounded_by_what_lies_furthest_apart() -> None:
     found = ratios(
         summaries(
             reference=[{"x": 8.0}, {"x": 9.0}, {"x": 40.0}],
@@ -106,7 +119,10 @@ def test_ratios_are_taken_within_each_repeat() -> None:
         "batch-8",
     )
     assert found == [
-        {"numerator": "reference", "denominator": "batch-8", "median": 3.0, "min": 2.0, "max": 4.0}
+        {
+            **{"numerator": "reference", "denominator": "batch-8"},
+            **{"median": 9 / 4, "min": 8 / 10, "max": 40 / 3},
+        }
     ]
 
 

@@ -8,12 +8,15 @@ from sepm.evaluation.heap import give_back_freed_memory, keep_freed_memory
 
 
 class Glibc:
-    """Notes down how it is called."""
+    """Notes down what it is asked for and grants; an old one grants no high M_MMAP_THRESHOLD."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, old: bool = False) -> None:
+        self.old = old
         self.calls: list[tuple[str, ...]] = []
 
     def mallopt(self, parameter: int, value: int) -> int:
+        if self.old and parameter == -3 and value > 32 * 2**20:
+            return 0
         self.calls.append(("mallopt", str(parameter), str(value)))
         return 1
 
@@ -22,12 +25,15 @@ class Glibc:
         return 1
 
 
-def test_nothing_that_is_freed_is_trimmed_or_mapped_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    library = Glibc()
+@pytest.mark.parametrize(("old", "most"), [(False, "2147483647"), (True, "33554432")])
+def test_nothing_that_is_freed_is_trimmed_or_mapped_apart(
+    old: bool, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Glibc(old=old)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
     keep_freed_memory()
-    # mallopt(3): M_TRIM_THRESHOLD is -1, M_MMAP_THRESHOLD -3
-    assert library.calls == [("mallopt", "-1", "2147483647"), ("mallopt", "-3", "2147483647")]
+    # mallopt(3): M_MMAP_THRESHOLD is -3, M_TRIM_THRESHOLD -1
+    assert library.calls == [("mallopt", "-3", most), ("mallopt", "-1", "2147483647")]
 
 
 def test_all_that_is_free_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
