@@ -3,8 +3,8 @@
 All prompts open with the same text, up to the image, which is computed once. What several dialogues
 ask about one whole image shares a longer prefix (that text and the image): it too is computed once,
 and their texts run behind it. What is asked of an image that lost visual tokens is a prefill of its
-own behind the opening. So is what one dialogue alone asks: its stages fill
-whole batches of equal length that way, and nothing of an image has to be kept between them.
+own behind the opening. So is what one dialogue alone asks: its stages fill whole batches of equal
+length that way, and nothing of an image has to be kept between them.
 """
 
 from collections import defaultdict
