@@ -8,7 +8,7 @@ from sepm.audit.compute import compute
 from sepm.audit.report import compared
 from sepm.audit.variants import Precision, comparisons, default_precisions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.device import choose_device, choose_placement, environment
+from sepm.evaluation.device import choose_device, choose_placement, environment, prepare_device
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.request import EvaluationRequest
 
@@ -31,7 +31,9 @@ def audit(
         InputError: the input or the configuration is wrong; nothing was computed.
         RunError: a variant could not be computed.
     """
-    chosen = precisions or default_precisions(choose_device(request.device).type)
+    device = choose_device(request.device)
+    prepare_device(device)
+    chosen = precisions or default_precisions(device.type)
     wanted = comparisons(chosen, batch_size)
     variants = list(dict.fromkeys(variant for comparison in wanted for variant in comparison))
     computed = compute(request, runs, variants)

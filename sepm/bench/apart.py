@@ -14,7 +14,7 @@ from sepm.bench.request import BenchRequest
 from sepm.bench.shapes import Shape
 from sepm.bench.variants import reference_variant
 from sepm.errors import RunError
-from sepm.evaluation.device import Placement
+from sepm.evaluation.device import Placement, prepare_device
 from sepm.evaluation.progress import tell
 
 
@@ -36,6 +36,7 @@ def reference_apart(shape: Shape, place: Placement, request: BenchRequest) -> di
 
 
 def _measure(shape: Shape, place: Placement, request: BenchRequest) -> dict[str, Measured]:
+    prepare_device(place.device, keep_memory=False)  # no script tunes its C library
     with built(shape, place, request) as workload:
         return measure_variants(
             [reference_variant(workload, SEED)], workload, request.repeats, tell

@@ -11,7 +11,7 @@ import torch
 from sepm.bench.flops import count_flops
 from sepm.bench.stages import Stage, StageClock
 from sepm.bench.variants import Variant, Workload
-from sepm.evaluation.device import peak_memory_gb
+from sepm.evaluation.device import PeakMemory, peak_memory
 from sepm.images import read_image
 from sepm.method.dialogue import Outcome
 
@@ -38,7 +38,7 @@ class Measurement:
     seconds: dict[str, float]
     """Of each of its passes."""
     stages: dict[str, Stage]
-    peak_memory_gb: float
+    peak_memory: PeakMemory
     ticks: list[Tick]
     """One for every answer, of all passes."""
     outcomes: Outcomes
@@ -90,7 +90,7 @@ def measure(variant: Variant, workload: Workload) -> Measurement:
             ticks.append(Tick(elapsed, process.memory_info().rss))
         seconds[name] = time.perf_counter() - started
     stages = clock.totals()  # answers are read on the CPU, so nothing is left to wait for
-    return Measurement(seconds, stages, peak_memory_gb(device), ticks, outcomes)
+    return Measurement(seconds, stages, peak_memory(device), ticks, outcomes)
 
 
 def measure_variants(

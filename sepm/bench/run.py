@@ -29,8 +29,8 @@ from sepm.bench.variants import (
     our_variants,
 )
 from sepm.errors import RunError
-from sepm.evaluation.device import Placement, choose_placement, environment
-from sepm.evaluation.heap import keep_freed_memory
+from sepm.evaluation.batch_size import is_out_of_memory
+from sepm.evaluation.device import Placement, choose_placement, environment, prepare_device
 from sepm.evaluation.images import worker_failures
 from sepm.evaluation.progress import tell
 from sepm.evaluation.runner import WINDOW_BATCHES
@@ -55,14 +55,15 @@ def bench(request: BenchRequest) -> dict[str, Any]:
         reference: dict[str, Measured] = {}
         if "reference" in request.only:
             reference = reference_apart(shape, place, request)
-        if place.device.type == "cpu":
-            keep_freed_memory()  # as for a model that is loaded
+        prepare_device(place.device)
         with (
             built(shape, place, request) as workload,
             worker_failures("Give smaller --batch-sizes"),
         ):
             return measure_all(request, workload, place, reference)
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise RunError(
             f"shape {shape.name} does not fit in the memory of {place.device}: {error} "
             "Try --dtype float16, a smaller --batch-sizes, or leave parts out with --only"

@@ -25,7 +25,11 @@ def summarise(measured: Measured, images: int, ceiling_tflops: float) -> dict[st
         "images_per_second": spread([images / s for s in seconds]),
         "stages_ms_per_image": stage_times(measurements, images),
         "stages": [{name: asdict(s) for name, s in m.stages.items()} for m in measurements],
-        "peak_memory_gb": max(m.peak_memory_gb for m in measurements),
+        "peak_memory_gb": max(m.peak_memory.allocated for m in measurements),
+        "peak_reserved_gb": max(
+            (m.peak_memory.reserved for m in measurements if m.peak_memory.reserved is not None),
+            default=None,
+        ),
         "tflop_per_image": flop_per_image / 1e12,
         "tflops": tflops,
         "share_of_ceiling": tflops / ceiling_tflops,

@@ -56,9 +56,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--picture must end in {' or '.join(PICTURE_SUFFIXES)}: {args.picture}")
     method, taxonomy = get_method(request.method), load_taxonomy(request.dataset)
     # These import torch, once the options are right.
+    from sepm.evaluation.device import choose_device, prepare_device
     from sepm.evaluation.loading import find_checkpoint, load_model
     from sepm.evaluation.predict import predict
 
+    prepare_device(choose_device(request.device))
     checkpoint = find_checkpoint(request.model_path)
     method.require_model(config, checkpoint.family, checkpoint.num_layers)
     model = load_model(

@@ -72,7 +72,7 @@ def _seconds(compute: Callable[[int], None], size: int) -> float | None:
         started = time.perf_counter()
         compute(size)
         return time.perf_counter() - started
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
     free_memory()  # outside `except`, whose traceback holds on to the tensors

@@ -5,11 +5,24 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 
 from sepm.errors import RunError
 
 T = TypeVar("T")
+
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA's caching allocator, its driver ("CUDA error: …"), HIP, XPU, MPS
+    "can't allocate memory",  # a CPU
+    "not enough memory",  # a CPU under Windows
+    "bad_alloc",
+    "invalid buffer size",  # MPS
+    "cublas_status_alloc_failed",
+    "cublas_status_not_initialized",  # no room for the library's own buffers
+    "cudnn_status_alloc_failed",
+    "cusolver_status_alloc_failed",
+    "cudnn_status_not_supported",  # where its workspace finds no room
+)
+"""What errors say, in lower case, when memory ran out: most are a plain `RuntimeError`."""
 
 
 class Batcher:
@@ -35,7 +48,7 @@ class Batcher:
             batch = [column[start : start + self.size] for column in columns]
             try:
                 results = function(*batch)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if len(batch[0]) == 1:
@@ -53,9 +66,12 @@ class Batcher:
             start += len(batch[0])
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out, on any device."""
-    return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and any(wording in said for wording in OUT_OF_MEMORY)
 
 
 def free_memory() -> None:

@@ -1,5 +1,6 @@
 """Where and in what precision a run computes, and on what it ran."""
 
+import os
 import platform
 import resource
 import subprocess
@@ -12,7 +13,8 @@ import torch
 import transformers
 
 from sepm.errors import InputError, did_you_mean
-from sepm.evaluation.processes import local_count, local_index
+from sepm.evaluation.heap import keep_freed_memory
+from sepm.evaluation.processes import local_index
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -39,9 +41,10 @@ def choose_placement(device: str, dtype: str, vision_dtype: str = "auto") -> Pla
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes CUDA, else MPS, else the CPU.
+    """The device of that name, a GPU always with its index; "auto" takes CUDA, else MPS, else CPU.
 
-    Of several processes on a machine each takes the GPU of its own number.
+    A CUDA device without a number is the process's own: of several processes on a machine each
+    takes the GPU of its own number, and where a single one is visible (as a SLURM task sees) that.
 
     Raises:
         InputError: unknown, or not there.
@@ -56,13 +59,39 @@ def choose_device(name: str) -> torch.device:
             f"device must be auto, cpu, cuda, cuda:N or mps, got '{name}'"
             f"{did_you_mean(name, ('auto', 'cpu', 'cuda', 'mps'))}"
         )
-    if kind == "cuda" and not index and local_count() > 1:
-        return choose_device(f"cuda:{local_index()}")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device '{name}': {torch.cuda.device_count()} CUDA devices are visible")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise InputError("device 'mps' is not available here; use --device cpu")
-    return torch.device(name)
+    if kind != "cuda":
+        return torch.device(kind)
+    number, count = int(index) if index else _own_gpu(), torch.cuda.device_count()
+    if number >= count:
+        raise InputError(f"device 'cuda:{number}': {count} CUDA devices are visible")
+    return torch.device("cuda", number)
+
+
+def _own_gpu() -> int:
+    """Number of the GPU that this process takes, among those that it sees."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return 0 if len(shown) == 1 and shown != [""] else local_index()
+
+
+def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
+    """Settings of the whole process for computing on a device; a command begins with it.
+
+    Float32 products and convolutions keep all their bits (no TF32). Attention never runs in cuDNN,
+    which plans anew for each shape: prompts, batches' ends and every decoded token have their own.
+
+    Args:
+        device: as `choose_device` gives it.
+        keep_memory: on a CPU, keep what is freed (`sepm.evaluation.heap`).
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # else other libraries' helpers use the first GPU too
+    elif device.type == "cpu" and keep_memory:
+        keep_freed_memory()
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -78,13 +107,17 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def environment(place: Placement) -> dict[str, Any]:
-    """What a run ran on, for its results."""
+    """What a run ran on, for its results; what only a CUDA device has is None elsewhere."""
+    on_cuda = place.device.type == "cuda"
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "device": str(place.device),
         "device_name": _device_name(place.device),
+        "cuda": torch.version.cuda if on_cuda else None,
+        "cudnn": torch.backends.cudnn.version() if on_cuda else None,
+        "driver": _nvidia_driver() if on_cuda else None,
         "dtype": dtype_name(place.dtype),
         "vision_dtype": dtype_name(place.vision_dtype),
         "attention_implementation": "sdpa",
@@ -92,12 +125,23 @@ def environment(place: Placement) -> dict[str, Any]:
     }
 
 
-def peak_memory_gb(device: torch.device) -> float:
-    """Largest memory so far in GB (10⁹ bytes): of the device on CUDA, of the process elsewhere."""
+@dataclass(frozen=True)
+class PeakMemory:
+    """Largest memory so far, in GB (10⁹ bytes)."""
+
+    allocated: float
+    """In tensors of a CUDA device; of the process elsewhere."""
+    reserved: float | None
+    """Held by PyTorch on a CUDA device, which is what must fit; None elsewhere."""
+
+
+def peak_memory(device: torch.device) -> PeakMemory:
+    """Largest memory of this process so far."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
+        allocated = torch.cuda.max_memory_allocated(device)
+        return PeakMemory(allocated / 1e9, torch.cuda.max_memory_reserved(device) / 1e9)
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return PeakMemory(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, None)
 
 
 def _device_name(device: torch.device) -> str:
@@ -106,16 +150,28 @@ def _device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
+def _nvidia_driver() -> str | None:
+    """Version of the NVIDIA driver, None where `nvidia-smi` does not tell it."""
+    query = "nvidia-smi --query-gpu=driver_version --format=csv,noheader"
+    versions = _printed_by(query)
+    return versions.splitlines()[0] if versions else None
+
+
 def _git_commit() -> str | None:
     """Commit of the source tree, with "+" where it was changed since; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # installed, perhaps inside the checkout of something else
         return None
     command = "git --no-optional-locks describe --always --abbrev=40 --dirty=+ --exclude=*"
+    return _printed_by(command, root)
+
+
+def _printed_by(command: str, folder: Path | None = None) -> str | None:
+    """Output of a command, None where it is absent or fails."""
     try:
-        describe = subprocess.run(
-            command.split(), cwd=root, capture_output=True, text=True, check=True
+        done = subprocess.run(
+            command.split(), cwd=folder, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return describe.stdout.strip()
+    return done.stdout.strip()

@@ -13,7 +13,13 @@ from sepm.datasets.files import file_sha256, write_whole
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation import output
-from sepm.evaluation.device import Placement, choose_placement, dtype_name, environment
+from sepm.evaluation.device import (
+    Placement,
+    choose_placement,
+    dtype_name,
+    environment,
+    prepare_device,
+)
 from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.plan import Task, plan_task
@@ -38,6 +44,7 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
     whole = read_questions(request.question_file, taxonomy, request.image_folder)
     questions = whole[: request.limit]
     place = choose_placement(request.device, request.dtype, request.vision_dtype)
+    prepare_device(place.device)
     checkpoint = find_checkpoint(request.model_path, request.conversation)
     for run in runs:
         get_method(run.method).require_model(run.config, checkpoint.family, checkpoint.num_layers)

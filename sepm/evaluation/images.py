@@ -91,7 +91,8 @@ def loaded_ahead(
         paths: of the images.
         preprocess: image to pixels.
         ahead: how many images may be loaded before it is their turn.
-        device: where pixels go; copies to a GPU do not wait for it.
+        device: where pixels go; copies to a CUDA device, which come from pinned memory, do not
+            wait for it.
     """
     workers = num_workers()
     loader = DataLoader(
@@ -107,7 +108,7 @@ def loaded_ahead(
     for parcel in loader:
         content = parcel.open()
         if isinstance(content, Tensor):
-            content = content.to(device, non_blocking=True)
+            content = content.to(device, non_blocking=device.type == "cuda")
         yield content
 
 

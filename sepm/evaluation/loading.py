@@ -3,15 +3,13 @@
 import hashlib
 from dataclasses import replace
 
-import torch
-
 from llava import Checkpoint, CheckpointError, Llava, inspect_checkpoint, load_checkpoint
 from llava.checkpoint import deciding_files, identity_file
 from llava.conversation import CONVERSATIONS
 from sepm.datasets.files import file_sha256
 from sepm.errors import InputError
+from sepm.evaluation.batch_size import is_out_of_memory
 from sepm.evaluation.device import choose_placement
-from sepm.evaluation.heap import keep_freed_memory
 from sepm.evaluation.progress import tell
 from sepm.method.taxonomy import Taxonomy
 
@@ -67,11 +65,6 @@ def load_model(
     checkpoint = find_checkpoint(model_path, conversation)
     if checkpoint.conversation_source == "default":
         tell(_template_note(checkpoint))
-    if place.device.type == "cpu":
-        keep_freed_memory()
-    elif place.device.type == "cuda":
-        torch.cuda.set_device(place.device)  # else other libraries' helpers use the first GPU too
-        torch.backends.cudnn.allow_tf32 = False  # else float32 convolves patches with fewer bits
     try:
         return load_checkpoint(
             model_path,
@@ -82,7 +75,9 @@ def load_model(
         )
     except CheckpointError as error:
         raise InputError(str(error)) from error
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
             f"model '{model_path}' does not fit in the memory of {place.device}: {error} "
             "Try --dtype float16, or --device cpu"

@@ -104,8 +104,8 @@ def current_processes() -> Processes:
 
 
 def local_index() -> int:
-    """Which of its machine's processes this one is: the number of the GPU that it takes."""
-    return int(os.environ.get("LOCAL_RANK", 0))
+    """Which of its machine's processes this one is, as a launcher or SLURM says."""
+    return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0)
 
 
 def local_count() -> int:

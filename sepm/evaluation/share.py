@@ -19,7 +19,7 @@ from sepm.errors import InputError, RunError
 from sepm.evaluation import output
 from sepm.evaluation.auto_batch import find_batch_size
 from sepm.evaluation.batch_size import Batcher
-from sepm.evaluation.device import peak_memory_gb
+from sepm.evaluation.device import choose_device, peak_memory, prepare_device
 from sepm.evaluation.images import worker_failures
 from sepm.evaluation.loading import (
     check_option_letters,
@@ -94,7 +94,7 @@ def carry_out(
     started = time.perf_counter()
     batcher = Batcher(size, lambda note: tell_own(note, processes))
     _append_rows(order, model, batcher, processes)
-    sizes, peaks = zip(*processes.gather((batcher.size, peak_memory_gb(model.device))), strict=True)
+    sizes, peaks = zip(*processes.gather((batcher.size, peak_memory(model.device))), strict=True)
     seconds = time.perf_counter() - started
     return model, {
         "seconds": seconds,
@@ -102,7 +102,10 @@ def carry_out(
         "images_per_second": len(order.pending) / seconds,
         "batch_size": min(sizes),
         "processes": processes.count,
-        "peak_memory_gb": max(peaks),
+        "peak_memory_gb": max(peak.allocated for peak in peaks),
+        "peak_reserved_gb": max(
+            (p.reserved for p in peaks if p.reserved is not None), default=None
+        ),
     }
 
 
@@ -129,7 +132,8 @@ def _prepare(order: Order, processes: Processes) -> Llava:
     Raises:
         InputError: it has not, or the model cannot be loaded or cannot answer.
     """
-    if not processes.is_main:
+    if not processes.is_main:  # where the command has begun with it
+        prepare_device(choose_device(order.request.device))
         _check_same_data(order)
     return load(order.request, order.taxonomy)
 
@@ -168,7 +172,7 @@ def _batch_size(order: Order, model: Llava) -> int:
 
 
 def _append_rows(order: Order, model: Llava, batcher: Batcher, processes: Processes) -> None:
-    """Compute this process's windows, each row on the disk before the next is computed."""
+    """Compute this process's windows, and write each row as it is made."""
     mine = dealt(order.questions, order.pending, batcher.size, processes)
     rows_left = {
         q.question_id: sum(q.question_id in missing for missing in order.missing) for q in mine

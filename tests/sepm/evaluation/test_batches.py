@@ -10,7 +10,7 @@ import torch
 from llava import Llava
 from sepm.cli import main
 from sepm.errors import RunError
-from sepm.evaluation.batch_size import Batcher
+from sepm.evaluation.batch_size import Batcher, is_out_of_memory
 
 BOTH_FAMILIES = True
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -122,6 +122,37 @@ def test_a_batch_that_failed_is_done_again_in_halves() -> None:
     assert list(batcher.map(double, [1, 2, 3, 4, 5])) == [2, 4, 6, 8, 10]
     assert batches == [[1, 2, 3, 4, 5], [1, 2], [3, 4], [5]]
     assert told == ["out of memory: going on with batches of 2"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError(OUT_OF_MEMORY),
+        RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("HIP out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"),
+        RuntimeError("Invalid buffer size: 20.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        MemoryError("Unable to allocate 9. GiB for an array"),
+    ],
+    ids=lambda error: str(error)[:40],
+)
+def test_every_wording_of_memory_that_ran_out_halves_the_batch(error: Exception) -> None:
+    def fail_once(batch: list[int]) -> list[int]:
+        if len(batch) > 1:
+            raise error
+        return batch
+
+    assert is_out_of_memory(error)
+    assert list(Batcher(2, lambda note: None).map(fail_once, [1, 2])) == [1, 2]
+
+
+def test_another_error_is_not_taken_for_memory() -> None:
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 def test_a_single_item_that_does_not_fit_says_what_to_try() -> None:
