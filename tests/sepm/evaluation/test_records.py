@@ -1,5 +1,7 @@
+import errno
 import json
 import math
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import RunError
+from sepm.evaluation import records
 from sepm.evaluation.records import RecordFile, error_record, read_records, record_of
 from sepm.method.dialogue import CoarseResult, Outcome, Reply
 from sepm.method.prompts import Query
@@ -85,6 +88,41 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
         with RecordFile(tmp_path / "p.jsonl") as file:
             file.append(row)
     assert read_records(tmp_path / "p.jsonl") == rows
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the disk was waited for, on a clock that goes on by 0.4 s whenever it is read."""
+    clock, times = count(step=0.4), []
+    monkeypatch.setattr(records.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(records.os, "fsync", lambda file: times.append(next(clock)))
+    return times
+
+
+def test_rows_are_handed_on_at_once_and_the_disk_is_waited_for_once_a_second(
+    synced: list[float], tmp_path: Path
+) -> None:
+    path = tmp_path / "p.jsonl"
+    with RecordFile(path) as file:
+        for number in range(8):
+            file.append({"question_id": str(number), "status": "ok"})
+            assert len(read_records(path)) == number + 1
+        assert len(synced) == 2  # after 3 of 8 rows, and 3 later ones
+    assert len(synced) == 3  # and at the end
+
+
+def test_a_disk_that_is_full_at_the_end_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(records.os, "fsync", full)
+    with (
+        pytest.raises(RunError, match=r"p\.jsonl: cannot be written: No space left on device"),
+        RecordFile(tmp_path / "p.jsonl") as file,
+    ):
+        file.append({"question_id": "1", "status": "ok"})
 
 
 @pytest.mark.parametrize("torn", [b'{"question_id": "b', b'{"question_id": "\xc3', b"\0\0\0", b""])
