@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-from llava.decoder_layer import LayerPass, causal
-from llava.past import KeysValues, Past
+from llava.decoder_layer import LayerPass, Rotation, causal, rms_norm
+from llava.kv_cache import AnswerCache, KVCache, LayerCache
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,17 @@ class Prefill:
     """float32[B, V], at the last position."""
     attentions: Tensor | None
     """float32[B, H, M, T], final layer, the M rows asked for; None where none was."""
-    past_of: Callable[[Tensor], Past]
-    """Given batch rows int64[B'], what stands before the answer's second token.
-
-    Few answers are decoded, so a plain prefill keeps nothing for it and computes it again here."""
+    caches: tuple[KVCache, ...]
+    """Keys and values of all T positions, in consecutive parts."""
 
 
 def prefill(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
     attention_rows: Sequence[int] = (),
-    past: Past | None = None,
+    prefix: KVCache | None = None,
 ) -> Prefill:
-    """One pass over the whole prompt (Eq. 3, 5), or over what stands behind its beginning.
+    """One pass over the whole prompt (Eq. 3, 5), or over what follows its prefix.
 
     All layers run SDPA. The final layer attends and feeds forward for the last position only, and
     attention weights exist only for the rows asked for, since nothing else of it is ever read.
@@ -42,46 +40,55 @@ def prefill(
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D], no padding.
         attention_rows: M positions in [0, S) whose attention over all T = P + S is wanted.
-        past: P positions that stand before these.
+        prefix: cache of P positions that stand before these.
 
     Raises:
         ValueError: the model is another than `require_plain` wants.
     """
     device, length = inputs_embeds.device, inputs_embeds.shape[1]
-    start = past.length if past else 0
-    final = run_layers(language_model, inputs_embeds, _positions(start, length, device), past)
+    start = prefix.length if prefix else 0
+    layers: list[LayerCache] = []
+    final = run_layers(
+        language_model,
+        inputs_embeds,
+        _positions(start, length, device),
+        prefix,
+        keep=lambda layer_pass: layers.append(layer_pass.new_cache),
+    )
     last = final.output_at([length - 1], None)[:, 0]  # it sees all
     attentions = None
     if attention_rows:
         visible = causal([start + row for row in attention_rows], start + length, device)
         attentions = final.attentions(attention_rows, visible)
     logits = next_token_logits(language_model, last)
-
-    def past_of(rows: Tensor) -> Past:
-        return keys_and_values(language_model, inputs_embeds[rows], past and past.of(rows))
-
-    return Prefill(logits, attentions, past_of)
+    own = KVCache(layers)
+    return Prefill(logits, attentions, (prefix, own) if prefix else (own,))
 
 
-def keys_and_values(
-    language_model: LlamaForCausalLM, inputs_embeds: Tensor, past: Past | None = None
-) -> Past:
-    """Keys and values of the past and of float[B, S, D] behind it, every layer's.
+def prefix_cache(
+    language_model: LlamaForCausalLM, inputs_embeds: Tensor, prefix: KVCache | None = None
+) -> KVCache:
+    """Cache of a prefix and of float[B, S, D] after it.
 
     Nothing else of the final layer is computed: nothing else of it is read there.
     """
-    start, length = past.length if past else 0, inputs_embeds.shape[1]
-    layers: list[KeysValues] = []
-    positions = _positions(start, length, inputs_embeds.device)
-    run_layers(language_model, inputs_embeds, positions, past, keep=lambda p: layers.append(p.all))
-    return Past(layers)
+    start, length = prefix.length if prefix else 0, inputs_embeds.shape[1]
+    layers: list[LayerCache] = []
+    run_layers(
+        language_model,
+        inputs_embeds,
+        _positions(start, length, inputs_embeds.device),
+        prefix,
+        keep=lambda layer_pass: layers.append(layer_pass.whole_cache),
+    )
+    return KVCache(layers)
 
 
 def run_layers(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
     positions: Tensor,
-    past: Past | None = None,
+    prefix: KVCache | None = None,
     visible: Tensor | None = None,
     keep: Callable[[LayerPass], object] = lambda _: None,
 ) -> LayerPass:
@@ -91,9 +98,9 @@ def run_layers(
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
         positions: int64[S], what the rotary embedding counts.
-        past: P positions that stand before these.
-        visible: bool[S, P + S], what each position sees; None: the past, what stands before it, and
-            itself.
+        prefix: cache of P positions that stand before these.
+        visible: bool[S, P + S], what each position sees; None: the prefix, what stands before it,
+            and itself.
         keep: called with every layer's pass before its output is computed; what it does not take
             is gone after the layer.
 
@@ -106,7 +113,7 @@ def run_layers(
     *earlier, final = cast("list[LlamaDecoderLayer]", list(model.layers))
 
     def pass_through(layer: LlamaDecoderLayer, index: int, hidden_states: Tensor) -> LayerPass:
-        before = past.in_layer(index) if past else None
+        before = prefix.in_layer(index) if prefix else None
         layer_pass = LayerPass(layer, hidden_states, rotation, before)
         keep(layer_pass)
         return layer_pass
@@ -123,7 +130,7 @@ def _positions(start: int, length: int, device: torch.device) -> Tensor:
 
 def next_token_logits(language_model: LlamaForCausalLM, output: Tensor) -> Tensor:
     """Logits float32[..., V] from the final layer's output float[..., D]."""
-    return language_model.lm_head(language_model.model.norm(output)).float()
+    return language_model.lm_head(rms_norm(language_model.model.norm, output)).float()
 
 
 def require_plain(language_model: LlamaForCausalLM) -> None:
@@ -144,42 +151,81 @@ def decode(
 ) -> list[list[int]]:
     """Greedy continuations of some rows of a prefill, up to and without the end token.
 
+    The prompts' cache is read where the prefill left it; only the answers' own is added, in place.
+
     Args:
         language_model: the model that prefilled.
         prefilled: its prefill, which is left as it was.
         rows: the batch rows to go on with.
-        max_new_tokens: at most so many ids each.
+        max_new_tokens: at most so many ids each, at least 1.
         end_ids: ids that end an answer.
     """
-    index = torch.tensor(list(rows), device=prefilled.logits.device)
-    chosen = prefilled.past_of(index)
-    past = [chosen.in_layer(layer) for layer in range(len(chosen.layers))]
-    token = prefilled.logits[index].argmax(dim=-1)
+    caches, token = _selected(prefilled, rows)
+    answer = _Answer(language_model, caches, max_new_tokens)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
-    for _ in range(max_new_tokens):
+    for step in range(max_new_tokens):
+        if step:
+            token = answer.next_logits(token, step - 1).argmax(dim=-1)
         for row, token_id in enumerate(token.tolist()):
             ended[row] = ended[row] or token_id in end_ids
             if not ended[row]:
                 answers[row].append(token_id)
         if all(ended):
             break
-        token = _next_logits(language_model, token, past).argmax(dim=-1)
     return answers
 
 
-def _next_logits(language_model: LlamaForCausalLM, token: Tensor, past: list[KeysValues]) -> Tensor:
-    """Logits float32[B, V] after one more token int64[B], which the past then holds too.
+def _selected(prefilled: Prefill, rows: Sequence[int]) -> tuple[tuple[KVCache, ...], Tensor]:
+    """Cache and first token int64[B'] of some rows of a prefill; of all rows nothing is copied."""
+    if list(rows) == list(range(len(prefilled.logits))):
+        return prefilled.caches, prefilled.logits.argmax(dim=-1)
+    index = torch.tensor(list(rows), device=prefilled.logits.device)
+    caches = tuple(cache.select_rows(index) for cache in prefilled.caches)
+    return caches, prefilled.logits[index].argmax(dim=-1)
 
-    In each layer the token stands right after what stands before it in that layer: after a prefill
-    that shortened the sequence between layers these positions differ, and no single one fits all.
+
+class _Answer:
+    """B answers that grow by one token a step.
+
+    In each layer a token stands right after what precedes it in that layer: after a prefill that
+    shortened the sequence between layers these positions differ, and no single one fits all.
+
+    Args:
+        language_model: the model.
+        caches: of the prompts, in parts.
+        max_new_tokens: how many tokens an answer may have.
     """
-    model = language_model.model
-    hidden_states = model.embed_tokens(token[:, None])
-    for index, layer in enumerate(cast("list[LlamaDecoderLayer]", list(model.layers))):
-        positions = _positions(past[index].length, 1, token.device)
-        rotation = model.rotary_emb(hidden_states, position_ids=positions[None])
-        layer_pass = LayerPass(layer, hidden_states, rotation, past[index])
-        past[index] = layer_pass.all
-        hidden_states = layer_pass.output()
-    return next_token_logits(language_model, hidden_states[:, -1])
+
+    def __init__(
+        self, language_model: LlamaForCausalLM, caches: tuple[KVCache, ...], max_new_tokens: int
+    ) -> None:
+        self._language_model = language_model
+        self._caches = caches
+        self._layers = cast("list[LlamaDecoderLayer]", list(language_model.model.layers))
+        self._starts = [
+            sum(cache.layers[index].length for cache in caches)
+            for index in range(len(self._layers))
+        ]
+        self._rotations = {
+            start: self._rotation_table(start, max_new_tokens) for start in set(self._starts)
+        }
+        self._own = AnswerCache(max_new_tokens, len(self._layers))
+
+    def _rotation_table(self, start: int, length: int) -> Rotation:
+        """Of the positions that the answers' tokens can have in layers of one prompt length."""
+        positions = _positions(start, length, self._language_model.device)
+        embedding = self._language_model.model
+        return embedding.rotary_emb(embedding.embed_tokens.weight, position_ids=positions[None])
+
+    def next_logits(self, token: Tensor, step: int) -> Tensor:
+        """Logits float32[B, V] after the answers' token int64[B] of number `step`."""
+        hidden_states = self._language_model.model.embed_tokens(token[:, None])
+        for index, (layer, start) in enumerate(zip(self._layers, self._starts, strict=True)):
+            cos, sin = self._rotations[start]
+            rotation = cos[:, step : step + 1], sin[:, step : step + 1]
+            layer_pass = LayerPass(layer, hidden_states, rotation)
+            own = self._own.append(index, step, layer_pass.new_cache)
+            earlier = [cache.in_layer(index) for cache in self._caches]
+            hidden_states = layer_pass.output_after([*earlier, own])
+        return next_token_logits(self._language_model, hidden_states[:, -1])

@@ -10,8 +10,8 @@ from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from llava.decoder_layer import LayerPass, causal
+from llava.kv_cache import KVCache, LayerCache
 from llava.language import Prefill, next_token_logits, require_plain
-from llava.past import KeysValues, Past
 
 AttentionOf = Callable[[Sequence[int]], Tensor]
 """The layer's own attention, float32[B, H, M, T], of M positions over the sequence it ran on."""
@@ -39,17 +39,17 @@ def layerwise_prefill(
     """
     require_plain(language_model)
     model = language_model.model
-    layers: list[KeysValues] = []
+    layers: list[LayerCache] = []
     hidden_states = inputs_embeds
     for index, layer in enumerate(cast("list[LlamaDecoderLayer]", list(model.layers))):
         positions = torch.arange(hidden_states.shape[1], device=hidden_states.device)
         rotation = model.rotary_emb(hidden_states, position_ids=positions[None])
         layer_pass = LayerPass(layer, hidden_states, rotation)
-        layers.append(layer_pass.own)
+        layers.append(layer_pass.new_cache)
         attention_of = partial(_attention_of, layer_pass, positions)
         hidden_states = after_layer(index, layer_pass.output(), attention_of)
     logits = next_token_logits(language_model, hidden_states[:, -1])
-    return Prefill(logits, None, Past(layers).of)
+    return Prefill(logits, None, (KVCache(layers),))
 
 
 def _attention_of(layer_pass: LayerPass, positions: Tensor, rows: Sequence[int]) -> Tensor:

@@ -91,21 +91,21 @@ class Llava(nn.Module):
         after = self.embed([p.input_ids[position + 1 :] for p in prompts])
         embeds = torch.cat([visual_tokens.to(after), after], dim=1)
         behind = [row - position for row in rows]
-        return language.prefill(self.language_model, embeds, behind, opening.past)
+        return language.prefill(self.language_model, embeds, behind, opening.cache)
 
     @torch.inference_mode()
     def opening(self, prompt: Prompt) -> Prefix:
         """A prompt's text before the image, with which every other prompt opens too."""
         before_image = prompt.input_ids[: prompt.image_position]
         embeds = self.embed([before_image])
-        return Prefix(before_image, language.keys_and_values(self.language_model, embeds))
+        return Prefix(before_image, language.prefix_cache(self.language_model, embeds))
 
     @torch.inference_mode()
     def prefix(self, opening: Prefix, visual_tokens: Tensor) -> Prefix:
         """What all prompts about each of B images begin with: the opening and float[B, N, D]."""
         embeds = visual_tokens.to(self.device, self.language_model.dtype)
-        past = language.keys_and_values(self.language_model, embeds, opening.past)
-        return Prefix(opening.before_image, past)
+        cache = language.prefix_cache(self.language_model, embeds, opening.cache)
+        return Prefix(opening.before_image, cache)
 
     @torch.inference_mode()
     def prefill_behind(
@@ -137,7 +137,7 @@ class Llava(nn.Module):
             _require_behind(prefix, alike, rows)
             texts.append(self.embed([p.input_ids[start:] for p in alike]))
             behind.append([row - start for row in rows])
-        return prefill_behind(self.language_model, prefix.past_of(images), texts, behind)
+        return prefill_behind(self.language_model, prefix.cache_of(images), texts, behind)
 
     @torch.inference_mode()
     def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:
@@ -161,8 +161,21 @@ class Llava(nn.Module):
     def decode(self, prefill: Prefill, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         """Greedy answers of some rows of a prefill, as text without special tokens."""
         answers = language.decode(self.language_model, prefill, rows, max_new_tokens, self.end_ids)
+        return [self._text(ids).strip() for ids in answers]
+
+    @torch.inference_mode()
+    def second_tokens(self, prefill: Prefill, rows: Sequence[int]) -> list[str | None]:
+        """Text that the second greedy token adds to each answer's first; None: the answer ends."""
+        answers = language.decode(self.language_model, prefill, rows, 2, self.end_ids)
+        return [
+            self._text(ids).removeprefix(self._text(ids[:1])) if len(ids) > 1 else None
+            for ids in answers
+        ]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        """An answer's text without special tokens, its spaces as they are."""
         decode = self.prompts.tokenizer.decode
-        return [str(decode(ids, skip_special_tokens=True)).strip() for ids in answers]
+        return str(decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     @property
     def device(self) -> torch.device:

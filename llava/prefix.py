@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate
 
 import torch
@@ -10,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
+from llava.kv_cache import KVCache, LayerCache
 from llava.language import Prefill, next_token_logits, run_layers
-from llava.past import KeysValues, Past
 
 
 @dataclass(frozen=True)
@@ -20,20 +19,20 @@ class Prefix:
 
     before_image: tuple[int, ...]
     """Ids of the text."""
-    past: Past
+    cache: KVCache
     """P positions; a row for each image, or a single one that holds no image."""
 
-    def past_of(self, images: Sequence[int]) -> Past:
-        """Of some images, by their number."""
-        first = self.past.layers[0].key
+    def cache_of(self, images: Sequence[int]) -> KVCache:
+        """Cache of some images, by their number."""
+        first = self.cache.layers[0].key
         if list(images) == list(range(len(first))):
-            return self.past
-        return self.past.of(torch.tensor(list(images), device=first.device))
+            return self.cache
+        return self.cache.select_rows(torch.tensor(list(images), device=first.device))
 
 
 def prefill_behind(
     language_model: LlamaForCausalLM,
-    past: Past,
+    prefix: KVCache,
     texts: Sequence[Tensor],
     attention_rows: Sequence[Sequence[int]],
 ) -> list[Prefill]:
@@ -44,7 +43,7 @@ def prefill_behind(
 
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
-        past: the prefix's P positions, of B rows that go on.
+        prefix: cache of its P positions, of B rows that go on.
         texts: K embeddings float[B, S_k, D].
         attention_rows: for each text the M_k positions in [0, S_k) whose attention over all
             T_k = P + S_k is wanted.
@@ -53,12 +52,17 @@ def prefill_behind(
         One `Prefill` for each text.
     """
     device = texts[0].device
-    packing = _Packing(past.length, tuple(text.shape[1] for text in texts))
+    packing = _Packing(prefix.length, tuple(text.shape[1] for text in texts))
     positions, visible = packing.positions(device), packing.visible(device)
-    own: list[KeysValues] = []
+    layers: list[LayerCache] = []
     packed = torch.cat(list(texts), dim=1)
     final = run_layers(
-        language_model, packed, positions, past, visible, keep=lambda p: own.append(p.own)
+        language_model,
+        packed,
+        positions,
+        prefix,
+        visible,
+        keep=lambda layer_pass: layers.append(layer_pass.new_cache),
     )
     ends = [end - 1 for _, end in packing.spans]
     logits = next_token_logits(language_model, final.output_at(ends, visible[ends]))  # [B, K, V]
@@ -68,8 +72,8 @@ def prefill_behind(
         if rows := [start + row for row in attention_rows[k]]:
             over_all = final.attentions(rows, visible[rows])
             attentions = packing.select(over_all, k)
-        past_of = partial(_past_of, past, [layer.between(start, end) for layer in own])
-        prefills.append(Prefill(logits[:, k], attentions, past_of))
+        text = KVCache([layer.slice_positions(start, end) for layer in layers])
+        prefills.append(Prefill(logits[:, k], attentions, (prefix, text)))
     return prefills
 
 
@@ -104,8 +108,3 @@ class _Packing:
         start, end = self.spans[k]
         own = attentions[..., self.prefix_length + start : self.prefix_length + end]
         return torch.cat([attentions[..., : self.prefix_length], own], dim=-1)
-
-
-def _past_of(prefix: Past, text: Sequence[KeysValues], rows: Tensor) -> Past:
-    """The prefix and a text behind it, of batch rows int64[B']."""
-    return prefix.of(rows).then([layer.of(rows) for layer in text])

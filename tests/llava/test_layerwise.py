@@ -73,9 +73,11 @@ def test_the_attention_is_every_layers_own(
         torch.testing.assert_close(of_layer, eager[:, :, rows], atol=1e-6, rtol=1e-5)
 
 
-def test_a_layer_s_past_is_what_it_ran_on(language_model: LlamaForCausalLM, embeds: Tensor) -> None:
-    past = layerwise_prefill(language_model, embeds, without_two).past_of(torch.tensor([0]))
-    assert [past.in_layer(layer).length for layer in range(4)] == [12, 12, 10, 10]
+def test_a_layer_s_cache_is_what_it_ran_on(
+    language_model: LlamaForCausalLM, embeds: Tensor
+) -> None:
+    (cache,) = layerwise_prefill(language_model, embeds, without_two).caches
+    assert [cache.in_layer(layer).length for layer in range(4)] == [12, 12, 10, 10]
 
 
 def test_positions_have_no_gap_after_what_went(

@@ -70,7 +70,7 @@ def test_a_prefix_is_left_as_it_was(each_model: Llava, visual_tokens: Tensor) ->
     prompt = each_model.tokenize(QUERIES[0])
     prefix = each_model.prefix(each_model.opening(prompt), visual_tokens)
     first = each_model.prefill_behind(prefix, range(5), [[prompt] * 5], [()])[0].logits
-    assert prefix.past.length == prompt.image_position + visual_tokens.shape[1]
+    assert prefix.cache.length == prompt.image_position + visual_tokens.shape[1]
     again = each_model.prefill_behind(prefix, range(5), [[prompt] * 5], [()])[0].logits
     assert torch.equal(first, again)
 
@@ -85,7 +85,7 @@ def test_behind_the_opening_a_prompt_gives_and_decodes_what_the_whole_prompt_doe
     shown = visual_tokens[:, list(kept)]
     behind = each_model.prefill([prompt] * 5, shown, rows, opening)
     whole = each_model.prefill([prompt] * 5, shown, rows)
-    assert opening.past.length == prompt.image_position
+    assert opening.cache.length == prompt.image_position
     torch.testing.assert_close(behind.logits, whole.logits, atol=1e-5, rtol=0)
     torch.testing.assert_close(behind.attentions, whole.attentions, atol=1e-6, rtol=0)
     assert each_model.decode(behind, [3, 1, 3], 6) == each_model.decode(whole, [3, 1, 3], 6)
@@ -165,7 +165,7 @@ def test_one_image_behind_the_opening_in_half_precision(
 
 
 def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, asked: Asked) -> None:
-    """They share one past, which decoding must not touch."""
+    """They share one cache, which decoding must not touch."""
     answers = [each_model.decode(prefill, range(5), 6) for prefill in asked.packed]
     again = [each_model.decode(prefill, range(5), 6) for prefill in reversed(asked.packed)]
     assert again[::-1] == answers
