@@ -15,7 +15,9 @@ from sepm.method.model import Prefill, Prompt, VisionLanguageModel
 from sepm.method.significance import kept_tokens, visual_token_scores
 
 MAX_NEW_TOKENS = 128
-"""How much of an answer is decoded when its first token is no option letter (section 4)."""
+"""How much of an answer is decoded where no leading option letter decides."""
+SETS_OFF = (".", ")", ":", ",", "\n", "\r")
+"""What sets a leading option letter off from the text after it."""
 
 
 def prompt_and_rows(model: VisionLanguageModel, ask: Ask) -> tuple[Prompt, tuple[int, ...]]:
@@ -66,21 +68,17 @@ def _answer_reduced(model: VisionLanguageModel, ask: Ask, visual_tokens: Tensor)
 def read_replies(
     model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask], num_visual_tokens: int
 ) -> list[Reply]:
-    """What a prefill of B asks answers, with scores where it has attention.
-
-    The first token decides if it is an option letter of the key; only the answers that begin
-    otherwise are decoded and read as text.
-    """
-    texts = _read_texts(model, prefill, asks)
+    """What a prefill of B asks answers, with scores where it has attention."""
+    letters = _leading_letters(model, prefill, asks)
+    texts = _decoded_texts(model, prefill, [row for row, x in enumerate(letters) if x is None])
     probs = prefill.logits.softmax(dim=-1)  # [B, V], over the whole vocabulary (Eq. 3)
-    replies = [
-        Reply(
-            letter=text if text in ask.key.letters else ask.key.read(text),
-            text=text,
-            probs={x: float(row[model.option_id(x)]) for x in ask.options},
-        )
-        for ask, text, row in zip(asks, texts, probs.cpu(), strict=True)
-    ]
+    replies: list[Reply] = []
+    for row, (ask, letter, of_row) in enumerate(zip(asks, letters, probs.cpu(), strict=True)):
+        text = letter or texts[row]
+        read = letter or ask.key.read(text)
+        how = "letter" if letter else "text" if read else None
+        shown = {x: float(of_row[model.option_id(x)]) for x in ask.options}
+        replies.append(Reply(read, text, shown, read=how))
     if prefill.attentions is None:
         return replies
     prompt, _ = prompt_and_rows(model, asks[0])
@@ -91,15 +89,30 @@ def read_replies(
     ]
 
 
-def _read_texts(model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask]) -> list[str]:
-    """Each answer's text: the letter itself where the first token is one, else decoded."""
-    texts: dict[int, str] = {}
-    first_tokens = prefill.logits.argmax(dim=-1).tolist()
-    for row, (ask, token) in enumerate(zip(asks, first_tokens, strict=True)):
-        letters = {model.option_id(letter): letter for letter in ask.key.letters}
-        if token in letters:
-            texts[row] = letters[token]
-    others = [row for row in range(len(asks)) if row not in texts]
-    if others:
-        texts.update(zip(others, model.decode(prefill, others, MAX_NEW_TOKENS), strict=True))
-    return [texts[row] for row in range(len(asks))]
+def _leading_letters(
+    model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask]
+) -> list[str | None]:
+    """Each answer's first token where it is an option letter that stands for itself.
+
+    It does where the answer ends with it, or the second greedy token sets it off. Otherwise it
+    begins a word or a sentence: with LLaMA's tokenizer "Fear" begins with the token of F.
+    """
+    letters = [
+        {model.option_id(letter): letter for letter in ask.key.letters}.get(token)
+        for ask, token in zip(asks, prefill.logits.argmax(dim=-1).tolist(), strict=True)
+    ]
+    rows = [row for row, letter in enumerate(letters) if letter]
+    if rows:
+        for row, follows in zip(rows, model.second_tokens(prefill, rows), strict=True):
+            if follows is not None and not follows.startswith(SETS_OFF):
+                letters[row] = None
+    return letters
+
+
+def _decoded_texts(
+    model: VisionLanguageModel, prefill: Prefill, rows: Sequence[int]
+) -> dict[int, str]:
+    """The answers of some rows as text, by row."""
+    if not rows:
+        return {}
+    return dict(zip(rows, model.decode(prefill, rows, MAX_NEW_TOKENS), strict=True))

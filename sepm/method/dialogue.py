@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sepm.method.answers import AnswerKey
 from sepm.method.confidence import Branch
@@ -54,13 +54,15 @@ class Reply:
     letter: str | None
     """The option letter read, or None where the answer cannot be read."""
     text: str
-    """The letter, where the first token is one; else the text decoded."""
+    """The letter, where a leading one decides; else the text decoded."""
     probs: dict[str, float]
     """Probability of each option letter shown, of the softmax over the whole vocabulary (Eq. 3)."""
     scores: tuple[float, ...] | None = None
     """One per visual token (Eq. 8), where asked for."""
     visual_token_counts: tuple[int, ...] | None = None
     """Visual tokens before the first decoder layer and after each, where they were reduced."""
+    read: Literal["letter", "text"] | None = None
+    """How the letter was read: a leading one decided, or the text was read; None: it was not."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,13 @@ class VisionLanguageModel(Protocol):
         """A `Prefill` of B prompts of one length over float[B, N, D]; rows are prompt positions."""
         ...
 
+    def second_tokens(self, prefill: Any, rows: Sequence[int]) -> list[str | None]:
+        """Text that the second greedy token adds to the first, for some rows of a prefill.
+
+        None where the answer ends after the first.
+        """
+        ...
+
     def decode(self, prefill: Any, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         """Greedy answers of some rows of a prefill, as text, special tokens left out."""
         ...

@@ -43,10 +43,11 @@ JOBS = [
 
 
 class Prefilled(NamedTuple):
-    """A `Prefill`, and what its rows say if they are decoded."""
+    """A `Prefill`, what follows each row's first token, and what its rows say if decoded."""
 
     logits: Tensor
     attentions: Tensor | None
+    follows: list[str | None]
     texts: list[str]
 
 
@@ -106,6 +107,10 @@ class ChanceModel:
         tokens = prefix[list(images)]
         return [_answers(p, tokens, r) for p, r in zip(prompts, attention_rows, strict=True)]
 
+    def second_tokens(self, prefill: Prefilled, rows: Sequence[int]) -> list[str | None]:
+        self._pass()
+        return [prefill.follows[row] for row in rows]
+
     def decode(self, prefill: Prefilled, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         self._pass()
         return [prefill.texts[row] for row in rows]
@@ -123,10 +128,11 @@ def _answers(prompts: Sequence[Prompt], visual_tokens: Tensor, rows: Sequence[in
         for p, t in zip(prompts, visual_tokens, strict=True)
     ]
     logits = torch.stack([6 * torch.rand(len(LETTERS) + 1, generator=d) for d in dice])
+    follows = [(None, ".", "ear")[torch.randint(3, (), generator=d)] for d in dice]
     texts = [f"The answer is {LETTERS[torch.randint(8, (), generator=d)]}." for d in dice]
     shape = (1, len(prompts[0]), prompts[0].image_position + visual_tokens.shape[1])
     attentions = torch.stack([torch.randint(1024, shape, generator=d) / 1024.0 for d in dice])
-    return Prefilled(logits, attentions[:, :, list(rows)] if rows else None, texts)
+    return Prefilled(logits, attentions[:, :, list(rows)] if rows else None, follows, texts)
 
 
 @dataclass(frozen=True)
