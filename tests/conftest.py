@@ -285,6 +285,20 @@ def option_rows(variant: Variant, draw: Draw, letters: int) -> Tensor:
     return rows
 
 
+def end_after_letters(weights: Tensors, letters: list[int], end: int) -> None:
+    """Let answers end after their letter, as a trained model's do.
+
+    The last channel says "a letter was just written" and nothing else: only the letters' embeddings
+    write to it, and only the end token's row of the output layer reads it.
+    """
+    for name, tensor in weights.items():
+        if name.endswith(("o_proj.weight", "down_proj.weight")) or "mm_projector" in name:
+            tensor[-1] = 0
+    embeddings, head = weights["model.embed_tokens.weight"], weights["lm_head.weight"]
+    embeddings[:, -1] = head[:, -1] = head[end] = 0
+    embeddings[letters, -1], head[end, -1] = 60.0, 6.0
+
+
 def write_llava(folder: Path, variant: Variant) -> Path:
     """A whole checkpoint folder."""
     folder.mkdir(parents=True)
@@ -295,6 +309,7 @@ def write_llava(folder: Path, variant: Variant) -> Path:
         processor = sentencepiece.SentencePieceProcessor(str(folder / "tokenizer.model"))
         ids = [processor.piece_to_id(f"▁{letter}") for letter in string.ascii_uppercase]
         weights["lm_head.weight"][ids] = option_rows(variant, draw, len(ids))
+        end_after_letters(weights, ids, processor.eos_id())
     if variant.embedded_tower:
         own = tower_weights(variant, draw)
         weights |= {f"{EMBEDDED_TOWER}{name}": tensor for name, tensor in own.items()}
@@ -458,14 +473,13 @@ def write_vila(folder: Path, variant: VilaVariant) -> Path:
     vocabulary, draw = tokenizer.get_vocab_size(), Draw(variant.seed)
     language = language_weights(variant, draw, vocabulary)
     language = {name: t for name, t in language.items() if "mm_projector" not in name}
+    tower, projector = siglip_weights(variant, draw), downsample_weights(variant, draw)
     if not variant.tied:
         ids = [tokenizer.token_to_id(letter) for letter in string.ascii_uppercase]
         language["lm_head.weight"][ids] = option_rows(variant, draw, len(ids))
-    parts = {
-        "llm": language,
-        "vision_tower": siglip_weights(variant, draw),
-        "mm_projector": downsample_weights(variant, draw),
-    }
+        end_after_letters(language, ids, tokenizer.token_to_id("<|end_of_text|>"))
+        projector["layers.4.weight"][-1] = projector["layers.4.bias"][-1] = 0
+    parts = {"llm": language, "vision_tower": tower, "mm_projector": projector}
     for part, weights in parts.items():
         stored = {name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}
         shards = variant.shards if part == "llm" else 1

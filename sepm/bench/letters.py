@@ -1,8 +1,8 @@
-"""An output layer whose answers are option letters, as those of a trained model are.
+"""A random model whose answers are an option letter and the end, as those of a trained model are.
 
-Random weights answer with any word, and an answer that begins with none of a task's letters is
-decoded 128 tokens on. A trained model begins with a letter, so that one prefill is all that an
-answer costs. Here the rows of A and B are laid along the hidden states that the queries end in, and
+Random weights answer with any word, and an answer that is no bare letter is decoded 128 tokens on.
+A trained model writes a letter and ends, so that an answer costs one prefill and one decoded token.
+Here the rows of A and B are laid along the hidden states that the queries end in, and
 all other rows against them: every answer, also that of a fine query, is A or B. Which of the two,
 and how surely, is the image's doing, so that some coarse answers are trusted and others are not.
 """
@@ -22,15 +22,20 @@ SPREAD = 1.0
 the confidences, tanh² of it / 4, lie below α = 0.1 and half above."""
 
 
+LETTER_SIGNAL = 1000.0
+"""What a letter's embedding writes to the last channel: more than all others hold together."""
+
+
 @torch.inference_mode()
 def answer_with_letters(model: Llava, queries: Sequence[str], pixel_values: Tensor) -> None:
-    """Lay the output layer along the hidden states of queries about a few images.
+    """Let every answer be A or B, which the image decides, and end after it.
 
     Args:
         model: with an output layer of its own, which is changed in place.
         queries: of the kinds that will be asked.
         pixel_values: float32[B, 3, height, width], at least two images that differ.
     """
+    signal_letters(model)
     visual_tokens = model.encode(pixel_values)
     states = torch.stack([_last_states(model, query, visual_tokens) for query in queries])
     loud = LOUDNESS * _along(states.mean(dim=(0, 1)))  # [D]
@@ -39,6 +44,25 @@ def answer_with_letters(model: Llava, queries: Sequence[str], pixel_values: Tens
     head.mul_(0.25).sub_(loud.to(head))
     a, b = (model.option_id(letter) for letter in "AB")
     head[a], head[b] = (loud + apart).to(head), (loud - apart).to(head)
+    head[:, -1] = 0
+    for end in model.end_ids:
+        head[end] = 0
+        head[end, -1] = 1
+
+
+def signal_letters(model: Llava) -> None:
+    """Keep the last channel for a single message: this position's token is an option letter.
+
+    Of all that writes to the hidden states only the embeddings of A and B keep that channel.
+    """
+    writers = ("o_proj.weight", "down_proj.weight")
+    for name, parameter in model.named_parameters():
+        if name.startswith("mm_projector.") or name.endswith(writers):
+            parameter[-1] = 0
+    embeddings = model.language_model.model.embed_tokens.weight
+    embeddings[:, -1] = 0
+    for letter in "AB":
+        embeddings[model.option_id(letter), -1] = LETTER_SIGNAL
 
 
 def _last_states(model: Llava, query: str, visual_tokens: Tensor) -> Tensor:

@@ -22,7 +22,8 @@ FINE = "fine prefill"
 """Every prefill of a query that asks for the class, a single-stage method's too."""
 MIXED = "coarse and fine prefill"
 ANSWER = "answer decoding"
-"""Answers that no letter begins; with this model's output layer there are none."""
+"""The token after a letter, and answers that are no bare letter; the reference's are within its
+prefills."""
 
 PREFILLS = ("prefill", "prefill_behind")
 """The model's methods that prefill prompts."""
@@ -86,6 +87,7 @@ class StageClock:
             "encode": lambda arguments: (ENCODE, len(arguments[0])),
             "opening": lambda _: (PREFIX, 0),
             "prefix": lambda arguments: (PREFIX, len(arguments[1])),
+            "second_tokens": lambda arguments: (ANSWER, len(arguments[1])),
             "decode": lambda arguments: (ANSWER, len(arguments[1])),
             **dict.fromkeys(PREFILLS, self._of_prompts),
         }

@@ -53,7 +53,7 @@ def _head(result: Json) -> Iterator[str]:
 
 def _variants(result: Json) -> Iterator[str]:
     header = (
-        *("variant", "images/s", LOAD, ENCODE, COARSE, FINE, "shared"),
+        *("variant", "images/s", LOAD, ENCODE, COARSE, FINE, "shared", ANSWER),
         *("peak GB", "TFLOP/image", "TFLOP/s", "of ceiling"),
     )
     yield from text.grid(header, [_row(result, v) for v in result["variants"].values()])
@@ -64,14 +64,11 @@ def _variants(result: Json) -> Iterator[str]:
         "Shared: prefills that hold coarse and fine queries, or what they have in common."
     )
     yield (
-        "peak GB: of the device, reset before each variant"
+        "peak GB: allocated (reserved) on the device, reset before each variant"
         if on_cuda
         else "peak GB: the process's maximum so far, so no variant's is smaller than an earlier's"
     )
     yield "TFLOP: matrix products, convolutions and attention, the latter above the diagonal too"
-    for variant in result["variants"].values():
-        if ANSWER in variant["stages_ms_per_image"]:
-            yield f"{variant['title']}: answers began with no letter and were decoded further"
 
 
 def _row(result: Json, variant: Json) -> list[str]:
@@ -83,11 +80,17 @@ def _row(result: Json, variant: Json) -> list[str]:
         load,
         *(_milliseconds(stages, [name]) for name in (ENCODE, COARSE, FINE)),
         _milliseconds(stages, SHARED),
-        f"{variant['peak_memory_gb']:.2f}",
+        _milliseconds(stages, [ANSWER]),
+        _memory(variant),
         f"{variant['tflop_per_image']:.3g}",
         f"{variant['tflops']:.3g}",
         f"{100 * variant['share_of_ceiling']:.0f}%",
     ]
+
+
+def _memory(variant: Json) -> str:
+    allocated, reserved = variant["peak_memory_gb"], variant["peak_reserved_gb"]
+    return f"{allocated:.2f}" if reserved is None else f"{allocated:.2f} ({reserved:.2f})"
 
 
 def _milliseconds(stages: Json, names: Sequence[str]) -> str:

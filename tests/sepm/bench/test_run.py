@@ -78,6 +78,7 @@ def test_stages_count_each_image_once(result: dict[str, Any]) -> None:
             "prefix": 0,  # the opening is of no image
             "coarse prefill": images,
             "fine prefill": images,
+            "answer decoding": 2 * images,  # the token after each letter
         }
 
 

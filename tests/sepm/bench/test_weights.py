@@ -86,3 +86,10 @@ def test_without_the_checkout_the_missing_tokenizer_is_named(
     monkeypatch.setattr(weights, "TOKENIZER", tmp_path)
     with pytest.raises(InputError, match=r"no tokenizer in .*checkout of the repository"):
         random_model(tiny_shape("llava"), CPU, torch.float32, 0)
+
+
+def test_every_answer_ends_after_its_letter(workload: Workload) -> None:
+    model, tokens = workload.model, workload.model.encode(pixels_of(workload))
+    for query in asked_queries(workload.taxonomy).values():
+        prefill = model.prefill([model.tokenize(query)] * len(tokens), tokens)
+        assert model.second_tokens(prefill, range(len(tokens))) == [None] * len(tokens)
