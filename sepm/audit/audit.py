@@ -1,12 +1,12 @@
 """One audit from end to end: compute every variant, compare them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sepm.audit.compute import compute
 from sepm.audit.report import compared
-from sepm.audit.variants import Precision, comparisons, default_precisions
+from sepm.audit.variants import REFERENCE, Precision, comparisons, default_precisions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation.device import choose_device, choose_placement, environment, prepare_device
 from sepm.evaluation.output import MethodRun
@@ -18,6 +18,7 @@ def audit(
     runs: Sequence[MethodRun],
     batch_size: int,
     precisions: Sequence[Precision] | None = None,
+    reference: Precision = "float32",
 ) -> dict[str, Any]:
     """Everything that the audit found, ready for JSON.
 
@@ -25,7 +26,9 @@ def audit(
         request: the data and the model; its batch size and dtype are not read.
         runs: the methods.
         batch_size: of the one pass.
-        precisions: to be compared with the reference; None: the default ones of the device.
+        precisions: to be compared with the reference; None: the default ones of the device, or the
+            reference's alone where that is not float32.
+        reference: its precision; a half one where float32 weights do not fit in memory.
 
     Raises:
         InputError: the input or the configuration is wrong; nothing was computed.
@@ -33,8 +36,9 @@ def audit(
     """
     device = choose_device(request.device)
     prepare_device(device)
-    chosen = precisions or default_precisions(device.type)
-    wanted = comparisons(chosen, batch_size)
+    if not precisions:
+        precisions = default_precisions(device.type) if reference == "float32" else [reference]
+    wanted = comparisons(precisions, batch_size, replace(REFERENCE, dtype=reference))
     variants = list(dict.fromkeys(variant for comparison in wanted for variant in comparison))
     computed = compute(request, runs, variants)
     alphas = {run.folder_name: run.config.alpha for run in runs}

@@ -66,7 +66,13 @@ def _of_one_model(
     taxonomy: Taxonomy,
 ) -> Mapping[Variant, Computed]:
     dtype = variants[0].dtype
-    model = load_model(request.model_path, request.device, dtype, conversation=request.conversation)
+    model = load_model(
+        request.model_path,
+        request.device,
+        dtype,
+        conversation=request.conversation,
+        advice="Try --reference float16, which needs no float32 weights, or --device cpu",
+    )
     check_option_letters(model, taxonomy)
     with worker_failures("An audit keeps nothing: give the command again"):
         return {

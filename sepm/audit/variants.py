@@ -32,7 +32,7 @@ class Variant:
 
 
 REFERENCE = Variant("float32", 1, together=False)
-"""What every other way of computing has to agree with."""
+"""What every other way of computing has to agree with, where float32 weights fit in memory."""
 
 Comparison = tuple[Variant, Variant]
 """What it is compared with, and the variant in question."""
@@ -50,19 +50,22 @@ def default_precisions(device_type: str) -> tuple[Precision, Precision]:
     return "float32", "bfloat16" if device_type == "cpu" else "float16"
 
 
-def comparisons(precisions: Sequence[Precision], batch_size: int) -> list[Comparison]:
+def comparisons(
+    precisions: Sequence[Precision], batch_size: int, reference: Variant = REFERENCE
+) -> list[Comparison]:
     """What is compared with what, so that both the precision and the batches are tried apart.
 
     Args:
-        precisions: float32's one pass is compared with the reference; half precision's too, at
-            batch 1 and in one pass, and these two with each other.
+        precisions: one pass in the reference's own precision is compared with the reference; of any
+            other precision batch 1 and one pass are, and these two with each other.
         batch_size: of the one pass.
+        reference: of float32, or of the precision that fits in memory.
     """
     found: list[Comparison] = []
     for dtype in dict.fromkeys(precisions):
         alone, fast = Variant(dtype, 1, together=False), Variant(dtype, batch_size, together=True)
-        if alone == REFERENCE:
-            found.append((REFERENCE, fast))
+        if alone == reference:
+            found.append((reference, fast))
         else:
-            found += [(REFERENCE, alone), (REFERENCE, fast), (alone, fast)]
+            found += [(reference, alone), (reference, fast), (alone, fast)]
     return found

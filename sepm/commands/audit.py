@@ -42,8 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtypes",
         nargs="+",
         choices=PRECISIONS,
-        help="precisions to compare with the reference, which is float32 at batch 1 [float32, and "
-        "bfloat16 on a CPU, where float16 is slow, or float16 elsewhere]",
+        help="precisions to compare with the reference [float32, and bfloat16 on a CPU, where "
+        "float16 is slow, or float16 elsewhere; a half-precision reference's own]",
+    )
+    parser.add_argument(
+        "--reference",
+        choices=PRECISIONS,
+        default="float32",
+        help="precision of the reference, which computes each method by itself at batch 1; a half "
+        "one where float32 weights do not fit in memory [%(default)s]",
     )
     add_method_options(parser)
     parser.add_argument(
@@ -65,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     runs = method_runs(args)
     from sepm.audit.audit import audit  # imports torch, once the options are right
 
-    report = audit(request, runs, args.batch_size, args.dtypes)
+    report = audit(request, runs, args.batch_size, args.dtypes, args.reference)
     name = f"{report['dataset']}-{report['model']}.json"
     path = args.output or request.output_dir / "audit" / name
     print(as_json(report) if args.json else f"{as_text(report)}\nAs JSON: {path}\n", end="")

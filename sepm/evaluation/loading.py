@@ -54,8 +54,17 @@ def load_model(
     dtype: str,
     vision_dtype: str = "auto",
     conversation: str = "auto",
+    advice: str = "Try --dtype float16, or --device cpu",
 ) -> Llava:
     """The model, loaded; where nothing tells its prompt template, a line says which is used.
+
+    Args:
+        model_path: a local folder or a hub id.
+        device: as the command line names it.
+        dtype: likewise.
+        vision_dtype: likewise.
+        conversation: likewise.
+        advice: what to do where the model does not fit in memory.
 
     Raises:
         InputError: device, dtype or checkpoint are wrong, or the model does not fit in memory; the
@@ -79,8 +88,7 @@ def load_model(
         if not is_out_of_memory(error):
             raise
         raise InputError(
-            f"model '{model_path}' does not fit in the memory of {place.device}: {error} "
-            "Try --dtype float16, or --device cpu"
+            f"model '{model_path}' does not fit in the memory of {place.device}: {error} {advice}"
         ) from error
 
 

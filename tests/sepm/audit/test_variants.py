@@ -1,5 +1,7 @@
 """What an audit computes, and what it compares."""
 
+from dataclasses import replace
+
 import pytest
 
 from sepm.audit.variants import REFERENCE, Variant, comparisons, default_precisions
@@ -25,3 +27,9 @@ def test_one_pass_of_batch_1_is_still_compared_for_what_it_shares() -> None:
 @pytest.mark.parametrize(("device", "half"), [("cpu", "bfloat16"), ("cuda", "float16")])
 def test_the_half_precision_is_the_one_that_the_device_is_fast_in(device: str, half: str) -> None:
     assert default_precisions(device) == ("float32", half)
+
+
+def test_where_float32_does_not_fit_half_precision_at_batch_1_is_the_reference() -> None:
+    half = replace(REFERENCE, dtype="float16")
+    fast = Variant("float16", 8, together=True)
+    assert comparisons(["float16"], 8, half) == [(half, fast)]

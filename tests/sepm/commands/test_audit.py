@@ -18,7 +18,7 @@ from sepm.cli import main
 
 BOTH_FAMILIES = True
 METHODS = ("zero-shot", "cci", "sepm")
-SAMPLES = 8
+SAMPLES = 24
 
 Audit = Callable[..., list[str]]
 
@@ -245,3 +245,33 @@ def test_an_unknown_precision_is_status_2(audit: Audit, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         main(audit(tmp_path / "report.json", "--dtypes", "float64"))
     assert stop.value.code == 2
+
+
+def test_a_half_precision_reference_needs_no_float32_weights(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, loaded = compute.load_model, []
+
+    def noted(model_path: str, device: str, dtype: str, **options: Any) -> Llava:
+        loaded.append(dtype)
+        return whole(model_path, device, dtype, **options)
+
+    monkeypatch.setattr(compute, "load_model", noted)
+    assert main(audit(tmp_path / "report.json", "--limit", 2, "--reference", "bfloat16")) == 0
+    assert loaded == ["bfloat16"]
+    (found,) = json.loads((tmp_path / "report.json").read_text())["comparisons"]
+    assert (found["reference"]["dtype"], found["reference"]["batch_size"]) == ("bfloat16", 1)
+
+
+def test_a_model_that_does_not_fit_in_float32_names_the_way_out(
+    audit: Audit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr("sepm.evaluation.loading.load_checkpoint", full)
+    assert main(audit(tmp_path / "report.json", "--limit", 2)) == 2
+    assert "Try --reference float16" in capsys.readouterr().err
