@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.commands.method_options import add_method_names, add_method_options, method_runs
+from sepm.evaluation.plain_text import ways_read
 from sepm.evaluation.request import EvaluationRequest
 from sepm.options import add_options, given_options
 
@@ -22,10 +23,14 @@ def run(args: argparse.Namespace) -> int:
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
     runs = method_runs(args)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
+    from sepm.evaluation.progress import tell
 
     paths = evaluate(request, runs)
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     print(json.dumps(results, ensure_ascii=False, indent=1) if args.json else table(results, paths))
+    for path, result in zip(paths, results, strict=True):
+        if (ways := ways_read(result)) is not None:
+            tell(f"{path.parent.name}, answers by how they were read, {ways}")
     return 0
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
@@ -43,9 +43,16 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
         "coarse": coarse_summary(run, taxonomy),
         "sparsevlm": sparsevlm_summary(run),
         "unread": sum(r["status"] == UNREAD for r in run),
+        "answers": ways_read(run, "fine"),
         "off_menu": sum(is_off_menu(r, taxonomy) for r in run),
         "errors": len(records) - n,
     }
+
+
+def ways_read(run: Sequence[Record], stage: Literal["coarse", "fine"]) -> dict[str, int]:
+    """The number of a stage's answers that were bare letters, read from text, and unread."""
+    counts = Counter(r[stage].get("read") or UNREAD for r in run)
+    return {way: counts[way] for way in ("letter", "text", UNREAD)}
 
 
 def ratio(part: int, whole: int) -> float | None:
@@ -120,6 +127,7 @@ def coarse_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any] 
         "accuracy": ratio(sum(right), len(staged)),
         "ambiguous_rate": ratio(ambiguous, len(staged)),
         "off_menu": sum(r["coarse"]["off_menu"] for r in staged),
+        "answers": ways_read(staged, "coarse"),
         "inherited_errors": inherited,
         "inherited_share": ratio(inherited, sum(not r["correct"] for r in staged)),
         "confidence": confidence_report(staged, right),

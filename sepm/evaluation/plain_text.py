@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 ABSENT = "-"
@@ -38,6 +38,18 @@ def p_value(p: float | None) -> str:
 def yes_no(fact: bool | None) -> str:
     """A yes or no, or that there is none."""
     return ABSENT if fact is None else "yes" if fact else "no"
+
+
+def ways_read(summary: Mapping[str, Any]) -> str | None:
+    """How the answers of a run were read, stage by stage; None: all of them were bare letters."""
+    stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}
+    told = [
+        f"{stage}: {ways['letter']} bare letters, {ways['text']} read from text, "
+        f"{ways['unread']} unread"
+        for stage, ways in stages.items()
+        if ways and (ways["text"] or ways["unread"])
+    ]
+    return "; ".join(told) or None
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -55,6 +55,7 @@ def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) 
     record["fine"] = {
         "prompt": outcome.query.text,
         "text": outcome.reply.text,
+        "read": outcome.reply.read,
         "probs": outcome.reply.probs,
     }
     if save_scores and outcome.coarse is not None and outcome.coarse.reply.scores is not None:
@@ -102,6 +103,7 @@ def _coarse(coarse: CoarseResult) -> Record:
     return {
         "prompt": coarse.query.text,
         "text": coarse.reply.text,
+        "read": coarse.reply.read,
         "p_a": coarse.reply.probs["A"],
         "p_b": coarse.reply.probs["B"],
         "confidence": coarse.confidence,

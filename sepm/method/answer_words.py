@@ -68,7 +68,8 @@ _DECORATION = re.compile(r"""[][*_`"“”$#{}<>~«»「」『』【】《》]|(
 def words_of(text: str, options: Options) -> tuple[str, list[frozenset[str]]]:
     """The kinds of a text's words and marks, one character each, and the letters of its picks.
 
-    An option letter has the kind "P", a class's name "M", any unknown word "W".
+    An option letter has the kind "P", a class's name "M", any unknown word "W"; unknown marks are
+    left out.
 
     Returns:
         the kinds, and for each "P" and "M" in them the letters that it stands for.
@@ -89,13 +90,13 @@ def words_of(text: str, options: Options) -> tuple[str, list[frozenset[str]]]:
             picks.append(names[token])
         elif match.lastgroup == "verdict":
             kinds.append("Y" if token.endswith("yes") else "X")
-        else:
+        elif token in _KINDS or token[0].isalnum():
             kinds.append(_KINDS.get(token, "F" if token.endswith("ly") else "W"))
     return _told_apart("".join(kinds)), picks
 
 
 def _told_apart(kinds: str) -> str:
-    """The kinds, where "as", "so", a dash and a line break have those that their neighbours give."""
+    """The kinds, those of "as", "so", a dash and a line break as their neighbours have it."""
     kinds = re.sub("(?<=[L:N])\n", "", kinds)
     kinds = re.sub("(?<=N)-", ":", kinds)
     kinds = re.sub("(?<=[PM])a", "S", kinds).replace("a", "F")

@@ -4,8 +4,9 @@ A text is cut into sentences and clauses. A clause may hold a *pick*: an option 
 its name or option word, or several of them ("D. Content", "A or B"). A clause
 
 - *rejects* its pick: "not D", "D is wrong", "A. Amusement: no", "neither A nor B";
-- *affirms* it as the answer ("the answer is D", "I choose D", "D is correct") or by a statement ("the
-  image conveys sadness", or nothing but the pick where the text, a line or the last sentence begins);
+- *affirms* it as the answer ("the answer is D", "I choose D", "D is correct") or by a statement
+  ("the image conveys sadness", or the pick alone, where the text, a line or the last sentence
+  begins);
 - or says nothing: a question, "could", "because", a word in passing ("the content of the image").
 
 An answer counts more than a statement, either more after "so" or "therefore", most as "final". The
@@ -24,9 +25,10 @@ from sepm.method.taxonomy import Taxonomy
 
 _ANSWER = 3
 """Weight of what is said to be the answer, above every statement, also a concluding one."""
-_LONGEST = 4000
-"""Characters of the longest text that is read whole; 128 tokens are fewer."""
+_LONGEST = 2000
+"""Characters of the longest text that is read whole, more than an answer of 128 tokens has."""
 
+# Kinds of words that may stand between a verb and its pick, and those before an affirmed pick.
 _FILLING = "FTDtNIY"
 _LEADING_UP = _FILLING + "LVZBCo:"
 _PICKS = re.compile(
@@ -59,7 +61,10 @@ class AnswerKey:
         return tuple(letter for letter, _ in self.words)
 
     def read(self, text: str) -> str | None:
-        """The option letter that a decoded answer gives, by the rule above; None: unread."""
+        """The option letter that a decoded answer gives, by the rule above; None: unread.
+
+        Of a text beyond any answer's length the first and last thousand characters are read.
+        """
         if len(text) > _LONGEST:
             start, end = text[: _LONGEST // 2], text[-_LONGEST // 2 :].partition(" ")[2]
             text = f"{start} … {end}"
@@ -151,6 +156,7 @@ def _verdict(before: str, after: str, *, named: bool, placed: bool) -> tuple[boo
 
 
 def _any(kinds: str, of: str) -> bool:
+    """Whether one of the kinds is among those."""
     return not {*kinds}.isdisjoint(of)
 
 

@@ -33,13 +33,14 @@ def results(group: RunGroup) -> Table:
         "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
     )  # fmt: skip
     chance = text.percent(1 / len(group.taxonomy.classes))
+    ways = [f" {run.name}, {told}." for run in group.runs if (told := text.ways_read(run.summary))]
     return Table(
         "Results",
         header,
         tuple(_result(run) for run in group.runs),
         f"Percent, computed from the records; chance is {chance}. Polarity: the predicted class "
         "has the label's polarity. Coarse: the coarse answer, gated or not, names it. Unread "
-        "answers count as wrong; errors could not be run and are not in n.",
+        "answers count as wrong; errors could not be run and are not in n." + "".join(ways),
     )
 
 

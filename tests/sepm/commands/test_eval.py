@@ -15,6 +15,7 @@ from PIL import Image
 
 from sepm.cli import main
 from sepm.errors import InputError
+from sepm.evaluation.plain_text import ways_read
 
 BOTH_FAMILIES = True
 
@@ -70,7 +71,8 @@ def test_the_table_shows_accuracy_interval_and_where_the_files_lie(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(command(own_scenes, tmp_path, method="zero-shot sepm")) == 0
-    title, header, *rows, blank, first, second = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
+    title, header, *rows, blank, first, second = shown.out.splitlines()
     assert title == f"emoset, {tiny_model.name}, percent (chance 12.50)"
     assert header.split() == [
         *("method", "n", "accuracy", "95%", "interval", "paper", "unread", "errors")
@@ -81,6 +83,8 @@ def test_the_table_shows_accuracy_interval_and_where_the_files_lie(
         share = f"{100 * accuracy['accuracy']:.2f}"
         unread = str(accuracy["unread"])
         assert row.split() == [name, "4", share, f"{low}-{high}", "-", unread, "0"]
+        told = f"note: {name}, answers by how they were read, {ways_read(accuracy)}" in shown.err
+        assert told is (ways_read(accuracy) is not None)
     assert blank == ""
     assert [first, second] == [
         str(run_of(tmp_path, name).folder / "accuracy.json") for name in ("zero-shot", "sepm")

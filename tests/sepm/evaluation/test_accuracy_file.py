@@ -37,7 +37,7 @@ def test_it_says_everything_of_the_contract(finished: dict, tiny_model: Path) ->
     assert accuracy.keys() >= {
         *("dataset", "method", "model", "preset", "configuration", "limit"),
         *("n", "correct", "accuracy", "ci95", "chance", "per_class", "confusion", "macro_f1"),
-        *("polarity_accuracy", "coarse", "unread", "off_menu", "errors"),
+        *("polarity_accuracy", "coarse", "unread", "answers", "off_menu", "errors"),
         *("timing", "environment", "sha256"),
     }
     assert [accuracy[name] for name in ("dataset", "method", "model", "preset", "limit")] == [

@@ -67,6 +67,16 @@ def test_unread_answers_are_wrong_and_counted() -> None:
     assert summarize(RECORDS[2:4], JOYS)["accuracy"] == 0.5
 
 
+def test_the_ways_in_which_answers_were_read_are_counted_for_each_stage() -> None:
+    ways = [("letter", "letter"), ("text", "letter"), (None, "text"), ("letter", None)]
+    rows = [record("joy", "joy", "positive", "A", 0.9, 0.1) for _ in ways]
+    for row, (coarse, fine) in zip(rows, ways, strict=True):
+        row["coarse"]["read"], row["fine"]["read"] = coarse, fine
+    summary = summarize(rows, JOYS)
+    assert summary["coarse"]["answers"] == {"letter": 2, "text": 1, "unread": 1}
+    assert summary["answers"] == {"letter": 2, "text": 1, "unread": 1}
+
+
 def test_rows_with_errors_are_counted_and_left_out_of_n() -> None:
     broken = {"label": "joy", "prediction": None, "correct": False, "status": "error", "error": "x"}
     summary = summarize([*RECORDS, broken, broken], JOYS)

@@ -35,8 +35,20 @@ def test_a_read_answer_is_a_prediction() -> None:
         "correct": True,
         "status": "ok",
         "dropped": [],
-        "fine": {"prompt": "Which?", "text": "C", "probs": {"A": 0.25, "C": 0.5}},
+        "fine": {"prompt": "Which?", "text": "C", "read": None, "probs": {"A": 0.25, "C": 0.5}},
     }
+
+
+def test_both_stages_say_how_their_answer_was_read() -> None:
+    probs = {"A": 0.6, "B": 0.1}
+    coarse = Reply("A", "It is positive.", probs, read="text")
+    fine = Reply("C", "C", {"C": 0.5}, read="letter")
+    record = record_of(
+        AWE,
+        Outcome(Query("?"), fine, ("C",), CoarseResult(Query("?"), coarse, 0.0625, "ambiguous")),
+        EMOSET,
+    )
+    assert (record["coarse"]["read"], record["fine"]["read"]) == ("text", "letter")
 
 
 def test_an_unread_answer_keeps_its_text_and_is_wrong() -> None:
@@ -156,9 +168,9 @@ def test_the_fields_of_both_stages(finished: dict) -> None:
             *("coarse", "dropped", "fine", "foe_scores"),
         ]
         assert list(row["coarse"]) == [
-            *("prompt", "text", "p_a", "p_b", "confidence", "branch", "off_menu")
+            *("prompt", "text", "read", "p_a", "p_b", "confidence", "branch", "off_menu")
         ]
-        assert list(row["fine"]) == ["prompt", "text", "probs"]
+        assert list(row["fine"]) == ["prompt", "text", "read", "probs"]
         assert row["label"] == row["question_id"].split("/")[0]
         assert row["correct"] is (row["prediction"] == row["label"])
         assert row["status"] == ("ok" if row["prediction"] else "unread")

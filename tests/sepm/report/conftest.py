@@ -42,6 +42,7 @@ def row(
         coarse["coarse"] = {
             "prompt": "coarse?",
             "text": "A" if p_a >= 0.5 else "B",
+            "read": "letter",
             "p_a": p_a,
             "p_b": 1 - p_a,
             "confidence": confidence,
@@ -61,6 +62,7 @@ def row(
         "fine": {
             "prompt": "fine?",
             "text": letters[prediction] if prediction else "a lovely day",
+            "read": "letter" if prediction else None,
             "probs": probs,
         },
         **changes,

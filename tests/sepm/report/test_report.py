@@ -95,6 +95,11 @@ def test_results_stand_beside_the_paper_s_numbers_with_intervals(
         assert line[9] == percent(ambiguous / 40)
 
 
+def test_how_answers_were_read_stands_below_where_not_all_were_letters(html: str) -> None:
+    assert "sepm, fine: 39 bare letters, 0 read from text, 1 unread." in html
+    assert "zero-shot, fine:" not in html
+
+
 def test_the_paired_test_counts_gains_and_losses(page: Page, recorded: Any) -> None:
     before = {row["question_id"]: row["correct"] for row in recorded("zero-shot")}
     after = {row["question_id"]: row["correct"] for row in recorded("sepm")}
