@@ -62,14 +62,17 @@ _SET_OFF = r"(?= ?(?:[.):;!?/|&=\n]|$| [-–—] ))"
 _CONTRACTION = re.compile(r"(?i)\b(i|it|that|this|answer)'(?:s|m|d|ll)\b")
 _NO_WORD = re.compile(r"\\[A-Za-z]*|</\w+>|(?<!\S):[DPOX]\b")  # LaTeX, end of a tag, smile
 _ENCLOSED = re.compile(r"""[(\[{<"'“\u2018*_`$«「『【《]([A-Za-z])[)\]}>"'”\u2019*_`$»」』】》]""")
-_DECORATION = re.compile(r"""[][*_`"“”$#{}<>~«»「」『』【】《》]|(?<!\w)'|'(?!\w)|[^\S\n]""")
+_INVISIBLE = "\x00-\x09\x0b-\x1f\x7f\xad\u200b-\u200f\u202a-\u202e\u2060\ufe0f\ufeff"
+_EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff"
+_DECORATION = re.compile(
+    rf"""[][*_`"“”$#{{}}<>~«»「」『』【】《》{_INVISIBLE}{_EMOJI}]|(?<!\w)'|'(?!\w)|[^\S\n]"""
+)
 
 
 def words_of(text: str, options: Options) -> tuple[str, list[frozenset[str]]]:
     """The kinds of a text's words and marks, one character each, and the letters of its picks.
 
-    An option letter has the kind "P", a class's name "M", any unknown word "W"; unknown marks are
-    left out.
+    An option letter has the kind "P", a class's name "M", any unknown word or mark "W".
 
     Returns:
         the kinds, and for each "P" and "M" in them the letters that it stands for.
@@ -90,7 +93,7 @@ def words_of(text: str, options: Options) -> tuple[str, list[frozenset[str]]]:
             picks.append(names[token])
         elif match.lastgroup == "verdict":
             kinds.append("Y" if token.endswith("yes") else "X")
-        elif token in _KINDS or token[0].isalnum():
+        else:
             kinds.append(_KINDS.get(token, "F" if token.endswith("ly") else "W"))
     return _told_apart("".join(kinds)), picks
 
@@ -136,8 +139,8 @@ def _token_pattern(options: Options) -> re.Pattern[str]:
     phrases = _any_of(word for word in _KINDS if " " in word.strip())
     return re.compile(
         rf"{_W}(?:\.{_W})+(?!{_W})"  # "i.e", "J.F"
-        rf"|(?P<letter>\([A-Za-z]\)|{_AFTER_WORD}(?:{'|'.join(letters)})(?![-']?{_W}))"
         rf"|(?P<name>{_AFTER_WORD}{names}(?![-']?{_W}))"
+        rf"|(?P<letter>\([A-Za-z]\)|{_AFTER_WORD}(?:{'|'.join(letters)})(?![-']?{_W}))"
         r"|(?P<verdict>[:–—-] ?(?i:yes|no)(?= ?(?:[^\w\s]|\n|$)))"
         rf"|{phrases}(?!{_W})|{_W}+(?:[-']{_W}+)*|[{_CJK}]+"
         r"|[^\w ]"

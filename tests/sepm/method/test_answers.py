@@ -43,8 +43,14 @@ def test_what_holds_no_word_is_unread(text: str) -> None:
     assert EMOSET.read(text) is None
 
 
-def test_a_null_character_does_not_hide_the_answer() -> None:
-    assert EMOSET.read("The answer is\0 D") == "D"
+@pytest.mark.parametrize("mark", ["\0", "\ufeff", "\u200b", "\t", "✅", "😀"])
+def test_what_cannot_be_seen_and_emoji_do_not_hide_the_answer(mark: str) -> None:
+    assert EMOSET.read(f"{mark}D{mark}") == EMOSET.read(f"The answer is {mark} D") == "D"
+
+
+@pytest.mark.parametrize("text", ["$% B", "\ufffd B"])
+def test_a_letter_behind_rubbish_is_unread(text: str) -> None:
+    assert EMOSET.read(text) is None
 
 
 def test_backquotes_are_mark_up() -> None:
