@@ -1,21 +1,26 @@
-"""Checkpoints on disk or on the hub: finding the folder, reading tensors into a module."""
+"""Checkpoints on disk or on the hub: finding the folder, its JSON files and its weight files."""
 
 import json
-import zipfile
-from collections.abc import Callable, Iterator
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import safe_open
-from torch import Tensor, nn
+from msgspec import Struct
 
 from llava.errors import CheckpointError
+from llava.unusable import require_content, require_merged
+from llava.values import checked
 
-INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+"""Where weights are, in transformers' order: the first that is there is read, and no other."""
+
+OTHER_FORMATS = (".gguf", ".ggml", ".pt", ".pth", ".bin", ".safetensors", ".ckpt", ".npz", ".h5")
+
 HUB_PATTERNS = [
     *("*.json", "tokenizer.model", "model*.safetensors", "pytorch_model*.bin"),
     *(f"{part}/model*.safetensors" for part in ("llm", "vision_tower", "mm_projector")),
@@ -34,11 +39,11 @@ def locate(name: str, what: str, inside: Path | None = None) -> Path:
     Raises:
         CheckpointError: neither a folder nor a reachable hub id.
     """
-    candidates = [Path(name).expanduser()]
+    candidates = [Path(os.path.expanduser(name))]
     if inside is not None and not Path(name).is_absolute():
         candidates.insert(0, inside / name)
     for folder in candidates:
-        if folder.is_dir():
+        if os.path.isdir(folder):  # unlike Path.is_dir, of any name
             return folder
     looked = f"{what} '{name}': no folder at {' or '.join(map(str, candidates))}"
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
@@ -63,142 +68,89 @@ def read_json(folder: Path, file_name: str) -> dict[str, Any]:
     """A JSON object from a checkpoint folder.
 
     Raises:
-        CheckpointError: the file is missing or is no JSON object.
+        CheckpointError: the file is missing, stands for another, or is no JSON object.
     """
     path = folder / file_name
+    require_content(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except OSError as error:
-        raise CheckpointError(f"checkpoint incomplete: {path} is missing") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not JSON ({error})") from error
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not JSON ({error}); download the file again") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object")
     return content
 
 
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
 def identity_file(folder: Path) -> Path:
-    """The file whose hash tells a checkpoint: its index, or its single weight file.
+    """The file whose hash tells a checkpoint: its single weight file, or its index.
 
     Raises:
-        CheckpointError: there is neither.
+        CheckpointError: there is neither, or a LoRA adapter.
     """
-    names = (*INDEX_FILES, *SINGLE_FILES)
-    for name in names:
+    require_merged(folder)
+    for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return folder / name
+    others = sorted(path.name for path in folder.glob("*") if path.suffix in OTHER_FORMATS)
+    instead = f"; what is there ({', '.join(others)}) is of another format" if others else ""
     raise CheckpointError(
-        f"checkpoint incomplete: no weights in {folder}, expected one of {', '.join(names)}"
+        f"checkpoint incomplete: no weights in {folder}, expected one of "
+        f"{', '.join(WEIGHT_FILES)}{instead}"
     )
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights: the shards of its index, or the single file.
+    """The files that hold a checkpoint's weights: the single file, or the shards of its index.
 
     Raises:
-        CheckpointError: there is none, or the index names a file that is not there.
+        CheckpointError: there is none, the index names a file that is not there, or a file is not
+            what its name says.
     """
     first = identity_file(folder)
-    if first.name not in INDEX_FILES:
-        return [first]
-    names = sorted(set(_weight_map(first).values()))
+    names = sorted(set(weight_map(first).values())) if is_index(first) else [first.name]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(
             f"checkpoint incomplete: {first.name} in {folder} names {', '.join(missing)}, "
             "not there; download the folder again"
         )
+    for name in names:
+        require_content(folder / name)
     return [folder / name for name in names]
 
 
-def _weight_map(index_file: Path) -> dict[str, str]:
-    """The shard that holds each weight."""
-    content = read_json(index_file.parent, index_file.name)
-    if not isinstance(content.get("weight_map"), dict):
-        raise CheckpointError(f"{index_file}: no weight_map; download the folder again")
-    return content["weight_map"]
+def is_index(path: Path) -> bool:
+    """Whether a weight file names others that hold the weights."""
+    return path.suffix == ".json"
+
+
+class Index(Struct):
+    """An index of shards."""
+
+    weight_map: dict[str, str]
+
+
+def weight_map(index_file: Path) -> dict[str, str]:
+    """The shard that holds each weight, by an index.
+
+    Raises:
+        CheckpointError: the file is no index, or names what is no file of its folder.
+    """
+    stored = read_json(index_file.parent, index_file.name)
+    shards = checked(Index, stored, index_file).weight_map
+    for name in set(shards.values()):
+        if name in ("", "..") or Path(name).name != name:
+            raise CheckpointError(f"{index_file}: weight_map names '{name}', no file of its folder")
+    return shards
 
 
 def deciding_files(folder: Path) -> list[Path]:
     """Files that decide what a checkpoint computes; its index stands for its shards."""
-    files = {*folder.glob("*.json"), *folder.glob("tokenizer.model")}
-    if not any((folder / name).is_file() for name in INDEX_FILES):
-        files |= {folder / name for name in SINGLE_FILES if (folder / name).is_file()}
-    return sorted(files)
-
-
-def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Name and tensor of everything in one weight file, read one at a time where possible.
-
-    Raises:
-        CheckpointError: the file cannot be read.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - not a dict
-                    yield name, tensors.get_tensor(name)
-        else:
-            mmap = zipfile.is_zipfile(path)  # the format before torch 1.6 cannot be mapped
-            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=mmap).items()
-    except Exception as error:
-        raise CheckpointError(
-            f"{path}: cannot be read as weights ({error}); download the file again"
-        ) from error
-
-
-def has_weights(folder: Path, prefix: str) -> bool:
-    """Whether a checkpoint holds weights whose names begin so."""
-    first = identity_file(folder)
-    if first.name in INDEX_FILES:
-        return any(name.startswith(prefix) for name in _weight_map(first))
-    return any(name.startswith(prefix) for name, _ in stored_tensors(first))
-
-
-def load_weights(
-    module: nn.Module,
-    folder: Path,
-    target_of: Callable[[str], str | None],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    """Fill a module built on the meta device, tensor by tensor, straight to its device and dtype.
-
-    Args:
-        module: parameters on the meta device; every one of them is filled or an error is raised.
-        folder: checkpoint folder.
-        target_of: the module's name for a stored name, or None for a tensor known to be extra.
-        device: where the parameters go.
-        dtype: what they are stored as.
-
-    Raises:
-        CheckpointError: a weight is missing, unexpected or wrongly shaped; all are named.
-    """
-    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
-    filled: set[str] = set()
-    wrong: list[str] = []
-    for path in weight_files(folder):
-        for stored_name, tensor in stored_tensors(path):
-            name = target_of(stored_name)
-            if name is None:
-                continue
-            if name not in shapes:
-                wrong.append(f"unexpected weight {stored_name} in {path.name}")
-            elif tensor.shape != shapes[name]:
-                wrong.append(
-                    f"weight {stored_name} has shape {tuple(tensor.shape)}, "
-                    f"expected {tuple(shapes[name])}"
-                )
-            else:
-                # A copy, since what is read is mapped from a file that others may write to.
-                _set_parameter(module, name, tensor.to(device, dtype, copy=True))
-            filled.add(name)
-    wrong.extend(f"missing weight {name}" for name in shapes if name not in filled)
-    if wrong:
-        listed = "; ".join(wrong[:10]) + (f"; and {len(wrong) - 10} more" if wrong[10:] else "")
-        raise CheckpointError(f"weights in {folder} do not fit its configuration: {listed}")
-
-
-def _set_parameter(module: nn.Module, name: str, tensor: Tensor) -> None:
-    owner, _, leaf = name.rpartition(".")
-    setattr(module.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
+    weights = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()][:1]
+    return sorted({*folder.glob("*.json"), *folder.glob("tokenizer.model"), *weights})

@@ -1,69 +1,106 @@
 """The part of a LLaVA-1.5 checkpoint's configuration that inference reads."""
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, structs, to_builtins
 from transformers import LlamaConfig
 
 from llava.checkpoint import read_json
 from llava.errors import CheckpointError, checkpoint_errors
+from llava.unusable import require_merged, require_unquantised
+from llava.values import Language, Name, Size, checked
+from llava.weights import has_weights
 
 MODEL_TYPES = ("llava", "llava_llama")
 ASPECT_RATIOS = ("pad", "square", None)
 
 
-@dataclass(frozen=True)
-class LlavaConfig:
-    """Configuration of one checkpoint, in the original's words."""
+class Multimodal(Struct, frozen=True, kw_only=True):
+    """What stands beside the language model's settings, in the original's words."""
+
+    mm_vision_tower: Name
+    mm_projector_type: str = "linear"
+    mm_hidden_size: Size
+    mm_vision_select_layer: int = -2
+    mm_vision_select_feature: str = "patch"
+    image_aspect_ratio: str | None = None
+    unfreeze_mm_vision_tower: bool | None = None
+    """Whether the tower was trained too; then its weights lie inside the checkpoint."""
+
+
+class LlavaConfig(Multimodal, frozen=True, kw_only=True):
+    """Configuration of one checkpoint."""
 
     language: LlamaConfig
-    mm_vision_tower: str
-    mm_projector_type: str
-    mm_hidden_size: int
-    mm_vision_select_layer: int
-    mm_vision_select_feature: str
-    image_aspect_ratio: str | None
-    unfreeze_mm_vision_tower: bool
-    """Whether the tower was trained too; then its weights lie inside the checkpoint."""
 
 
 def read_config(folder: Path) -> LlavaConfig:
     """The configuration of a LLaVA-1.5 checkpoint in its original format.
 
     Raises:
-        CheckpointError: the folder holds another family, or a setting LLaVA-1.5 does not have.
+        CheckpointError: the folder holds another family, a setting LLaVA-1.5 does not have, or
+            something else than a checkpoint.
     """
-    stored = read_json(folder, "config.json")
+    stored, path = read_json(folder, "config.json"), folder / "config.json"
+    require_merged(folder)
     _check_family(stored, folder)
-    return LlavaConfig(
-        language=llama_config(stored, folder),
-        mm_vision_tower=stored["mm_vision_tower"],
-        mm_projector_type=stored.get("mm_projector_type", "linear"),
-        mm_hidden_size=stored["mm_hidden_size"],
-        mm_vision_select_layer=stored.get("mm_vision_select_layer", -2),
-        mm_vision_select_feature=stored.get("mm_vision_select_feature", "patch"),
-        image_aspect_ratio=stored.get("image_aspect_ratio"),
-        unfreeze_mm_vision_tower=bool(stored.get("unfreeze_mm_vision_tower", False)),
-    )
+    multimodal = checked(Multimodal, stored, path)
+    return LlavaConfig(language=llama_config(stored, path, folder), **structs.asdict(multimodal))
 
 
-def llama_config(stored: dict[str, Any], folder: Path) -> LlamaConfig:
+def llama_config(stored: dict[str, Any], place: Path | str, weights: Path) -> LlamaConfig:
     """The language model's part of a `config.json`.
 
+    As in transformers the output layer is tied to the embedding where the configuration says so
+    and the weights have none of its own.
+
+    Args:
+        stored: the configuration.
+        place: its file, for messages.
+        weights: folder of the language model's weights.
+
     Raises:
-        CheckpointError: LLaMA cannot be so.
+        CheckpointError: LLaMA cannot be so, or its weights are quantised.
     """
-    names = {f.name for f in fields(LlamaConfig)} | {"rope_theta", "rope_scaling"}
-    # model_type is the original's, and dtype is chosen when loading, not read.
-    language = {k: v for k, v in stored.items() if k in names - {"model_type", "dtype"}}
-    with checkpoint_errors(folder / "config.json"):
-        config = LlamaConfig.from_dict(language, attn_implementation="sdpa")
+    require_unquantised(stored, place)
+    values = to_builtins(checked(Language, stored, place))
+    with checkpoint_errors(place):
+        config = LlamaConfig.from_dict(values, attn_implementation="sdpa")
+    _check_llama(config, place)
+    if config.tie_word_embeddings:
+        config.tie_word_embeddings = not has_weights(weights, "lm_head.weight")
+    return config
+
+
+def _check_llama(config: LlamaConfig, place: Path | str) -> None:
+    """Raise `CheckpointError` where no LLaMA, or no answer, can be computed so."""
     if config.hidden_act != "silu":
         raise CheckpointError(
-            f"{folder}: hidden_act must be silu, as every LLaMA has it, got '{config.hidden_act}'"
+            f"{place}: hidden_act must be silu, as every LLaMA has it, got '{config.hidden_act}'"
         )
-    return config
+    heads, groups, head_dim = (
+        *(config.num_attention_heads, config.num_key_value_heads or config.num_attention_heads),
+        config.head_dim or 0,
+    )
+    if heads % groups:
+        raise CheckpointError(
+            f"{place}: num_key_value_heads {groups} does not divide num_attention_heads {heads}"
+        )
+    if head_dim % 2:
+        raise CheckpointError(f"{place}: head_dim is {head_dim}; rotary embeddings need it even")
+    for token_id in end_ids(config):
+        if token_id >= config.vocab_size:
+            raise CheckpointError(
+                f"{place}: eos_token_id {token_id} is beyond vocab_size {config.vocab_size}, so no "
+                "answer would ever end"
+            )
+
+
+def end_ids(config: LlamaConfig) -> frozenset[int]:
+    """Ids that end an answer; none where the configuration names none."""
+    end = config.eos_token_id
+    return frozenset(end if isinstance(end, list) else [] if end is None else [end])
 
 
 def require_plain_image(stored: dict[str, Any], folder: Path) -> None:

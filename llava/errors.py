@@ -4,23 +4,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub.errors import StrictDataclassError
-
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, incomplete or of another family; the message says what to do."""
 
 
 @contextmanager
-def checkpoint_errors(place: Path) -> Iterator[None]:
-    """Within it, a value that a part of the model refuses is a fault of the checkpoint there.
+def checkpoint_errors(place: Path | str) -> Iterator[None]:
+    """Within it, whatever a library makes of the values of a file is a fault of the checkpoint.
+
+    For single calls into a library that does not say what it raises; nothing else goes in there.
+
+    Args:
+        place: the file, or what is read of it.
 
     Raises:
-        CheckpointError: a part refused a value.
+        CheckpointError: the library refused a value, or failed at it.
     """
     try:
         yield
     except CheckpointError:
         raise
-    except (StrictDataclassError, ValueError) as error:
-        raise CheckpointError(f"{place}: {error}") from error
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise CheckpointError(f"{place}: {kind}{error}") from error

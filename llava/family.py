@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 
 from llava.checkpoint import locate, read_json, weight_files
-from llava.config import read_config
+from llava.config import LlavaConfig, read_config
 from llava.conversation import LLAMA_3, VICUNA_V1, Conversation
-from llava.load import load_llava
+from llava.load import EMBEDDED_TOWER, load_llava
 from llava.model import Llava
 from llava.vila import load_vila
 from llava.vila_config import (
@@ -20,6 +20,7 @@ from llava.vila_config import (
     read_vila_config,
     recorded_conversation,
 )
+from llava.weights import has_weights
 
 Family = Literal["llava-1.5", "vila-1.5"]
 ConversationSource = Literal["family", "recorded name", "default", "option"]
@@ -44,6 +45,8 @@ class Checkpoint:
     (the likeliest), or the caller."""
     recorded_name: str = ""
     """What a VILA-1.5 says of where it was trained."""
+    notes: tuple[str, ...] = ()
+    """What its user should know of how it is read."""
 
 
 def inspect_checkpoint(model_path: str) -> Checkpoint:
@@ -90,13 +93,33 @@ def load_checkpoint(
 def _inspect_llava(folder: Path) -> Checkpoint:
     config = read_config(folder)
     weight_files(folder)
+    tower = locate(config.mm_vision_tower, "vision tower", inside=folder)
+    weight_files(tower)
     return Checkpoint(
         folder,
         "llava-1.5",
         config.language.num_hidden_layers,
-        (folder, locate(config.mm_vision_tower, "vision tower", inside=folder)),
+        (folder, tower),
         VICUNA_V1,
         "family",
+        notes=_tower_notes(folder, config),
+    )
+
+
+def _tower_notes(folder: Path, config: LlavaConfig) -> tuple[str, ...]:
+    """Which vision tower is read where flag and weights disagree; the original code does so too."""
+    trained, inside = bool(config.unfreeze_mm_vision_tower), has_weights(folder, EMBEDDED_TOWER)
+    if trained == inside:
+        return ()
+    where = f"{folder / 'config.json'} says unfreeze_mm_vision_tower: {str(trained).lower()}"
+    if inside:
+        return (
+            f"note: the weights hold a vision_tower of their own, but {where}: that of "
+            f"{config.mm_vision_tower} is used. Set it to true to use the one inside",
+        )
+    return (
+        f"note: {where}, but the weights hold no vision_tower: that of {config.mm_vision_tower} is "
+        "used, which may not be the one that was trained",
     )
 
 

@@ -5,19 +5,23 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
+from msgspec import to_builtins
 from torch import nn
-from transformers import CLIPVisionConfig, LlamaForCausalLM, LlamaTokenizer
+from transformers import CLIPVisionConfig, LlamaTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from llava.checkpoint import has_weights, load_weights, locate, read_json
-from llava.config import LlavaConfig, read_config
+from llava.checkpoint import locate, read_json
+from llava.config import LlavaConfig, end_ids, read_config
 from llava.conversation import VICUNA_V1, Conversation
 from llava.errors import CheckpointError, checkpoint_errors
-from llava.image import ImageProcessor
 from llava.model import Llava
+from llava.parts import build_language_model, load_preprocessing, load_tokenizer
 from llava.projector import build_projector
 from llava.prompt import PromptTokenizer
+from llava.unusable import require_unquantised
+from llava.values import Tower, checked
 from llava.vision import VisionTower
+from llava.weights import has_weights, load_weights
 
 EMBEDDED_TOWER = "model.vision_tower.vision_tower."
 """Where a checkpoint keeps its own vision tower, if it has one."""
@@ -52,8 +56,7 @@ def load_llava(
     folder = locate(model_path, "model")
     config = read_config(folder)
     tower_folder = locate(config.mm_vision_tower, "vision tower", inside=folder)
-    with checkpoint_errors(folder):
-        model = _assemble(folder, tower_folder, config, conversation)
+    model = _assemble(folder, tower_folder, config, conversation)
     _fill(model, folder, tower_folder, config, torch.device(device), dtype, vision_dtype or dtype)
     return model.eval()
 
@@ -62,60 +65,43 @@ def _assemble(
     folder: Path, tower_folder: Path, config: LlavaConfig, conversation: Conversation
 ) -> Llava:
     """All parts, their parameters still on the meta device."""
-    with init_empty_weights(include_buffers=False):
-        language_model = LlamaForCausalLM(config.language)
+    path = folder / "config.json"
+    if not (end := end_ids(config.language)):
+        raise CheckpointError(f"{path}: eos_token_id names no id, so no answer would ever end")
+    language_model = build_language_model(config.language, path)
+    clip = _tower_config(tower_folder, config)
+    with checkpoint_errors(path), init_empty_weights(include_buffers=False):
         projector = build_projector(
             config.mm_projector_type, config.mm_hidden_size, config.language.hidden_size
         )
-        vision_tower = _build_tower(tower_folder, config)
-    language_model.tie_weights()  # where the configuration ties: one parameter then, to fill once
-    return Llava(
-        language_model,
-        projector,
-        vision_tower,
-        PromptTokenizer(_load_tokenizer(folder), conversation),
-        ImageProcessor(_load_image_processor(tower_folder), config.image_aspect_ratio),
-        end_ids=_end_ids(config),
+        vision_tower = VisionTower(
+            clip, config.mm_vision_select_layer, config.mm_vision_select_feature
+        )
+    tokenizer = load_tokenizer(LlamaTokenizer, folder, ("tokenizer.model", "tokenizer.json"))
+    with checkpoint_errors(folder):
+        prompts = PromptTokenizer(tokenizer, conversation)
+    preprocess = load_preprocessing(
+        CLIPImageProcessorPil, tower_folder, config.image_aspect_ratio, vision_tower.image_size
     )
+    return Llava(language_model, projector, vision_tower, prompts, preprocess, end)
 
 
-def _build_tower(folder: Path, config: LlavaConfig) -> VisionTower:
-    stored = read_json(folder, "config.json")
+def _tower_config(folder: Path, config: LlavaConfig) -> CLIPVisionConfig:
+    stored, path = read_json(folder, "config.json"), folder / "config.json"
     if not str(stored.get("model_type", "")).startswith("clip"):
         raise CheckpointError(
             f"{folder}: vision tower must be a CLIP, got model_type '{stored.get('model_type')}'"
         )
-    clip = CLIPVisionConfig(
-        **{
-            k: v
-            for k, v in stored.get("vision_config", stored).items()
-            if k not in ("model_type", "dtype", "torch_dtype")
-        }
-    )
+    require_unquantised(stored, path)
+    values = checked(Tower, stored.get("vision_config", stored), path)
+    with checkpoint_errors(path):
+        clip = CLIPVisionConfig(**to_builtins(values))
     if clip.hidden_size != config.mm_hidden_size:
         raise CheckpointError(
             f"{folder}: the vision tower is {clip.hidden_size} wide, the model expects "
             f"{config.mm_hidden_size} (mm_hidden_size)"
         )
-    return VisionTower(clip, config.mm_vision_select_layer, config.mm_vision_select_feature)
-
-
-def _load_tokenizer(folder: Path) -> LlamaTokenizer:
-    if not (folder / "tokenizer.model").is_file() and not (folder / "tokenizer.json").is_file():
-        raise CheckpointError(f"checkpoint incomplete: no tokenizer.model in {folder}")
-    return LlamaTokenizer.from_pretrained(folder)
-
-
-def _load_image_processor(folder: Path) -> CLIPImageProcessorPil:
-    return CLIPImageProcessorPil(**read_json(folder, "preprocessor_config.json"))
-
-
-def _end_ids(config: LlavaConfig) -> frozenset[int]:
-    """Ids that end an answer; where the checkpoint names none, LLaMA's own: </s>, 2."""
-    end = config.language.eos_token_id
-    if end is None:
-        raise CheckpointError("config.json: eos_token_id is null, so no answer would ever end")
-    return frozenset(end if isinstance(end, list) else [end])
+    return clip
 
 
 def _fill(
@@ -131,7 +117,7 @@ def _fill(
     parts = nn.ModuleDict(
         {"language_model": model.language_model, "mm_projector": model.mm_projector}
     )
-    load_weights(parts, folder, lambda name: _model_target(name, config), device, dtype)
+    load_weights(parts, folder, _model_target, device, dtype)
     tower, depth = model.vision_tower.vision_model, model.vision_tower.num_layers
     if config.unfreeze_mm_vision_tower and has_weights(folder, EMBEDDED_TOWER):
         load_weights(
@@ -145,11 +131,9 @@ def _fill(
     model.to(device)  # the buffers, which no checkpoint holds
 
 
-def _model_target(name: str, config: LlavaConfig) -> str | None:
+def _model_target(name: str) -> str | None:
     """The name of a stored weight in the module; None for what is known to be extra."""
     if ROTARY_BUFFER.fullmatch(name) or name.startswith(EMBEDDED_TOWER):
-        return None
-    if name == "lm_head.weight" and config.language.tie_word_embeddings:
         return None
     if name.startswith("model.mm_projector."):
         return name.removeprefix("model.")

@@ -188,6 +188,23 @@ class Llava(nn.Module):
         return len(self.language_model.model.layers)
 
     @property
+    def max_positions(self) -> int:
+        """How many positions a prompt and its answer can have together.
+
+        Linear scaling of the rotary embedding multiplies what the configuration says; the other
+        kinds are counted in it.
+        """
+        config = self.language_model.config
+        rope = config.rope_parameters
+        factor = rope["factor"] if rope["rope_type"] == "linear" else 1
+        return int(config.max_position_embeddings * factor)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, how many ids have an embedding."""
+        return self.language_model.config.vocab_size
+
+    @property
     def num_visual_tokens(self) -> int:
         """N_v, how many visual tokens an image becomes."""
         tower = self.vision_tower

@@ -53,9 +53,9 @@ class PromptTokenizer:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, conversation: Conversation) -> None:
         self.tokenizer = tokenizer
         self.conversation = conversation
-        self._before_image = self._without_second_bos(
-            tokenizer(conversation.before_image).input_ids
-        )
+        before_image = tokenizer(conversation.before_image).input_ids
+        self._require_kept(conversation.before_image, before_image)
+        self._before_image = self._without_second_bos(before_image)
         self.tokenize = lru_cache(maxsize=4096)(self._tokenize)
 
     def _tokenize(self, query: str) -> Prompt:
@@ -64,13 +64,15 @@ class PromptTokenizer:
         The original code tokenizes each chunk with special tokens and, where the first begins with
         BOS, drops the first id of every later one. Where it is the template that writes BOS and not
         the tokenizer, that first id is the line break after the image.
+
+        Raises:
+            ValueError: the tokenizer loses or changes part of the text.
         """
         conversation = self.conversation
         lead = len(conversation.after_image)
-        chunk = self.tokenizer(
-            conversation.after_image + query + conversation.before_answer,
-            return_offsets_mapping=True,
-        )
+        text = conversation.after_image + query + conversation.before_answer
+        chunk = self.tokenizer(text, return_offsets_mapping=True)
+        self._require_kept(text, chunk.input_ids)
         skip = 1 if self._begins_with_bos else 0
         spans = tuple(
             (start - lead, end - lead) if start < lead + len(query) and end > lead else None
@@ -80,6 +82,22 @@ class PromptTokenizer:
             input_ids=(*self._before_image, IMAGE_TOKEN_ID, *chunk.input_ids[skip:]),
             query_spans=(*(None for _ in self._before_image), None, *spans),
         )
+
+    def _require_kept(self, text: str, ids: list[int]) -> None:
+        """Raise `ValueError` unless ids stand for the whole text and for nothing else.
+
+        A tokenizer of another kind than its class may lose blanks or line breaks without a word.
+        """
+        own = ids[1:] if ids[:1] == [self.tokenizer.bos_token_id] else ids
+        kept = {
+            str(self.tokenizer.decode(part, clean_up_tokenization_spaces=False))
+            for part in (own, ids)  # the template may write BOS itself
+        }
+        if text not in kept:
+            raise ValueError(
+                f"the tokenizer does not give back what it was given: {text!r:.100} came back as "
+                f"{min(kept)!r:.100}; is it the tokenizer of this model, and is it whole?"
+            )
 
     def _without_second_bos(self, ids: list[int]) -> tuple[int, ...]:
         """The first chunk's ids: BOS once where both the tokenizer and the template write it.

@@ -6,15 +6,16 @@ from pathlib import Path
 import torch
 from accelerate import init_empty_weights
 from torch import nn
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, SiglipVisionConfig
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from llava.checkpoint import load_weights, locate, read_json
+from llava.checkpoint import locate
+from llava.config import end_ids
 from llava.conversation import LLAMA_3, Conversation
 from llava.errors import CheckpointError, checkpoint_errors
-from llava.image import ImageProcessor
 from llava.load import ROTARY_BUFFER, beyond_depth
 from llava.model import Llava
+from llava.parts import build_language_model, load_preprocessing, load_tokenizer
 from llava.projector import DownsampleProjector
 from llava.prompt import PromptTokenizer
 from llava.vila_config import (
@@ -27,6 +28,7 @@ from llava.vila_config import (
     read_vila_config,
 )
 from llava.vision import VisionTower
+from llava.weights import load_weights
 
 END_OF_TURN = "<|eot_id|>"
 """Ends an answer too, whichever template it stands in."""
@@ -58,79 +60,51 @@ def load_vila(
     """
     folder = locate(model_path, "model")
     config = read_vila_config(folder)
-    with checkpoint_errors(folder):
-        model = _assemble(folder, config, conversation)
-    _fill(model, folder, config, torch.device(device), dtype, vision_dtype or dtype)
+    model = _assemble(folder, config, conversation)
+    _fill(model, folder, torch.device(device), dtype, vision_dtype or dtype)
     return model.eval()
 
 
 def _assemble(folder: Path, config: VilaConfig, conversation: Conversation) -> Llava:
     """All parts, their parameters still on the meta device."""
-    siglip = _tower_config(folder / TOWER, config)
-    with init_empty_weights(include_buffers=False):
-        language_model = LlamaForCausalLM(config.language)
-        projector = DownsampleProjector(siglip.hidden_size, config.language.hidden_size)
-        vision_tower = VisionTower(siglip, config.mm_vision_select_layer, SELECT_FEATURE)
-    language_model.tie_weights()  # where the configuration ties: one parameter then, to fill once
-    tokenizer = _load_tokenizer(folder / LANGUAGE)
-    processor = SiglipImageProcessorPil(**read_json(folder / TOWER, "preprocessor_config.json"))
-    return Llava(
-        language_model,
-        projector,
-        vision_tower,
-        PromptTokenizer(tokenizer, conversation),
-        ImageProcessor(processor, IMAGE_ASPECT_RATIO),
-        end_ids=_end_ids(config, tokenizer),
+    language_model = build_language_model(config.language, folder / LANGUAGE)
+    with checkpoint_errors(folder), init_empty_weights(include_buffers=False):
+        projector = DownsampleProjector(config.tower.hidden_size, config.language.hidden_size)
+        vision_tower = VisionTower(config.tower, config.mm_vision_select_layer, SELECT_FEATURE)
+    tokenizer, end_of_turn = _load_tokenizer(folder / LANGUAGE)
+    with checkpoint_errors(folder / LANGUAGE):
+        prompts = PromptTokenizer(tokenizer, conversation)
+    preprocess = load_preprocessing(
+        SiglipImageProcessorPil, folder / TOWER, IMAGE_ASPECT_RATIO, vision_tower.image_size
     )
+    end = end_ids(config.language) | {end_of_turn}
+    return Llava(language_model, projector, vision_tower, prompts, preprocess, end)
 
 
-def _tower_config(folder: Path, config: VilaConfig) -> SiglipVisionConfig:
-    stored = config.tower
-    if not str(stored.get("model_type", "")).startswith("siglip"):
-        raise CheckpointError(
-            f"{folder}: vision tower must be a SigLIP, got model_type '{stored.get('model_type')}'"
-        )
-    left_out = ("model_type", "dtype", "torch_dtype")
-    return SiglipVisionConfig(**{k: v for k, v in stored.items() if k not in left_out})
-
-
-def _load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
-    if not (folder / "tokenizer.json").is_file():
-        raise CheckpointError(f"checkpoint incomplete: no tokenizer.json in {folder}")
+def _load_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
+    """The tokenizer, and its id of `END_OF_TURN`."""
     # The files ask for a clean-up that strips blanks; transformers 5 warns and does not do it.
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, clean_up_tokenization_spaces=False)
-    if END_OF_TURN not in tokenizer.get_vocab():
+    tokenizer = load_tokenizer(
+        PreTrainedTokenizerFast, folder, ("tokenizer.json",), clean_up_tokenization_spaces=False
+    )
+    if (end_of_turn := tokenizer.get_vocab().get(END_OF_TURN)) is None:
         raise CheckpointError(
             f"{folder}: no Llama-3's tokenizer, {END_OF_TURN} is not in it; of VILA-1.5 the 8B "
             "(Efficient-Large-Model/Llama-3-VILA1.5-8B) alone is supported"
         )
-    return tokenizer
-
-
-def _end_ids(config: VilaConfig, tokenizer: PreTrainedTokenizerFast) -> frozenset[int]:
-    end = config.language.eos_token_id
-    stated = end if isinstance(end, list) else [end]
-    end_of_turn = tokenizer.get_vocab()[END_OF_TURN]
-    return frozenset(token_id for token_id in (*stated, end_of_turn) if token_id is not None)
+    return tokenizer, end_of_turn
 
 
 def _fill(
     model: Llava,
     folder: Path,
-    config: VilaConfig,
     device: torch.device,
     dtype: torch.dtype,
     vision_dtype: torch.dtype,
 ) -> None:
     """Load every weight, each part from its own folder."""
-    tied, depth = config.language.tie_word_embeddings, model.vision_tower.num_layers
-    load_weights(
-        model.language_model,
-        folder / LANGUAGE,
-        lambda name: _language_target(name, tied=tied),
-        device,
-        dtype,
-    )
+    depth = model.vision_tower.num_layers
+    load_weights(model.language_model, folder / LANGUAGE, _language_target, device, dtype)
     load_weights(model.mm_projector, folder / PROJECTOR, str, device, dtype)
     tower: nn.Module = model.vision_tower.vision_model
     load_weights(
@@ -140,11 +114,9 @@ def _fill(
     model.to(device)  # the buffers, which no checkpoint holds
 
 
-def _language_target(name: str, *, tied: bool) -> str | None:
+def _language_target(name: str) -> str | None:
     """The name of a stored weight in the module; None for what is known to be extra."""
-    if ROTARY_BUFFER.fullmatch(name) or (tied and name == "lm_head.weight"):
-        return None
-    return name
+    return None if ROTARY_BUFFER.fullmatch(name) else name
 
 
 def _tower_target(name: str, num_layers: int) -> str | None:

@@ -1,15 +1,17 @@
 """The part of a VILA-1.5 checkpoint's configuration that inference reads."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import LlamaConfig
+from msgspec import Struct, structs, to_builtins
+from transformers import LlamaConfig, SiglipVisionConfig
 
 from llava.checkpoint import read_json
 from llava.config import llama_config, require_plain_image
 from llava.conversation import LLAMA_3, LLAMA_3_FIX, Conversation
-from llava.errors import CheckpointError
+from llava.errors import CheckpointError, checkpoint_errors
+from llava.unusable import require_unquantised
+from llava.values import Tower, checked
 
 PARTS = LANGUAGE, TOWER, PROJECTOR = ("llm", "vision_tower", "mm_projector")
 """The folders of a checkpoint, each with a configuration and weights of its own."""
@@ -36,14 +38,17 @@ FIX_NAME_LENGTH = len(ORIGINAL_NAME) + 32
 """All that is known of that of Llama-3-VILA1.5-8B-Fix: its file is 32 bytes longer."""
 
 
-@dataclass(frozen=True)
-class VilaConfig:
+class Root(Struct, frozen=True, kw_only=True):
+    """What the root configuration says of more than a part."""
+
+    mm_vision_select_layer: int = -2
+
+
+class VilaConfig(Root, frozen=True, kw_only=True):
     """Configuration of one checkpoint, in the original's words."""
 
     language: LlamaConfig
-    tower: dict[str, Any]
-    """SigLIP's settings."""
-    mm_vision_select_layer: int
+    tower: SiglipVisionConfig
     recorded_name: str
     """Where the language model was trained, as its configuration says; empty where it does not."""
 
@@ -61,30 +66,44 @@ def read_vila_config(folder: Path) -> VilaConfig:
     """
     root = read_json(folder, "config.json")
     require_plain_image(root, folder)
+    require_unquantised(root, folder / "config.json")
     for key, expected in SETTINGS.items():
         if (value := root.get(key, expected)) != expected:
             raise CheckpointError(f"{folder}: {key} must be {expected}, got '{value}'")
     parts = {part: _part_config(folder, root, part) for part in PARTS}
     for part, (key, expected) in MODEL_TYPES.items():
-        if (value := parts[part].get(key)) != expected:
+        stored, place = parts[part]
+        if (value := stored.get(key)) != expected:
             raise CheckpointError(
-                f"{folder / part}: {key} must be {expected} (VILA-1.5 with Llama-3, for example "
+                f"{place}: {key} must be {expected} (VILA-1.5 with Llama-3, for example "
                 f"Efficient-Large-Model/Llama-3-VILA1.5-8B), got '{value}'"
             )
+    language, place = parts[LANGUAGE]
     return VilaConfig(
-        language=llama_config(parts[LANGUAGE], folder / LANGUAGE),
-        tower=parts[TOWER],
-        mm_vision_select_layer=root.get("mm_vision_select_layer", -2),
-        recorded_name=str(parts[LANGUAGE].get("_name_or_path", "")),
+        language=llama_config(language, place, folder / LANGUAGE),
+        tower=_tower_config(*parts[TOWER]),
+        recorded_name=str(language.get("_name_or_path", "")),
+        **structs.asdict(checked(Root, root, folder / "config.json")),
     )
 
 
-def _part_config(folder: Path, root: dict[str, Any], part: str) -> dict[str, Any]:
-    """A part's own `config.json`; where there is none, the root's copy of it."""
-    nested = root.get(f"{part}_cfg")
-    if isinstance(nested, dict) and not (folder / part / "config.json").is_file():
-        return nested
-    return read_json(folder / part, "config.json")
+def _tower_config(stored: dict[str, Any], place: str) -> SiglipVisionConfig:
+    if not str(stored.get("model_type", "")).startswith("siglip"):
+        raise CheckpointError(
+            f"{place}: vision tower must be a SigLIP, got model_type '{stored.get('model_type')}'"
+        )
+    require_unquantised(stored, place)
+    values = checked(Tower, stored, place)
+    with checkpoint_errors(place):
+        return SiglipVisionConfig(**to_builtins(values))
+
+
+def _part_config(folder: Path, root: dict[str, Any], part: str) -> tuple[dict[str, Any], str]:
+    """A part's own `config.json`, or the root's copy of it where there is none; and its place."""
+    nested, own = root.get(f"{part}_cfg"), folder / part / "config.json"
+    if isinstance(nested, dict) and not own.is_file():
+        return nested, f"{folder / 'config.json'}, {part}_cfg"
+    return read_json(own.parent, own.name), str(own)
 
 
 def recorded_conversation(recorded_name: str) -> Conversation | None:

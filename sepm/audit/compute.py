@@ -15,6 +15,7 @@ from sepm.evaluation.loading import check_option_letters, find_checkpoint, load_
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.progress import progress_bar, tell
+from sepm.evaluation.prompt_check import check_prompts
 from sepm.evaluation.records import Record, record_of
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.runner import run_questions
@@ -74,6 +75,9 @@ def _of_one_model(
         advice="Try --reference float16, which needs no float32 weights, or --device cpu",
     )
     check_option_letters(model, taxonomy)
+    jobs = [Job(get_method(run.method).recipe, run.config) for run in runs]
+    texts = {q.text: f"{request.question_file}:{q.line}" for q in reversed(questions)}
+    check_prompts(model, jobs, taxonomy, texts)
     with worker_failures("An audit keeps nothing: give the command again"):
         return {
             variant: _of_variant(model, variant, runs, questions, taxonomy, request)

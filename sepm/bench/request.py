@@ -6,7 +6,7 @@ from typing import Annotated
 
 from sepm.bench.shapes import SHAPES, get_shape
 from sepm.errors import InputError, unknown_name
-from sepm.evaluation.request import Dtype
+from sepm.evaluation.request import Dtype, check_batch_size
 
 MINIMUM_IMAGES = 2
 
@@ -56,8 +56,8 @@ class BenchRequest:
             )
         if self.repeats < 1:
             raise InputError(f"repeats must be at least 1, got {self.repeats}")
-        if min(self.batch_sizes) < 1:
-            raise InputError(f"batch sizes must be at least 1, got {min(self.batch_sizes)}")
+        for size in self.batch_sizes:
+            check_batch_size(size)
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads must be at least 1, got {self.threads}")
 

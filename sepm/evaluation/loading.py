@@ -72,6 +72,8 @@ def load_model(
     """
     place = choose_placement(device, dtype, vision_dtype)
     checkpoint = find_checkpoint(model_path, conversation)
+    for note in checkpoint.notes:
+        tell(note)
     if checkpoint.conversation_source == "default":
         tell(_template_note(checkpoint))
     try:

@@ -9,6 +9,9 @@ from PIL import Image
 
 from llava import Llava
 from sepm.errors import InputError
+from sepm.evaluation.loading import check_option_letters
+from sepm.evaluation.prompt_check import check_prompts
+from sepm.evaluation.window import Job
 from sepm.images import UnreadableImageError, read_image
 from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
@@ -36,8 +39,11 @@ def predict(
     """The decision about each image, one image at a time.
 
     Raises:
-        InputError: an image cannot be read; nothing was computed.
+        InputError: an image cannot be read, or the model cannot be asked or answer; nothing was
+            computed.
     """
+    check_option_letters(model, taxonomy)
+    check_prompts(model, [Job(recipe, config)], taxonomy, {None: "the prompts"})
     loaded = [_load(path) for path in images]
     decisions = []
     for path, image in zip(images, loaded, strict=True):

@@ -10,9 +10,11 @@ from sepm.errors import InputError
 Dtype = Literal["auto", "float16", "bfloat16", "float32"]
 ConversationName = Literal["auto", "vicuna_v1", "llama_3", "llama_3_fix"]
 BATCH_SIZE_HELP = (
-    "images computed together; auto: the fastest on this device, found once a run (in half "
-    "precision rows can depend on the size, so that only a fixed one makes a run repeatable)"
+    "images computed together, at most 512; auto: the fastest on this device, found once a run (in "
+    "half precision rows can depend on the size, so that only a fixed one makes a run repeatable)"
 )
+LARGEST_BATCH = 512
+"""A window, which is kept in memory, is eight batches."""
 CONVERSATION_HELP = "template of the prompts; auto: the checkpoint's"
 
 
@@ -45,8 +47,8 @@ class EvaluationRequest:
     ] = "stop"
 
     def __post_init__(self) -> None:
-        if self.batch_size != "auto" and self.batch_size < 1:
-            raise InputError(f"batch size must be at least 1, got {self.batch_size}")
+        if self.batch_size != "auto":
+            check_batch_size(self.batch_size)
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit must be at least 1, got {self.limit}")
 
@@ -54,6 +56,12 @@ class EvaluationRequest:
     def model_name(self) -> str:
         """The checkpoint's name, as results show it."""
         return checkpoint_name(self.model_path)
+
+
+def check_batch_size(size: int) -> None:
+    """Raise `InputError` where a batch size is out of its range."""
+    if not 1 <= size <= LARGEST_BATCH:
+        raise InputError(f"batch size must be from 1 to {LARGEST_BATCH}, got {size}")
 
 
 def checkpoint_name(model_path: str) -> str:

@@ -30,6 +30,7 @@ from sepm.evaluation.loading import (
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.processes import Processes, current_processes
 from sepm.evaluation.progress import progress_bar, tell_own
+from sepm.evaluation.prompt_check import check_prompts
 from sepm.evaluation.records import Record, RecordFile, error_record, record_of
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.runner import dealt, run_questions
@@ -63,6 +64,12 @@ class Order:
     def jobs(self) -> list[Job]:
         """The methods to run."""
         return [Job(get_method(run.method).recipe, run.config) for run in self.runs]
+
+    @property
+    def texts(self) -> dict[str | None, str]:
+        """The question file's own coarse queries, each with the first place where it stands."""
+        file = self.request.question_file
+        return {q.text: f"{file}:{q.line}" for q in reversed(self.questions)}
 
     @property
     def pending(self) -> frozenset[str]:
@@ -130,12 +137,14 @@ def _prepare(order: Order, processes: Processes) -> Llava:
     """The model, loaded once it is sure that this process has the data of the first.
 
     Raises:
-        InputError: it has not, or the model cannot be loaded or cannot answer.
+        InputError: it has not, or the model cannot be loaded, asked or answer.
     """
     if not processes.is_main:  # where the command has begun with it
         prepare_device(choose_device(order.request.device))
         _check_same_data(order)
-    return load(order.request, order.taxonomy)
+    model = load(order.request, order.taxonomy)
+    check_prompts(model, order.jobs, order.taxonomy, order.texts)
+    return model
 
 
 def _check_same_data(order: Order) -> None:

@@ -63,7 +63,7 @@ def test_another_activation_than_llama_s_is_refused(folder: Path) -> None:
     edit_json(folder / "config.json", lambda c: c.update(hidden_act="gelu"))
 
     assert refusal(folder) == (
-        f"{folder}: hidden_act must be silu, as every LLaMA has it, got 'gelu'"
+        f"{folder / 'config.json'}: hidden_act must be silu, as every LLaMA has it, got 'gelu'"
     )
 
 
@@ -145,8 +145,8 @@ def test_a_folder_without_weights_says_what_was_expected(folder: Path) -> None:
 
     assert refusal(folder) == (
         f"checkpoint incomplete: no weights in {folder}, expected one of "
-        "model.safetensors.index.json, pytorch_model.bin.index.json, model.safetensors, "
-        "pytorch_model.bin"
+        "model.safetensors, model.safetensors.index.json, pytorch_model.bin, "
+        "pytorch_model.bin.index.json"
     )
 
 
@@ -155,7 +155,7 @@ def test_an_index_that_maps_nothing_is_named(make_llava, tmp_path: Path) -> None
     (folder / "model.safetensors.index.json").write_text("{}")
 
     assert refusal(folder) == (
-        f"{folder / 'model.safetensors.index.json'}: no weight_map; download the folder again"
+        f"{folder / 'model.safetensors.index.json'}: object missing required field `weight_map`"
     )
 
 

@@ -47,7 +47,7 @@ def test_an_unknown_shape_is_named_with_what_there_is() -> None:
         ({"only": ("sweeps",)}, "unknown part of the benchmark 'sweeps'; did you mean 'sweep'"),
         ({"images": 1}, "images must be at least 2, got 1"),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
-        ({"batch_sizes": (8, 0)}, "batch sizes must be at least 1, got 0"),
+        ({"batch_sizes": (8, 0)}, "batch size must be from 1 to 512, got 0"),
         ({"threads": 0}, "threads must be at least 1, got 0"),
     ],
 )

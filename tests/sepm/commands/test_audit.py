@@ -221,7 +221,7 @@ def test_the_report_goes_to_results_unless_told(
     ("options", "said"),
     [
         (("--limit", 0), "limit must be at least 1, got 0"),
-        (("--batch-size", 0), "batch size must be at least 1, got 0"),
+        (("--batch-size", 0), "batch size must be from 1 to 512, got 0"),
         (("--method", "spem"), "unknown method 'spem'; did you mean 'sepm'?"),
         (("--device", "gpu"), "device must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         (("--model-path", "no/such"), "no/such"),

@@ -397,7 +397,8 @@ def test_question_ids_and_paths_may_hold_any_character(
         ("--preset papre", "unknown preset 'papre'; did you mean 'paper'? available: paper, re"),
         ("--dataset emosett", "unknown dataset 'emosett'; did you mean 'emoset'? available: abstr"),
         ("--device cdua", "got 'cdua'; did you mean 'cuda'?"),
-        ("--batch-size 0", "batch size must be at least 1, got 0"),
+        ("--batch-size 0", "batch size must be from 1 to 512, got 0"),
+        ("--batch-size 100000000", "batch size must be from 1 to 512, got 100000000"),
         ("--limit 0", "limit must be at least 1, got 0"),
     ],
 )

@@ -86,7 +86,10 @@ def test_a_link_to_a_model_keeps_its_own_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "said"),
-    [("batch_size", "batch size must be at least 1, got 0"), ("limit", "limit must be at least 1")],
+    [
+        ("batch_size", "batch size must be from 1 to 512, got 0"),
+        ("limit", "limit must be at least 1"),
+    ],
 )
 def test_numbers_of_a_request_are_at_least_1(field: str, said: str) -> None:
     with pytest.raises(InputError, match=said):

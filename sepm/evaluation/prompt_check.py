@@ -1,0 +1,70 @@
+"""Every prompt that a run can come to, checked before anything is computed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from llava import Llava
+from sepm.errors import InputError
+from sepm.evaluation.window import Job
+from sepm.method.answering import MAX_NEW_TOKENS
+from sepm.method.dialogue import Reply, Sample
+from sepm.method.taxonomy import Taxonomy
+
+COARSE_REPLIES = {"A": {"A": 1.0, "B": 0.0}, "B": {"A": 0.0, "B": 1.0}, None: {"A": 0.5, "B": 0.5}}
+"""Answer and probabilities of a coarse stage that lead into each branch."""
+
+
+def check_prompts(
+    model: Llava, jobs: Sequence[Job], taxonomy: Taxonomy, texts: Mapping[str | None, str]
+) -> None:
+    """See that the model has positions and embeddings for all that may be asked of it.
+
+    Args:
+        model: the model.
+        jobs: the methods.
+        taxonomy: the task's classes.
+        texts: coarse queries of the question file (None: it has none), each with its place there.
+
+    Raises:
+        InputError: a prompt is too long for the model, or its tokenizer changes it or knows more
+            ids than the model.
+    """
+    checked = set[str]()
+    for job in jobs:
+        used = texts if job.config.coarse_query == "file" else dict.fromkeys([None], "the prompts")
+        for text, place in used.items():
+            sample = Sample("", model.num_visual_tokens, text)
+            for query in possible_queries(job, sample, taxonomy):
+                if query not in checked:
+                    checked.add(query)
+                    _check_prompt(model, query, place)
+
+
+def possible_queries(job: Job, sample: Sample, taxonomy: Taxonomy) -> Iterator[str]:
+    """The text of each query that a method may put, whatever the model answers."""
+    scores = (0.0,) * sample.num_visual_tokens
+    for letter, probs in COARSE_REPLIES.items():
+        dialogue = job.recipe(sample, taxonomy, job.config)
+        yield next(dialogue).query.text
+        try:
+            yield dialogue.send(Reply(letter, letter or "", probs, scores)).query.text
+        except StopIteration:
+            return
+
+
+def _check_prompt(model: Llava, query: str, place: str) -> None:
+    try:
+        prompt = model.tokenize(query)
+    except ValueError as error:
+        raise InputError(f"{place}: {error}") from error
+    words, visual = len(prompt) - 1, model.num_visual_tokens
+    if (length := words + visual + MAX_NEW_TOKENS) > model.max_positions:
+        raise InputError(
+            f"{place}: the prompt needs {length} positions ({visual} visual tokens, {words} of "
+            f"text, {MAX_NEW_TOKENS} for the answer), the model has {model.max_positions} "
+            f"(max_position_embeddings in its config.json); shorten '{query:.60}…'"
+        )
+    if (largest := max(prompt.input_ids)) >= model.vocabulary_size:
+        raise InputError(
+            f"{place}: the tokenizer gives id {largest}, the model has embeddings for "
+            f"{model.vocabulary_size} (vocab_size in its config.json); is the tokenizer its own?"
+        )
