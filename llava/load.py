@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
-from msgspec import to_builtins
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -15,11 +14,9 @@ from llava.config import LlavaConfig, end_ids, read_config
 from llava.conversation import VICUNA_V1, Conversation
 from llava.errors import CheckpointError, checkpoint_errors
 from llava.model import Llava
-from llava.parts import build_language_model, load_preprocessing, load_tokenizer
+from llava.parts import build_language_model, load_preprocessing, load_tokenizer, read_tower
 from llava.projector import build_projector
 from llava.prompt import PromptTokenizer
-from llava.unusable import require_unquantised
-from llava.values import Tower, checked
 from llava.vision import VisionTower
 from llava.weights import has_weights, load_weights
 
@@ -92,10 +89,7 @@ def _tower_config(folder: Path, config: LlavaConfig) -> CLIPVisionConfig:
         raise CheckpointError(
             f"{folder}: vision tower must be a CLIP, got model_type '{stored.get('model_type')}'"
         )
-    require_unquantised(stored, path)
-    values = checked(Tower, stored.get("vision_config", stored), path)
-    with checkpoint_errors(path):
-        clip = CLIPVisionConfig(**to_builtins(values))
+    clip = read_tower(CLIPVisionConfig, stored.get("vision_config", stored), path)
     if clip.hidden_size != config.mm_hidden_size:
         raise CheckpointError(
             f"{folder}: the vision tower is {clip.hidden_size} wide, the model expects "

@@ -195,7 +195,7 @@ class Llava(nn.Module):
         kinds are counted in it.
         """
         config = self.language_model.config
-        rope = config.rope_parameters
+        rope: dict[str, Any] = dict(config.rope_parameters or {})
         factor = rope["factor"] if rope["rope_type"] == "linear" else 1
         return int(config.max_position_embeddings * factor)
 

@@ -1,22 +1,47 @@
 """Parts that both families build alike from a checkpoint's files, and what is checked of them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import init_empty_weights
+from msgspec import to_builtins
 from PIL import Image
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    SiglipVisionConfig,
+)
+from transformers.activations import ACT2FN
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from llava.checkpoint import read_json
 from llava.errors import CheckpointError, checkpoint_errors
 from llava.image import ImageProcessor
-from llava.unusable import require_content
-from llava.values import Preprocessor, checked
+from llava.unusable import require_content, require_unquantised
+from llava.values import Preprocessor, Tower, checked
+
+TowerConfig = TypeVar("TowerConfig", CLIPVisionConfig, SiglipVisionConfig)
 
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+
+
+def read_tower(kind: type[TowerConfig], stored: Any, place: Path | str) -> TowerConfig:
+    """The configuration of a vision tower.
+
+    Raises:
+        CheckpointError: it cannot be so, or its weights are quantised.
+    """
+    values = checked(Tower, stored, place)
+    require_unquantised(stored, place)
+    with checkpoint_errors(place):
+        config = kind(**to_builtins(values))
+    if config.hidden_act not in ACT2FN:
+        raise CheckpointError(f"{place}: hidden_act '{config.hidden_act}' is not known")
+    return config
 
 
 def build_language_model(config: LlamaConfig, place: Path) -> LlamaForCausalLM:

@@ -89,14 +89,14 @@ class PromptTokenizer:
         A tokenizer of another kind than its class may lose blanks or line breaks without a word.
         """
         own = ids[1:] if ids[:1] == [self.tokenizer.bos_token_id] else ids
-        kept = {
+        kept, whole = (
             str(self.tokenizer.decode(part, clean_up_tokenization_spaces=False))
             for part in (own, ids)  # the template may write BOS itself
-        }
-        if text not in kept:
+        )
+        if text not in (kept, whole):
             raise ValueError(
-                f"the tokenizer does not give back what it was given: {text!r:.100} came back as "
-                f"{min(kept)!r:.100}; is it the tokenizer of this model, and is it whole?"
+                f"the tokenizer does not give back what it was given: {text!r:.80}… came back as "
+                f"{kept!r:.80}…; is it the tokenizer of this model, and is it whole?"
             )
 
     def _without_second_bos(self, ids: list[int]) -> tuple[int, ...]:

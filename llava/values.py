@@ -15,7 +15,7 @@ from llava.errors import CheckpointError
 
 Values = TypeVar("Values", bound=Struct)
 Name = Annotated[str, Meta(min_length=1)]
-Layers = Annotated[int, Meta(ge=1, le=1024)]
+Layers = Annotated[int, Meta(ge=1, le=256)]
 Size = Annotated[int, Meta(ge=1, le=2**24)]
 Side = Annotated[int, Meta(ge=1, le=4096)]
 """Pixels along an image or a patch."""

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, structs, to_builtins
+from msgspec import Struct, structs
 from transformers import LlamaConfig, SiglipVisionConfig
 
 from llava.checkpoint import read_json
 from llava.config import llama_config, require_plain_image
 from llava.conversation import LLAMA_3, LLAMA_3_FIX, Conversation
-from llava.errors import CheckpointError, checkpoint_errors
+from llava.errors import CheckpointError
+from llava.parts import read_tower
 from llava.unusable import require_unquantised
-from llava.values import Tower, checked
+from llava.values import checked
 
 PARTS = LANGUAGE, TOWER, PROJECTOR = ("llm", "vision_tower", "mm_projector")
 """The folders of a checkpoint, each with a configuration and weights of its own."""
@@ -92,10 +93,7 @@ def _tower_config(stored: dict[str, Any], place: str) -> SiglipVisionConfig:
         raise CheckpointError(
             f"{place}: vision tower must be a SigLIP, got model_type '{stored.get('model_type')}'"
         )
-    require_unquantised(stored, place)
-    values = checked(Tower, stored, place)
-    with checkpoint_errors(place):
-        return SiglipVisionConfig(**to_builtins(values))
+    return read_tower(SiglipVisionConfig, stored, place)
 
 
 def _part_config(folder: Path, root: dict[str, Any], part: str) -> tuple[dict[str, Any], str]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from llava import CheckpointError, load_llava
 from llava.checkpoint import locate
+from tests.conftest import write_llama_3_tokenizer
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -140,6 +141,127 @@ class Runs:
         return os.mkdir, ("it-ran",)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_weights_of_a_quantised_type_are_refused(folder: Path, dtype: torch.dtype) -> None:
+    name = "model.layers.0.mlp.up_proj.weight"
+    edit_weights(folder / "model.safetensors", lambda w: w.update({name: w[name].to(dtype)}))
+
+    message = refusal(folder)
+    assert message.startswith(f"{folder / 'model.safetensors'}: {name} is {str(dtype)[6:]}, ")
+    assert "take the release that is not quantised" in message
+
+
+@pytest.mark.parametrize(
+    "suffix", ["SCB", "weight.absmax", "qweight", "qzeros", "weight_scale_inv"]
+)
+def test_what_quantised_weights_bring_along_is_called_so(folder: Path, suffix: str) -> None:
+    extra = {f"model.layers.0.mlp.up_proj.{suffix}": torch.ones(4)}
+    edit_weights(folder / "model.safetensors", lambda w: w.update(extra))
+
+    assert "quantised weights" in refusal(folder)
+
+
+def test_a_quantisation_in_the_configuration_is_named(folder: Path) -> None:
+    quantisation = {"quant_method": "awq", "bits": 4}
+    edit_json(folder / "config.json", lambda c: c.update(quantization_config=quantisation))
+
+    message = refusal(folder)
+    assert message.startswith(f"{folder / 'config.json'}: the weights are quantised with awq ")
+
+
+@pytest.mark.parametrize(
+    "file_name", ["adapter_config.json", "adapter_model.bin", "non_lora_trainables.bin"]
+)
+def test_a_lora_adapter_is_called_so_even_beside_whole_weights(
+    folder: Path, file_name: str
+) -> None:
+    (folder / file_name).touch()
+
+    assert refusal(folder).startswith(f"{folder} holds a LoRA adapter ({file_name})")
+
+
+@pytest.mark.parametrize(
+    ("content", "called"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 13\n", "Git-LFS pointer"),
+        ("<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
+        ("", "empty"),
+    ],
+    ids=["pointer", "page", "empty"],
+)
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        *("config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json"),
+        *("vision_tower/model.safetensors", "vision_tower/preprocessor_config.json"),
+    ],
+)
+def test_what_stands_in_a_file_s_place_is_called_by_its_name(
+    folder: Path, file_name: str, content: str, called: str
+) -> None:
+    (folder / file_name).write_text(content)
+
+    message = refusal(folder)
+    assert message.startswith(str(folder / file_name))
+    assert called in message
+
+
+def test_a_named_pipe_in_a_file_s_place_is_not_waited_for(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+
+    assert refusal(folder) == f"checkpoint incomplete: {folder / 'config.json'} is missing"
+
+
+def test_a_weight_in_two_shards_is_named_with_both(make_llava, tmp_path: Path) -> None:
+    folder = make_llava(tmp_path / "llava-tiny", shards=2)
+    first, second = sorted(folder.glob("*.safetensors"))
+    name = "model.embed_tokens.weight"
+    edit_weights(second, lambda w: w.update({name: load_file(first)[name] + 1}))
+
+    assert f"weight {name} in {second.name} stands in {first.name} too" in refusal(folder)
+
+
+def test_a_shard_without_a_weight_that_the_index_has_there_is_named(
+    make_llava, tmp_path: Path
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny", shards=2)
+    shard = folder / "model-00001-of-00002.safetensors"
+    edit_weights(shard, lambda w: w.pop("model.embed_tokens.weight"))
+
+    assert (
+        f"weight model.embed_tokens.weight is not in {shard.name}, where "
+        "model.safetensors.index.json has it"
+    ) in refusal(folder)
+
+
+def test_an_index_that_names_files_elsewhere_is_refused(make_llava, tmp_path: Path) -> None:
+    folder = make_llava(tmp_path / "llava-tiny", shards=2)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(index.read_text().replace("model-00001", "../model-00001"))
+
+    assert "names '../model-00001-of-00002.safetensors', no file of its folder" in refusal(folder)
+
+
+def test_a_tokenizer_that_loses_the_blanks_is_refused(folder: Path) -> None:
+    (folder / "tokenizer.model").unlink()
+    write_llama_3_tokenizer(folder, adds_bos=True)
+
+    message = refusal(folder)
+    assert message.startswith(f"{folder}: the tokenizer does not give back what it was given: ")
+    assert "'Achatbetweenacurioususer" in message
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_a_torn_tokenizer_is_refused(folder: Path, size: int) -> None:
+    path = folder / "tokenizer.model"
+    path.write_bytes(path.read_bytes()[:size])
+
+    message = refusal(folder)
+    assert "tokenizer" in message
+    assert str(folder) in message
+
+
 def test_a_folder_without_weights_says_what_was_expected(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
@@ -218,6 +340,19 @@ def test_a_plain_llama_is_told_what_it_lacks(folder: Path) -> None:
         ({"mm_use_im_start_end": True}, "must be false"),
         ({"mm_use_im_patch_token": True}, "must be false"),
         ({"num_attention_heads": 5}, "heads"),
+        ({"num_key_value_heads": 3}, "num_key_value_heads 3 does not divide"),
+        ({"head_dim": 7}, "even"),
+        ({"hidden_size": "32"}, 'hidden_size is "32": expected `int`, got `str`'),
+        ({"vocab_size": -1}, "vocab_size is -1: expected `int` >= 1"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000: expected `int` <= "),
+        ({"eos_token_id": 10**6}, "eos_token_id 1000000 is beyond vocab_size"),
+        ({"eos_token_id": []}, "eos_token_id names no id"),
+        ({"mm_vision_tower": None}, "mm_vision_tower is null: expected `str`"),
+        ({"mm_vision_tower": ["openai/clip"]}, 'mm_vision_tower is ["openai/clip"]'),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_scaling.type is "),
+        ({"rope_scaling": {"type": "longrope", "short_factor": [1.0]}}, "rope_scaling"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "low_freq_factor"),
+        ({"sliding_window": 4096}, "sliding_window is 4096"),
     ],
     ids=str,
 )
@@ -238,6 +373,30 @@ def test_a_tower_of_another_width_is_refused(folder: Path) -> None:
         f"{folder / 'vision_tower'}: the vision tower is 24 wide, "
         "the model expects 1024 (mm_hidden_size)"
     )
+
+
+@pytest.mark.parametrize(
+    ("file_name", "change", "expected"),
+    [
+        ("config.json", {"image_size": 10**9}, "image_size is 1000000000: expected `int` <= 4096"),
+        ("config.json", {"num_channels": 1}, "num_channels is 1"),
+        ("config.json", {"hidden_act": "sharp"}, "sharp"),
+        ("preprocessor_config.json", {"crop_size": 32}, "images of (3, 32, 32), the vision tower "),
+        ("preprocessor_config.json", {"size": {"shortest_edge": 10**7}}, "size[...] is "),
+        ("preprocessor_config.json", {"image_mean": None}, "image_mean is null"),
+        ("preprocessor_config.json", {"image_std": [0.0, 1.0, 1.0]}, "expected `float` > 0.0"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_the_tower_that_cannot_be_is_named_with_its_file(
+    folder: Path, file_name: str, change: dict[str, Any], expected: str
+) -> None:
+    path = folder / "vision_tower" / file_name
+    edit_json(path, lambda c: c.update(change))
+
+    message = refusal(folder)
+    assert str(path) in message
+    assert expected in message
 
 
 def test_a_tower_that_is_no_clip_is_refused(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Every layout of one checkpoint loads to the same model, whole and in the precision asked for."""
 
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from llava import Llava, load_llava
+from llava import Llava, inspect_checkpoint, load_llava
 from llava.checkpoint import read_json
 
 QUERY = "Which of the following?\nA. Positive\nB. Negative"
@@ -118,6 +119,96 @@ def test_tied_embeddings_give_the_logits_of_a_stored_copy(
         logits_of(load_llava(str(tied)), pixel_values),
         logits_of(load_llava(str(untied)), pixel_values),
     )
+
+
+def test_a_stored_output_layer_is_used_though_the_configuration_ties_it(
+    make_llava, tmp_path: Path, pixel_values: Tensor, expected: Tensor
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny")
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config.replace('embeddings": false', 'embeddings": true'))
+
+    assert torch.equal(logits_of(load_llava(str(folder)), pixel_values), expected)
+
+
+@pytest.mark.parametrize("part", ["", "vision_tower"])
+def test_safetensors_are_read_though_old_shards_lie_beside_them(
+    make_llava, tmp_path: Path, part: str, pixel_values: Tensor, expected: Tensor
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny") / part
+    old = {name: torch.zeros_like(t) for name, t in load_file(folder / "model.safetensors").items()}
+    shard = "pytorch_model-00001-of-00001.bin"
+    torch.save(old, folder / shard)
+    index = {"weight_map": dict.fromkeys(old, shard)}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+
+    model = load_llava(str(tmp_path / "llava-tiny"))
+    assert torch.equal(logits_of(model, pixel_values), expected)
+
+
+@pytest.mark.parametrize("rope", [{"type": "linear", "factor": 4.0}, None])
+def test_linearly_scaled_positions_are_counted_with_their_factor(
+    make_llava, tmp_path: Path, rope: dict | None
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny")
+    config = json.loads((folder / "config.json").read_text()) | {"rope_scaling": rope}
+    (folder / "config.json").write_text(json.dumps(config))
+
+    assert load_llava(str(folder)).max_positions == (4 * 4096 if rope else 4096)
+
+
+@pytest.mark.parametrize("pad_token_id", [-1, None, 900, "<pad>"])
+def test_padding_is_nothing_that_inference_reads(
+    make_llava, tmp_path: Path, pad_token_id: object, pixel_values: Tensor, expected: Tensor
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny")
+    config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": pad_token_id}
+    (folder / "config.json").write_text(json.dumps(config))
+
+    assert torch.equal(logits_of(load_llava(str(folder)), pixel_values), expected)
+
+
+@pytest.mark.parametrize("bias", ["attention_bias", "mlp_bias"])
+def test_biases_are_computed_with(
+    make_llava, tmp_path: Path, bias: str, pixel_values: Tensor
+) -> None:
+    folder = make_llava(tmp_path / "llava-tiny")
+    config = json.loads((folder / "config.json").read_text()) | {bias: True}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    kind = "self_attn" if bias == "attention_bias" else ".mlp."
+    weights |= {
+        name.replace("weight", "bias"): torch.linspace(-1, 1, len(tensor))
+        for name, tensor in weights.items()
+        if kind in name and ".layers." in name
+    }
+    save_file(weights, folder / "model.safetensors")
+    model = load_llava(str(folder))
+    embeds = model.splice([model.tokenize(QUERY)], model.encode(pixel_values[:1]))
+    ours = model.prefill([model.tokenize(QUERY)], model.encode(pixel_values[:1])).logits
+
+    with torch.no_grad():
+        whole = model.language_model(inputs_embeds=embeds).logits[:, -1]
+    torch.testing.assert_close(ours, whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("inside", "trained", "said"),
+    [
+        (True, True, None),
+        (False, False, None),
+        (True, False, "the weights hold a vision_tower of their own"),
+        (False, True, "the weights hold no vision_tower"),
+    ],
+)
+def test_it_is_said_where_the_flag_of_the_tower_and_the_weights_disagree(
+    make_llava, tmp_path: Path, inside: bool, trained: bool, said: str | None
+) -> None:
+    folder = make_llava(tmp_path / "a", embedded_tower=inside, unfreeze_tower=trained)
+    notes = inspect_checkpoint(str(folder)).notes
+
+    assert len(notes) == (said is not None)
+    assert all(str(said) in note and "unfreeze_mm_vision_tower" in note for note in notes)
 
 
 def test_the_vision_tower_is_looked_for_inside_the_checkpoint_first(
