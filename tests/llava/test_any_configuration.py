@@ -17,10 +17,10 @@ VALUES: list[Any] = [
 ]
 FILES = {
     "llava": {
-        "config.json": 24,
-        "vision_tower/config.json": 10,
-        "vision_tower/preprocessor_config.json": 10,
-        "tokenizer_config.json": 8,
+        "config.json": 20,
+        "vision_tower/config.json": 8,
+        "vision_tower/preprocessor_config.json": 8,
+        "tokenizer_config.json": 6,
         "special_tokens_map.json": 4,
     },
     "vila": {

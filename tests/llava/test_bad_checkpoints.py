@@ -249,7 +249,7 @@ def test_a_tokenizer_that_loses_the_blanks_is_refused(folder: Path) -> None:
 
     message = refusal(folder)
     assert message.startswith(f"{folder}: the tokenizer does not give back what it was given: ")
-    assert "'Achatbetweenacurioususer" in message
+    assert "Achatbetweenacurioususer" in message
 
 
 @pytest.mark.parametrize("size", [10, 5000])
