@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from llava import language
+from llava.errors import CheckpointError
 from llava.image import ImageProcessor
 from llava.language import Prefill
 from llava.layerwise import AfterLayer, layerwise_prefill
@@ -53,8 +54,20 @@ class Llava(nn.Module):
         return self.mm_projector(features.to(projector_dtype(self.mm_projector)))
 
     def tokenize(self, query: str) -> Prompt:
-        """The prompt that asks a query about an image."""
-        return self.prompts.tokenize(query)
+        """The prompt that asks a query about an image.
+
+        Raises:
+            ValueError: the tokenizer loses or changes part of it, or is of another model: it gives
+                an id that has no embedding.
+        """
+        prompt = self.prompts.tokenize(query)
+        largest, known = max(prompt.input_ids), self.language_model.config.vocab_size
+        if largest >= known:
+            raise CheckpointError(
+                f"the tokenizer gives id {largest}, the model has embeddings for {known} "
+                "(vocab_size in its config.json); is the tokenizer its own?"
+            )
+        return prompt
 
     def option_id(self, option_letter: str) -> int:
         """Vocabulary id of an option letter where an answer begins."""
@@ -198,11 +211,6 @@ class Llava(nn.Module):
         rope: dict[str, Any] = dict(config.rope_parameters or {})
         factor = rope["factor"] if rope["rope_type"] == "linear" else 1
         return int(config.max_position_embeddings * factor)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """V, how many ids have an embedding."""
-        return self.language_model.config.vocab_size
 
     @property
     def num_visual_tokens(self) -> int:

@@ -16,7 +16,7 @@ COARSE_REPLIES = {"A": {"A": 1.0, "B": 0.0}, "B": {"A": 0.0, "B": 1.0}, None: {"
 def check_prompts(
     model: Llava, jobs: Sequence[Job], taxonomy: Taxonomy, texts: Mapping[str | None, str]
 ) -> None:
-    """See that the model has positions and embeddings for all that may be asked of it.
+    """See that the model can be asked all that may be asked of it.
 
     Args:
         model: the model.
@@ -25,8 +25,8 @@ def check_prompts(
         texts: coarse queries of the question file (None: it has none), each with its place there.
 
     Raises:
-        InputError: a prompt is too long for the model, or its tokenizer changes it or knows more
-            ids than the model.
+        InputError: a prompt and its answer are too long for the model, or its tokenizer is not fit
+            for the prompt.
     """
     checked = set[str]()
     for job in jobs:
@@ -62,9 +62,4 @@ def _check_prompt(model: Llava, query: str, place: str) -> None:
             f"{place}: the prompt needs {length} positions ({visual} visual tokens, {words} of "
             f"text, {MAX_NEW_TOKENS} for the answer), the model has {model.max_positions} "
             f"(max_position_embeddings in its config.json); shorten '{query:.60}…'"
-        )
-    if (largest := max(prompt.input_ids)) >= model.vocabulary_size:
-        raise InputError(
-            f"{place}: the tokenizer gives id {largest}, the model has embeddings for "
-            f"{model.vocabulary_size} (vocab_size in its config.json); is the tokenizer its own?"
         )
