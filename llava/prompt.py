@@ -28,19 +28,27 @@ class Prompt:
         """Position of the image placeholder, hence of the first visual token once spliced."""
         return self.input_ids.index(IMAGE_TOKEN_ID)
 
-    def positions_of(self, start: int, end: int) -> tuple[int, ...]:
+    def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
         """Positions in `input_ids` of the tokens that cover characters [start, end) of the query.
 
+        Args:
+            start: first character.
+            end: the character after the last.
+            skip: how many of these tokens are left out, from the first on.
+
         Raises:
-            ValueError: no token does.
+            ValueError: no token is left.
         """
         positions = tuple(
             position
             for position, span in enumerate(self.query_spans)
             if span is not None and span[0] < end and span[1] > start
-        )
+        )[skip:]
         if not positions:
-            raise ValueError(f"no token of the prompt covers characters {start} to {end}")
+            raise ValueError(
+                f"no token of the prompt covers characters {start} to {end}"
+                f"{f' but the first {skip}' if skip else ''}"
+            )
         return positions
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from llava import Llava
 from sepm.bench.shapes import LanguageShape
 from sepm.bench.stages import synchronize
+from sepm.method.prompts import Span
 
 CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 """SDPA on a CPU, which the counter does not know by itself."""
@@ -81,9 +82,9 @@ def product_tflops(
 
 
 def prefill_action(
-    model: Llava, query: str, scored_by: tuple[int, int], visual_tokens: torch.Tensor
+    model: Llava, query: str, scored_by: Span, visual_tokens: torch.Tensor
 ) -> Callable[[], object]:
-    """A prefill of one query about float[B, N, D], with the attention of the characters' tokens."""
+    """A prefill of one query about float[B, N, D], with the attention of some of its tokens."""
     prompt = model.tokenize(query)
     rows = prompt.positions_of(*scored_by)
     prompts = [prompt] * len(visual_tokens)

@@ -4,7 +4,7 @@ from sepm.method.answers import COARSE_KEY, fine_key
 from sepm.method.confidence import Branch, choose_branch, confidence, is_ambiguous
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, CoarseResult, Dialogue, Outcome, Reply, Sample
-from sepm.method.prompts import Query, coarse_body, fine_body, foe_span, without_phrase
+from sepm.method.prompts import Query, Span, coarse_body, fine_body, foe_span, without_phrase
 from sepm.method.significance import lowest_scored, randomly_drawn
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
@@ -47,11 +47,11 @@ def coarse_query(
     return Query(body, config.phrase if phrase else None)
 
 
-def scoring_span(query: Query, config: MethodConfig) -> tuple[int, int] | None:
-    """Characters of Q_c whose tokens score the image: the phrase's, or all ("query", Table 2)."""
+def scoring_span(query: Query, config: MethodConfig) -> Span | None:
+    """The tokens of Q_c that score the image: the phrase's, or all ("query", Table 2)."""
     if config.drop == "foe":
         return foe_span(query, config.foe_tokens)
-    return (0, len(query.text)) if config.drop == "query" else None
+    return Span(0, len(query.text)) if config.drop == "query" else None
 
 
 def assess(query: Query, coarse: Reply, config: MethodConfig) -> CoarseResult:

@@ -33,7 +33,9 @@ class MethodConfig:
     phrase: Annotated[str, "Focus-on-Emotion phrase of both stages"] = FOE_PHRASE
     fine_phrase: Annotated[str | None, "another phrase for the fine stage"] = None
     foe_tokens: Annotated[
-        FoeTokens, "tokens that score the image: the whole phrase, or all but its first word"
+        FoeTokens,
+        "tokens that score the image: the phrase without its full stop, or with it, or without "
+        "both the stop and the first token",
     ] = "phrase"
     coarse_query: Annotated[
         CoarseQuery, "coarse query: made from the taxonomy, or the question file's text"
@@ -70,10 +72,10 @@ class MethodConfig:
             raise InputError(f"drop ratio beta (β) must be in [0, 1), got {self.beta}")
         if not self.phrase.strip(" ."):
             raise InputError("the phrase is empty; the methods cci and zero-shot go without it")
-        if self.foe_tokens == "all-but-first-word" and len(self.phrase.split()) < 2:
+        if self.foe_tokens == "all-but-first-token" and len(self.phrase.split()) < 2:
             raise InputError(
-                f"phrase '{self.phrase}' is one word, and foe_tokens is all-but-first-word, which "
-                "leaves none of it; give --foe-tokens phrase"
+                f"phrase '{self.phrase}' is one word, which may be one token, and foe_tokens is "
+                "all-but-first-token, which would leave none; give --foe-tokens phrase"
             )
         _ = self.sparsevlm  # raises where it is out of range
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sepm.method.answers import AnswerKey
 from sepm.method.confidence import Branch
-from sepm.method.prompts import Query
+from sepm.method.prompts import Query, Span
 
 if TYPE_CHECKING:
     from sepm.method.model import TokenReduction
@@ -40,8 +40,8 @@ class Ask:
     """All option letters that count as an answer, shown or not."""
     dropped: tuple[int, ...] = ()
     """Indices of visual tokens to leave out, ascending."""
-    scored_by: tuple[int, int] | None = None
-    """Characters [start, end) of the query whose tokens score the visual tokens; None: none."""
+    scored_by: Span | None = None
+    """The query's tokens that score the visual tokens; None: none."""
     reduction: TokenReduction | None = None
     """How visual tokens are reduced between decoder layers; None: all layers see the same ones.
     Such an ask is prefilled by itself, and nothing else scores its tokens."""

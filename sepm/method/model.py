@@ -15,8 +15,11 @@ class Prompt(Protocol):
         """Position of the image in the prompt."""
         ...
 
-    def positions_of(self, start: int, end: int) -> tuple[int, ...]:
-        """Positions of the tokens that cover characters [start, end) of the query."""
+    def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
+        """Positions of the tokens that cover characters [start, end) of the query, but the first.
+
+        How many of the first are left out is `skip`.
+        """
         ...
 
     def __len__(self) -> int: ...

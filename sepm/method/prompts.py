@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
-FoeTokens = Literal["phrase", "all-but-first-word"]
+FoeTokens = Literal["phrase", "phrase-and-stop", "all-but-first-token"]
 
 COARSE_QUESTION = "Which of the following descriptions best represents the image?"
 COARSE_OPTIONS = {"A": "Positive", "B": "Negative"}
@@ -40,21 +40,31 @@ class Query:
         return f"{self.phrase}\n{self.body}" if self.phrase else self.body
 
 
-def foe_span(query: Query, foe_tokens: FoeTokens) -> tuple[int, int]:
-    """Characters [start, end) of the query's text whose tokens form the FoE rows (Eq. 6).
+class Span(NamedTuple):
+    """The tokens of a query's text that cover characters [start, end), the first `skip` left out.
 
-    The paper takes the phrase's tokens; the full stop is left out, as the released code tokenizes
-    the phrase without it. The released code also loses the first word ("Please").
+    The skipped are tokens, not characters: only the tokenizer knows where the first one ends.
+    """
+
+    start: int
+    end: int
+    skip: int = 0
+
+
+def foe_span(query: Query, foe_tokens: FoeTokens) -> Span:
+    """The tokens that form the FoE rows (Eq. 6).
+
+    The paper takes the phrase's tokens, with or without its full stop: it does not say. Here the
+    stop is left out unless asked for, as the released code tokenizes the phrase without it. The
+    released code also loses the first token: "Please", or "Ident" of "Identify".
 
     Raises:
         ValueError: the query has no phrase.
     """
     if not query.phrase:
         raise ValueError("the query has no Focus-on-Emotion phrase, so no FoE tokens")
-    end = len(query.phrase.rstrip(". "))
-    first_word = query.phrase.split(maxsplit=1)[0]
-    start = 0 if foe_tokens == "phrase" else min(len(first_word) + 1, end)
-    return start, end
+    stop = query.phrase.rstrip() if foe_tokens == "phrase-and-stop" else query.phrase.rstrip(". ")
+    return Span(0, len(stop), skip=int(foe_tokens == "all-but-first-token"))
 
 
 def coarse_body(taxonomy: Taxonomy) -> str:

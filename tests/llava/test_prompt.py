@@ -59,13 +59,25 @@ def test_option_letters_have_the_ids_of_an_answer(llama: PromptTokenizer) -> Non
     ]  # fmt: skip
 
 
-def test_the_phrase_but_its_first_word_is_focus_on_em_otion(llama: PromptTokenizer) -> None:
-    prompt = llama.tokenize(f"{PHRASE}\nWhich emotion? Please focus on emotion.")
-    positions = prompt.positions_of(len("Please "), len(PHRASE) - 1)
+@pytest.mark.parametrize(
+    ("phrase", "pieces"),
+    [
+        (PHRASE, "▁focus ▁on ▁em otion"),
+        (
+            "Identify the predominant emotion conveyed.",
+            "ify ▁the ▁pre domin ant ▁em otion ▁convey ed",
+        ),
+    ],
+)
+def test_a_phrase_but_its_first_token_is_what_the_released_code_takes(
+    llama: PromptTokenizer, phrase: str, pieces: str
+) -> None:
+    prompt = llama.tokenize(f"{phrase}\nWhich emotion? {phrase}")
+    positions = prompt.positions_of(0, len(phrase) - 1, skip=1)
     ids = [prompt.input_ids[position] for position in positions]
 
-    assert positions == (39, 40, 41, 42)
-    assert llama.tokenizer.convert_ids_to_tokens(ids) == ["▁focus", "▁on", "▁em", "otion"]
+    assert positions == tuple(range(39, 39 + len(ids)))
+    assert llama.tokenizer.convert_ids_to_tokens(ids) == pieces.split()
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,15 @@ def test_characters_outside_the_query_have_no_positions(model: Llava, start: int
 
     with pytest.raises(ValueError, match=f"covers characters {start} to {end}"):
         prompt.positions_of(start, end)
+
+
+def test_characters_whose_tokens_are_all_skipped_have_no_positions(model: Llava) -> None:
+    prompt = model.tokenize("Sad?")
+    (first,) = prompt.positions_of(0, 1)
+
+    with pytest.raises(ValueError, match="characters 0 to 1 but the first 1"):
+        prompt.positions_of(0, 1, skip=1)
+    assert first not in prompt.positions_of(0, len("Sad?"), skip=1)
 
 
 def test_the_beginning_of_text_stands_once(model: Llava) -> None:

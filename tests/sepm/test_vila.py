@@ -9,6 +9,7 @@ import pytest
 from llava.conversation import CONVERSATIONS
 from sepm.cli import main
 from sepm.evaluation.request import ConversationName
+from sepm.method.presets import PRESETS
 
 Told = pytest.CaptureFixture[str]
 
@@ -120,7 +121,7 @@ def test_the_forced_template_is_what_predict_asks_in(
     assert (decision["num_visual_tokens"], len(decision["dropped"])) == (9, 1)
 
 
-@pytest.mark.parametrize("preset", ["paper", "released", "released-2025-07", "released-2025-03"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_runs_on_vila(
     preset: str, scenes: Any, command: Any, tiny_vila: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ DATA=${DATA:-data}                         # a folder for each data set, as in d
 QUESTIONS=${QUESTIONS:-question}           # TASK/stage_1.jsonl, made from DATA where absent
 TASKS=${TASKS:-}                           # such as: emoset abstract; empty: all of the table's
 OUTPUT=${OUTPUT:-results}                  # the table goes to OUTPUT/tables/<model>/
-PRESET=${PRESET:-paper}                    # paper, released, released-2025-07, released-2025-03
+PRESET=${PRESET:-paper}                    # paper, released, released-2025-08, -2025-07, -2025-03
 GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES:-0}}   # one, or several: 0,1,2,3 share the work
 
 set -euo pipefail

@@ -52,7 +52,7 @@ class Prompt:
 
     image_position: int = PREFIX
 
-    def positions_of(self, start: int, end: int) -> tuple[int, ...]:
+    def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
         raise AssertionError("this fake has no query to look into")
 
     def __len__(self) -> int:

@@ -38,7 +38,7 @@ def test_a_confident_positive_answer_asks_among_the_positive_classes_without_the
     assert first.query.text.startswith("Please focus on emotion.\nWhich of the following")
     assert first.options == ("A", "B")
     assert first.dropped == ()
-    assert first.scored_by == (0, len("Please focus on emotion"))
+    assert first.scored_by == (0, len("Please focus on emotion"), 0)
     assert second.options == ("A", "C", "D", "F")
     assert second.dropped == (1, 3)  # floor(0.2 * 10) lowest of SCORES
     assert second.scored_by is None
@@ -106,7 +106,7 @@ def test_zero_beta_drops_nothing_yet_asks_the_same() -> None:
 
 def test_query_related_dropping_scores_by_the_whole_coarse_query() -> None:
     first, _, _ = sepm(replace(MethodConfig(), drop="query"), coarse_reply("A", 1, 0))
-    assert first.scored_by == (0, len(first.query.text))
+    assert first.scored_by == (0, len(first.query.text), 0)
 
 
 def test_random_dropping_needs_no_scores() -> None:

@@ -19,7 +19,11 @@ IS_REPRESENTED = "Which of the following descriptions is represented in the imag
         ("paper", (0.1, 0.2, "population", "at-most", "phrase", "taxonomy", None, BEST)),
         (
             "released",
-            (0.1, 0.1, "sample", "below", "all-but-first-word", "file", None, IS_REPRESENTED),
+            (0.1, 0.1, "sample", "below", "all-but-first-token", "file", None, IS_REPRESENTED),
+        ),
+        (
+            "released-2025-08",
+            (0.1, 0.1, "sample", "never", "all-but-first-token", "file", None, IS_REPRESENTED),
         ),
         (
             "released-2025-07",
@@ -28,7 +32,7 @@ IS_REPRESENTED = "Which of the following descriptions is represented in the imag
                 0.1,
                 "sample",
                 "never",
-                "all-but-first-word",
+                "all-but-first-token",
                 "file",
                 PREDOMINANT,
                 IS_REPRESENTED,
@@ -36,7 +40,7 @@ IS_REPRESENTED = "Which of the following descriptions is represented in the imag
         ),
         (
             "released-2025-03",
-            (0.1, 0.2, "sample", "never", "all-but-first-word", "file", None, IS_REPRESENTED),
+            (0.1, 0.2, "sample", "never", "all-but-first-token", "file", None, IS_REPRESENTED),
         ),
     ],
 )
@@ -62,7 +66,7 @@ def test_only_the_state_of_march_2025_had_another_phrase_in_the_coarse_stage() -
         ({"beta": float("nan")}, "got nan"),
         ({"drop": "fo"}, "drop must be one of foe, query, random, got 'fo'; did you mean 'foe'"),
         ({"phrase": " . "}, "the phrase is empty"),
-        ({"phrase": "Emotion.", "foe_tokens": "all-but-first-word"}, "'Emotion.' is one word"),
+        ({"phrase": "Emotion.", "foe_tokens": "all-but-first-token"}, "'Emotion.' is one word"),
     ],
 )
 def test_a_value_outside_its_range_is_refused_with_the_range(change: dict, message: str) -> None:

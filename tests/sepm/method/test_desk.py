@@ -6,13 +6,13 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.method.answers import COARSE_KEY
 from sepm.method.desk import Desk
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
-from sepm.method.prompts import Query, coarse_body
+from sepm.method.prompts import Query, Span, coarse_body
 from sepm.method.shared_images import consecutive
 
 BODY = coarse_body(load_taxonomy("emoset"))
 PLAIN = Ask(Query(BODY), COARSE_KEY.letters, COARSE_KEY)
 OTHER = replace(PLAIN, query=Query("Why?"))
-SCORED = replace(PLAIN, scored_by=(0, 5))
+SCORED = replace(PLAIN, scored_by=Span(0, 5))
 REPLY = Reply("A", "A", {"A": 0.75, "B": 0.25}, scores=(3.0, 1.0))
 
 

@@ -46,13 +46,18 @@ def test_the_phrase_stands_on_a_line_before_the_query() -> None:
 
 
 def test_the_papers_foe_tokens_are_the_phrase_without_its_full_stop() -> None:
-    start, end = foe_span(Query("Which?", PHRASE), "phrase")
-    assert PHRASE[start:end] == "Please focus on emotion"
+    start, end, skip = foe_span(Query("Which?", PHRASE), "phrase")
+    assert (PHRASE[start:end], skip) == ("Please focus on emotion", 0)
 
 
-def test_the_released_foe_tokens_lack_the_first_word() -> None:
-    start, end = foe_span(Query("Which?", PHRASE), "all-but-first-word")
-    assert PHRASE[start:end] == "focus on emotion"
+def test_the_full_stop_can_be_a_foe_token_too() -> None:
+    start, end, skip = foe_span(Query("Which?", PHRASE), "phrase-and-stop")
+    assert (PHRASE[start:end], skip) == ("Please focus on emotion.", 0)
+
+
+def test_the_released_foe_tokens_lack_the_first_token_of_the_same_characters() -> None:
+    start, end, skip = foe_span(Query("Which?", PHRASE), "all-but-first-token")
+    assert (PHRASE[start:end], skip) == ("Please focus on emotion", 1)
 
 
 def test_a_query_without_phrase_has_no_foe_tokens() -> None:

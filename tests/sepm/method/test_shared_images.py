@@ -26,7 +26,7 @@ from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
 from sepm.method.model import PrefixSharingModel, ReducedPrefill
-from sepm.method.prompts import Query
+from sepm.method.prompts import Query, Span
 from sepm.method.shared_images import SharedImages
 from sepm.methods import METHODS
 
@@ -232,7 +232,7 @@ def test_memory_may_run_out_in_any_pass_and_every_outcome_comes_once(
         assert size < 4, f"pass {first} did not fail"
 
 
-def ask(text: str, scored_by: tuple[int, int] | None = None) -> Ask:
+def ask(text: str, scored_by: Span | None = None) -> Ask:
     return Ask(Query(text), ("A", "B"), COARSE_KEY, scored_by=scored_by)
 
 
@@ -244,7 +244,7 @@ def answers_to(model: ChanceModel, asked: Mapping[int, Sequence[Ask]]) -> list[t
 
 
 def test_texts_of_one_length_that_are_scored_by_other_rows_keep_their_own() -> None:
-    asked = {1: [ask("Why so?", (0, 3))], 3: [ask("So why?", (0, 2))]}
+    asked = {1: [ask("Why so?", Span(0, 3))], 3: [ask("So why?", Span(0, 2))]}
     assert answers_to(ChanceModel(), asked) == [
         (image, asks[0], answer_batch(ChanceModel(), asks, [VISUAL_TOKENS[image]])[0])
         for image, asks in asked.items()
