@@ -13,7 +13,8 @@ from types import ModuleType
 
 from sepm.errors import InputError, RunError
 from sepm.evaluation import helper
-from sepm.evaluation.processes import current_processes
+from sepm.evaluation.processes import LostProcessError, current_processes
+from sepm.terminal import bear_any_encoding, complain
 
 COMMANDS: dict[str, str] = {
     "eval": "evaluate methods on a question file",
@@ -33,10 +34,18 @@ COMMANDS: dict[str, str] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of a command line; of several processes the first runs it, the others help."""
-    if not current_processes().is_main:
-        return helper.serve()
+    bear_any_encoding()
     try:
-        status = _command(argv)
+        return _command(argv) if current_processes().is_main else helper.serve()
+    except (InputError, LostProcessError) as error:  # of the processes themselves
+        complain(f"sepm: {error}")
+        return 2 if isinstance(error, InputError) else 1
+
+
+def _command(argv: Sequence[str] | None) -> int:
+    """Exit status of a command line; the other processes, if there are any, are dismissed."""
+    try:
+        status = _run(*_parsed(argv))
     except SystemExit as stop:  # argparse has answered: --help, or what is wrong
         helper.dismiss(int(stop.code or 0))
         raise
@@ -45,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _command(argv: Sequence[str] | None) -> int:
-    """Exit status of a command line, run by this process."""
+def _parsed(argv: Sequence[str] | None) -> tuple[ModuleType, argparse.Namespace]:
+    """The command that a command line asks for, and its arguments."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="sepm", description="Sharpening Emotion Perception in MLLMs (ICML 2025)."
@@ -60,7 +69,7 @@ def _command(argv: Sequence[str] | None) -> int:
             module.add_arguments(chosen)
     args = parser.parse_args(arguments)
     assert module is not None, "argparse has refused unknown commands"
-    return _run(module, args)
+    return module, args
 
 
 def _run(module: ModuleType, args: argparse.Namespace) -> int:
@@ -69,18 +78,17 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         return status
     except InputError as error:
-        print(f"sepm {args.command}: {error}", file=sys.stderr)
+        complain(f"sepm {args.command}: {error}")
         return 2
     except KeyboardInterrupt:
-        print(
+        complain(
             "\ninterrupted; what was done is kept, and the same command goes on from there "
-            "(without --overwrite)",
-            file=sys.stderr,
+            "(without --overwrite)"
         )
         return 130
     except BrokenPipeError:  # the reader of the output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (RunError, OSError) as error:
-        print(f"sepm {args.command}: {error}", file=sys.stderr)
+        complain(f"sepm {args.command}: {error}")
         return 1

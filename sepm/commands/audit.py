@@ -12,6 +12,7 @@ from sepm.errors import RunError
 from sepm.evaluation.output import as_json
 from sepm.evaluation.request import EvaluationRequest
 from sepm.options import add_options, given_options
+from sepm.terminal import show, show_json
 
 DECIDED_HERE = (
     *("limit", "batch_size", "dtype", "vision_dtype"),
@@ -75,7 +76,10 @@ def run(args: argparse.Namespace) -> int:
     report = audit(request, runs, args.batch_size, args.dtypes, args.reference)
     name = f"{report['dataset']}-{report['model']}.json"
     path = args.output or request.output_dir / "audit" / name
-    print(as_json(report) if args.json else f"{as_text(report)}\nAs JSON: {path}\n", end="")
+    if args.json:
+        show_json(report)
+    else:
+        show(f"{as_text(report)}\nAs JSON: {path}")
     write_whole(path, as_json(report))
     if wrong := list(unexplained_in_float32(report)):
         more = f" and {len(wrong) - SHOWN_FAILURES} more" * (len(wrong) > SHOWN_FAILURES)

@@ -1,13 +1,13 @@
 """`sepm bench`: what a run costs here, measured with random weights of any size."""
 
 import argparse
-import sys
 from typing import Any
 
 from sepm.bench.request import PARTS, BenchRequest
 from sepm.datasets.files import write_whole
 from sepm.evaluation.output import as_json
 from sepm.options import add_options, given_options
+from sepm.terminal import complain, show, show_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +39,13 @@ def run(args: argparse.Namespace) -> int:
     from sepm.bench.text import as_text
 
     result = bench(request)
-    print(as_json(result) if args.json else as_text(result) + f"\n\n{request.output_file}")
+    if args.json:
+        show_json(result)
+    else:
+        show(f"{as_text(result)}\n\n{request.output_file}")
     write_whole(request.output_file, as_json(result))  # last: what was measured has been shown
     if differing := other_letters(result):
-        print(f"sepm bench: {differing}", file=sys.stderr)
+        complain(f"sepm bench: {differing}")
         return 1
     return 0
 

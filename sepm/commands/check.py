@@ -1,7 +1,6 @@
 """`sepm check`: every row of a question file and every image it names, without a model."""
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from sepm.datasets.check import find_bad_images
 from sepm.datasets.files import Problem
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
+from sepm.terminal import show, show_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status: 0 when nothing is wrong, else 2."""
     report = check_report(args.question_file, args.image_folder, args.dataset, args.workers)
-    print(json.dumps(report, ensure_ascii=False, indent=2) if args.json else as_text(report))
+    if args.json:
+        show_json(report)
+    else:
+        show(as_text(report))
     return 0 if report["ok"] else 2
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sepm.evaluation.compare import compare, read_run
 from sepm.evaluation.compare_text import as_text
-from sepm.evaluation.output import as_json
+from sepm.terminal import show, show_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     found = compare(read_run(args.first), read_run(args.second))
-    print(as_json(found) if args.json else as_text(found), end="")
+    if args.json:
+        show_json(found)
+    else:
+        show(as_text(found))
     return 0

@@ -9,6 +9,7 @@ from sepm.commands.method_options import add_method_names, add_method_options, m
 from sepm.evaluation.plain_text import ways_read
 from sepm.evaluation.request import EvaluationRequest
 from sepm.options import add_options, given_options
+from sepm.terminal import show, show_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,10 @@ def run(args: argparse.Namespace) -> int:
 
     paths = evaluate(request, runs)
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    print(json.dumps(results, ensure_ascii=False, indent=1) if args.json else table(results, paths))
+    if args.json:
+        show_json(results)
+    else:
+        show(table(results, paths))
     for path, result in zip(paths, results, strict=True):
         if (ways := ways_read(result)) is not None:
             tell(f"{path.parent.name}, answers by how they were read, {ways}")

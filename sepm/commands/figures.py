@@ -1,12 +1,12 @@
 """`sepm figures`: the paper's figures from one's own runs, as PNG and SVG."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError, unknown_name
+from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
     from sepm.report.figures import Choice
@@ -70,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
     if args.figure and missing:
         raise InputError("; ".join(missing))
     if args.json:
-        print(json.dumps({"files": written, "not_drawn": missing}, ensure_ascii=False, indent=1))
+        show_json({"files": written, "not_drawn": missing})
     else:
-        print("\n".join([*written, *(f"not drawn: {text}" for text in missing)]))
+        show("\n".join([*written, *(f"not drawn: {text}" for text in missing)]))
     return 0
 
 
@@ -85,7 +85,6 @@ def write_figures(
     from sepm.report.style import FORMATS, rendered, styled
 
     folder = output / group.dataset / group.model
-    folder.mkdir(parents=True, exist_ok=True)
     written: list[str] = []
     missing: list[str] = []
     with styled():
@@ -95,7 +94,7 @@ def write_figures(
                 continue
             for kind in FORMATS:
                 path = folder / f"{result.name}.{kind}"
-                path.write_bytes(rendered(result.figure, kind))
+                write_whole(path, rendered(result.figure, kind))
                 written.append(str(path))
             if result.name == "flips" and group.compared:
                 path = folder / "flips.csv"

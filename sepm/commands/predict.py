@@ -1,22 +1,28 @@
 """`sepm predict`: how a method decides about an image, step by step."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from sepm.commands.method_options import add_method_options, method_config
+from sepm.datasets.files import write_whole
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation.request import CONVERSATION_HELP, ConversationName, Dtype
+from sepm.evaluation.request import (
+    CONVERSATION_HELP,
+    VISION_DTYPE_HELP,
+    ConversationName,
+    Dtype,
+)
 from sepm.images import read_image
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
 from sepm.options import add_options, given_options
+from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
     from sepm.evaluation.predict import Decision
@@ -35,6 +41,7 @@ class PredictionRequest:
     method: Annotated[str, "method"] = "sepm"
     device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
     dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
+    vision_dtype: Annotated[Dtype, VISION_DTYPE_HELP] = "auto"
     conversation: Annotated[ConversationName, CONVERSATION_HELP] = "auto"
 
 
@@ -61,33 +68,38 @@ def run(args: argparse.Namespace) -> int:
     from sepm.evaluation.predict import predict
 
     prepare_device(choose_device(request.device))
-    checkpoint = find_checkpoint(request.model_path)
+    checkpoint = find_checkpoint(request.model_path, request.conversation)
     method.require_model(config, checkpoint.family, checkpoint.num_layers)
     model = load_model(
-        request.model_path, request.device, request.dtype, conversation=request.conversation
+        request.model_path,
+        request.device,
+        request.dtype,
+        request.vision_dtype,
+        request.conversation,
     )
+    if args.picture and model.visual_grid is None:
+        raise InputError("--picture: this model's visual tokens are not all patches of the image")
     decisions = predict(model, args.images, method.recipe, taxonomy, config)
-    if args.picture:
-        write_picture(args.picture, decisions, model.visual_grid, taxonomy, config)
     if args.json:
-        rows = [as_json(decision, taxonomy) for decision in decisions]
-        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        show_json([as_json(decision, taxonomy) for decision in decisions])
     else:
-        print("\n\n".join(as_text(decision, taxonomy, config) for decision in decisions))
+        show("\n\n".join(as_text(decision, taxonomy, config) for decision in decisions))
+    if args.picture and model.visual_grid is not None:
+        write_picture(args.picture, decisions, model.visual_grid, taxonomy, config)
     return 0
 
 
 def write_picture(
     path: Path,
     decisions: "Sequence[Decision]",
-    visual_tokens: dict[str, Any] | None,
+    visual_tokens: dict[str, Any],
     taxonomy: Taxonomy,
     config: MethodConfig,
 ) -> None:
-    """Draw the decisions, a row for each image.
+    """Draw the decisions, a row for each image, over what `Llava.visual_grid` tells.
 
     Raises:
-        InputError: the model does not say where its visual tokens lie.
+        InputError: the file cannot be written.
     """
     from sepm.report.decision import draw_decisions
     from sepm.report.dropped_tokens import Scene
@@ -95,8 +107,6 @@ def write_picture(
     from sepm.report.overlay import shrunk
     from sepm.report.style import rendered, styled
 
-    if visual_tokens is None:
-        raise InputError("--picture: this model's visual tokens are not all patches of the image")
     grid = VisualGrid.of(visual_tokens)
     scenes = [
         Scene(as_json(decision, taxonomy), shrunk(read_image(decision.image)), grid)
@@ -104,8 +114,7 @@ def write_picture(
     ]
     with styled():
         picture = rendered(draw_decisions(scenes, taxonomy, config), PICTURE_SUFFIXES[path.suffix])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(picture)
+    write_whole(path, picture)
 
 
 def as_json(decision: "Decision", taxonomy: Taxonomy) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """`sepm questions`: a data set as unpacked, made into a question file with its manifest."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from sepm.datasets.make import manifest_path, read_task, write_made
 from sepm.datasets.readers import READERS
+from sepm.terminal import show, show_json
 
 READER_OPTIONS = ("split", "label", "ties", "taxonomy")
 
@@ -46,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in READER_OPTIONS}
     made = read_task(args.task, args.root, {k: v for k, v in given.items() if v is not None})
     manifest = write_made(made, args.output)
-    print(json.dumps(manifest, ensure_ascii=False, indent=2) if args.json else as_text(manifest))
+    if args.json:
+        show_json(manifest)
+    else:
+        show(as_text(manifest))
     return 0
 
 
@@ -55,11 +58,12 @@ def as_text(manifest: dict[str, Any]) -> str:
     options = ", ".join(f"{k} {v}" for k, v in manifest["options"].items() if v is not None)
     grades = ", ".join(f"{choice} {grade}" for choice, grade in manifest["taxonomy_grades"].items())
     output = manifest["question_file"]
+    beside = manifest_path(Path(output))
     return "\n".join(
         [
             f"{output}: {manifest['n']} questions of {manifest['reader']}"
             f"{f' ({options})' if options else ''}",
-            f"manifest: {manifest_path(Path(output))}",
+            *([f"manifest: {beside}"] if beside.is_file() else []),
             *(f"  {name:<16} {n:>7}" for name, n in manifest["classes"].items()),
             *(f"{name.replace('_', ' ')}: {n}" for name, n in manifest["counts"].items()),
             f"class table: {grades}",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError
+from sepm.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
     groups = read_run_groups(args.runs)
     folders = image_folders(args.image_folder, groups)
     write_whole(args.output, report_page(groups, folders, args.thumbnails))
-    print(args.output)
+    show(str(args.output))
     return 0

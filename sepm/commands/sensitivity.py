@@ -29,6 +29,7 @@ from sepm.evaluation.table_text import settings_line
 from sepm.method.confidence import Variance
 from sepm.method.config import MethodConfig
 from sepm.options import add_options, given_options
+from sepm.terminal import show, show_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
         },
         "beta": beta_sweep(dict(zip(betas, beta_records, strict=True))),
     }
-    print(output.as_json(result) if args.json else as_text(result, config), end="")
+    if args.json:
+        show_json(result)
+    else:
+        show(as_text(result, config))
     _write(request, MethodRun("sepm", config, args.preset), result, config)
     return 0
 

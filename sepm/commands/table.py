@@ -20,6 +20,7 @@ from sepm.evaluation.table_text import as_markdown, as_rows
 from sepm.evaluation.tables import TABLES, TASKS, Table, build_table
 from sepm.method.config import MethodConfig
 from sepm.options import add_options, given_options
+from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
     from sepm.evaluation.cells import Cells
@@ -79,7 +80,10 @@ def run(args: argparse.Namespace) -> int:
         settings | build_table(t, common.model_name, cells.results, cells.absent, taxonomies)
         for t in tables
     ]
-    print(output.as_json(built) if args.json else "\n".join(map(as_markdown, built)), end="")
+    if args.json:
+        show_json(built)
+    else:
+        show("\n".join(map(as_markdown, built)))
     differing = MethodRun("sepm", config, args.preset).folder_name.removeprefix("sepm")
     write_tables(built, common.output_dir / "tables" / common.model_name, differing)
     return 1 if failed else 0

@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from sepm.errors import InputError
 
@@ -69,22 +72,57 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line.removesuffix("\r")) for number, line in lines if line.strip()]
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write UTF-8 text with LF line ends so that the file is never seen half written.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is never seen half written, and is on the disk afterwards.
+
+    Text becomes UTF-8 with LF line ends, half surrogates (of file names that are no UTF-8) written
+    out as in JSON. A link stays a link to what is written; a pipe or device is written to as it is.
 
     Raises:
         InputError: the folder cannot be made or the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    target = Path(os.path.realpath(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        if (stream := _standard_stream(path)) is not None:
+            stream.flush()
+            with open(stream.fileno(), "wb", closefd=False) as file:
+                file.write(data)
+        elif path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _standard_stream(path: Path) -> TextIO | None:
+    """The stream that a path such as `/dev/stdout` leads to, wherever that goes; None: a file."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream may be closed, or only held in memory
+            if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                return stream
+    return None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put a file in the place of another once its bytes are on the disk."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks cannot
+            os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def file_sha256(path: Path) -> str:

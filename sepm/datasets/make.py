@@ -56,15 +56,15 @@ def read_task(task: str, root: Path, given: Mapping[str, str]) -> Made:
 
 
 def write_made(made: Made, output: Path) -> dict[str, Any]:
-    """The manifest, after it and the question file were written.
+    """The manifest, after it and the question file were written; beside a pipe it is not.
 
     Raises:
         InputError: a file cannot be written.
     """
-    write_questions(output, made.reading.questions)
-    manifest = _manifest(made, output)
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    write_whole(manifest_path(output), text + "\n")
+    manifest = _manifest(made, output, write_questions(output, made.reading.questions))
+    if output.is_file():  # else a pipe or device, which has no folder
+        text = json.dumps(manifest, ensure_ascii=False, indent=2)
+        write_whole(manifest_path(output), text + "\n")
     return manifest
 
 
@@ -82,14 +82,14 @@ def paper_note(reader: Reader, n: int) -> str | None:
     return None
 
 
-def _manifest(made: Made, output: Path) -> dict[str, Any]:
+def _manifest(made: Made, output: Path, sha256: str) -> dict[str, Any]:
     reading, reader = made.reading, READERS[made.task]
     n = len(reading.questions)
     per_class = Counter(question.label for question in reading.questions)
     note = paper_note(reader, n)
     return {
         "question_file": str(output),
-        "question_file_sha256": file_sha256(output),
+        "question_file_sha256": sha256,
         "reader": made.task,
         "root": str(made.root),
         "image_folder": str(reading.image_folder),

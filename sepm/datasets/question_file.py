@@ -1,5 +1,6 @@
 """Question files: one JSON object a line, the released code's own format (its labels included)."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -79,14 +80,16 @@ def scan_questions(
     return questions, problems
 
 
-def write_questions(path: Path, questions: Iterable[Question]) -> None:
-    """Write a question file whole, replacing what was there.
+def write_questions(path: Path, questions: Iterable[Question]) -> str:
+    """SHA-256 of the question file that is written whole, replacing what was there.
 
     Raises:
         InputError: it cannot be written.
     """
     rows = (json.dumps(_as_row(question), ensure_ascii=False) for question in questions)
-    write_whole(path, "".join(f"{row}\n" for row in rows))
+    content = "".join(f"{row}\n" for row in rows).encode()
+    write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _row(text: str) -> dict[str, Any]:

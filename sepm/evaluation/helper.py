@@ -5,11 +5,11 @@ twice, and a command of several evaluations (`sepm table`) needs to know nothing
 """
 
 import signal
-import sys
 from contextlib import suppress
 
 from sepm.errors import InputError, RunError
 from sepm.evaluation.processes import LostProcessError, current_processes
+from sepm.terminal import complain
 
 
 def serve() -> int:
@@ -23,7 +23,7 @@ def serve() -> int:
     except LostProcessError:  # it, or the launcher, has said what happened
         return 1
     except (RunError, OSError) as error:
-        sys.stderr.write(f"sepm, {processes.name}: {error}\n")
+        complain(f"sepm, {processes.name}: {error}")
         return 1
     return order
 

@@ -1,5 +1,6 @@
 """A run's output folder: its name, its lock, what it is a run of, what it already holds."""
 
+import errno
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ NAMED_SETTINGS = {
 """Settings that stand in the folder's name where they differ from the preset's."""
 
 SHOWN_CHARACTERS = 40
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a disk answers that keeps no locks, as some network disks do."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,12 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
         raise InputError(
             f"{folder} is being written by another run; wait for it or choose another --output-dir"
         ) from error
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the second: there is no flock at all
+        if isinstance(error, NotImplementedError) or error.errno in NO_LOCKS:
+            raise InputError(
+                f"{folder} lies on a disk without file locks, which keep two runs from writing one "
+                f"output ({error}); choose an --output-dir on another disk"
+            ) from error
         raise InputError(
             f"{folder}: cannot be written: {error.strerror}; choose another --output-dir"
         ) from error
@@ -214,7 +222,7 @@ def earlier_accuracy(folder: Path) -> dict[str, Any]:
 
 def as_json(content: object) -> str:
     """A value as one reads it in a file."""
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -5,7 +5,11 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sepm.terminal import printable
+
 ABSENT = "-"
+FORMULA = tuple("=+-@\t\n\uff1d\uff0b\uff0d\uff20")
+"""What begins a cell that spreadsheets compute; the last four are the wide = + - @."""
 
 
 def percent(fraction: float | None) -> str:
@@ -54,6 +58,7 @@ def ways_read(summary: Mapping[str, Any]) -> str | None:
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table whose columns stand under each other, the first to the left."""
+    header, *rows = ([cell.replace("|", r"\|") for cell in line] for line in (header, *rows))
     widths = [max(2, *map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [header, rule, *rows]
@@ -64,12 +69,23 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows under the columns of the first; None is an empty cell."""
+    """Rows under the columns of the first; None is an empty cell.
+
+    A text that a spreadsheet would run as a formula gets a "'" in front, which shows it as text;
+    control characters are written out.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell that stays in its row and is never computed."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
 
 
 def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -11,6 +11,7 @@ from llava import Llava
 from sepm.errors import InputError
 from sepm.evaluation.loading import check_option_letters
 from sepm.evaluation.prompt_check import check_prompts
+from sepm.evaluation.records import require_numbers
 from sepm.evaluation.window import Job
 from sepm.images import UnreadableImageError, read_image
 from sepm.method.batching import run_dialogues
@@ -41,6 +42,7 @@ def predict(
     Raises:
         InputError: an image cannot be read, or the model cannot be asked or answer; nothing was
             computed.
+        RunError: the model's probabilities are not numbers.
     """
     check_option_letters(model, taxonomy)
     check_prompts(model, [Job(recipe, config)], taxonomy, {None: "the prompts"})
@@ -50,10 +52,11 @@ def predict(
         tokens = model.encode(torch.stack([model.preprocess(image)]))
         sample = Sample(path.name, model.num_visual_tokens)
         dialogue = recipe(sample, taxonomy, config)
-        outcomes = run_dialogues(
+        ((_, outcome),) = run_dialogues(
             model, [(0, dialogue)], list(tokens), lambda answer, *asked: answer(*asked)
         )
-        decisions += [Decision(path, outcome, sample.num_visual_tokens) for _, outcome in outcomes]
+        require_numbers(str(path), outcome)
+        decisions.append(Decision(path, outcome, sample.num_visual_tokens))
     return decisions
 
 

@@ -22,6 +22,12 @@ PATIENCE = timedelta(days=30)
 Of a process that died the others hear at once."""
 
 
+MEETING = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What a launcher tells each of several processes, so that they find each other."""
+
+LAUNCH = "Start with accelerate launch, which sets these, or unset WORLD_SIZE for one process alone"
+
+
 class LostProcessError(RunError):
     """Another process of the command has ended before its work was done."""
 
@@ -98,19 +104,50 @@ class Processes:
 
 
 def current_processes() -> Processes:
-    """This process among those that a launcher started; alone where there is none."""
-    count = int(os.environ.get("WORLD_SIZE", 1))
-    return Processes(int(os.environ["RANK"]), count) if count > 1 else Processes()
+    """This process among those that a launcher started; alone where there is none.
+
+    Raises:
+        InputError: the environment names several processes and does not say which one this is.
+    """
+    count = _launcher_number("WORLD_SIZE", 1)
+    if count <= 1:
+        return Processes()
+    if absent := [name for name in MEETING if not os.environ.get(name)]:
+        raise InputError(
+            f"WORLD_SIZE is {count} in the environment, without {', '.join(absent)}. {LAUNCH}"
+        )
+    index = _launcher_number("RANK", 0)
+    if not 0 <= index < count:
+        raise InputError(
+            f"WORLD_SIZE is {count} in the environment, so RANK must be from 0 to {count - 1}, "
+            f"got {index}. {LAUNCH}"
+        )
+    return Processes(index, count)
 
 
 def local_index() -> int:
     """Which of its machine's processes this one is, as a launcher or SLURM says."""
-    return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0)
+    return _launcher_number("LOCAL_RANK", _launcher_number("SLURM_LOCALID", 0))
 
 
 def local_count() -> int:
     """How many processes of the command its machine has."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return _launcher_number("LOCAL_WORLD_SIZE", 1)
+
+
+def _launcher_number(name: str, absent: int) -> int:
+    """A number that a launcher leaves in the environment.
+
+    Raises:
+        InputError: there is something else.
+    """
+    text = os.environ.get(name) or str(absent)
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(
+            f"{name} must be a whole number in the environment, got '{text}'. {LAUNCH}"
+        ) from error
 
 
 def _attempt(make: Callable[[], T]) -> tuple[T | None, InputError | None]:

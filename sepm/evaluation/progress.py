@@ -5,6 +5,7 @@ import sys
 from tqdm import tqdm
 
 from sepm.evaluation.processes import Processes, current_processes
+from sepm.terminal import printable
 
 TERMINAL_SECONDS, LOG_SECONDS = 0.1, 30.0
 """Time between two states of the bar: in a log each is a line of its own."""
@@ -13,13 +14,13 @@ TERMINAL_SECONDS, LOG_SECONDS = 0.1, 30.0
 def tell(message: str) -> None:
     """One note for the user, beside the progress bar; of several processes the first gives it."""
     if current_processes().is_main:
-        tqdm.write(f"note: {message}", file=sys.stderr)
+        tqdm.write(printable(f"note: {message}"), file=sys.stderr)
 
 
 def tell_own(message: str, processes: Processes) -> None:
     """One note that concerns this process alone; it is named where there are several."""
     named = f"{processes.name}: {message}" if processes.count > 1 else message
-    tqdm.write(f"note: {named}", file=sys.stderr)
+    tqdm.write(printable(f"note: {named}"), file=sys.stderr)
 
 
 def progress_bar(

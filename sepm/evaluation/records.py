@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
-from sepm.method.dialogue import CoarseResult, Outcome, Reply
+from sepm.method.dialogue import CoarseResult, Outcome
 from sepm.method.taxonomy import Taxonomy
 
 SYNC_SECONDS = 1.0
@@ -31,9 +31,7 @@ def record_of(
     Raises:
         RunError: the model's probabilities are not numbers.
     """
-    for reply in (outcome.coarse.reply if outcome.coarse else None, outcome.reply):
-        if reply is not None:
-            _check_finite(question, reply)
+    require_numbers(question.question_id, outcome)
     fields = decision_fields(outcome, taxonomy, save_scores=save_scores)
     prediction = fields.pop("prediction")
     correct = prediction in question.labels
@@ -86,10 +84,17 @@ def error_record(question: Question, reason: str) -> Record:
     return {**head, "prediction": None, "correct": False, "status": "error", "error": reason}
 
 
-def _check_finite(question: Question, reply: Reply) -> None:
-    if not all(map(math.isfinite, (*reply.probs.values(), *(reply.scores or ())))):
+def require_numbers(name: str, outcome: Outcome) -> None:
+    """See that a sample's probabilities and scores are numbers.
+
+    Raises:
+        RunError: they are not; the message names the sample.
+    """
+    replies = [outcome.reply, *([outcome.coarse.reply] if outcome.coarse else [])]
+    values = (value for r in replies for value in (*r.probs.values(), *(r.scores or ())))
+    if not all(map(math.isfinite, values)):
         raise RunError(
-            f"{question.question_id}: the model's probabilities are not numbers; half precision "
+            f"{name}: the model's probabilities are not numbers; half precision "
             "overflows where the checkpoint was not made for it: try --dtype bfloat16 or float32"
         )
 
@@ -139,7 +144,7 @@ def _record(line: bytes, place: str) -> Record:
 
 def as_line(record: Record) -> str:
     """A record as one line of JSON."""
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 class RecordFile:

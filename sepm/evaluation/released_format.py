@@ -1,6 +1,5 @@
 """A run's stages in the released code's files, so that what is built on them can read ours."""
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import shortuuid
 
 from sepm.datasets.files import write_whole
 from sepm.datasets.question_file import Question
-from sepm.evaluation.records import Record
+from sepm.evaluation.records import Record, as_line
 from sepm.method.taxonomy import Taxonomy
 
 RELEASED_FILES = STAGE_1_ANSWERS, STAGE_2_QUESTIONS, STAGE_2_ANSWERS = (
@@ -87,4 +86,4 @@ def _answer(record: Record, prompt: str, text: str, model: str) -> dict[str, Any
 
 
 def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_whole(path, "".join(map(as_line, rows)))

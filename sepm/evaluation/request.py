@@ -15,6 +15,7 @@ BATCH_SIZE_HELP = (
 )
 LARGEST_BATCH = 512
 """A window, which is kept in memory, is eight batches."""
+VISION_DTYPE_HELP = "precision of the vision tower; auto: the language model's"
 CONVERSATION_HELP = "template of the prompts; auto: the checkpoint's"
 
 
@@ -33,9 +34,7 @@ class EvaluationRequest:
     output_dir: Annotated[Path, "where results go"] = Path("results")
     device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
     dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
-    vision_dtype: Annotated[Dtype, "precision of the vision tower; auto: the language model's"] = (
-        "auto"
-    )
+    vision_dtype: Annotated[Dtype, VISION_DTYPE_HELP] = "auto"
     conversation: Annotated[ConversationName, CONVERSATION_HELP] = "auto"
     batch_size: Annotated[int | Literal["auto"], BATCH_SIZE_HELP] = 8
     limit: Annotated[int | None, "compute only the first LIMIT questions"] = None

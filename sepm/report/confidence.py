@@ -51,7 +51,7 @@ def draw_confidence(run: Run) -> Figure | None:
     upper.axhline(100 * correct / n, color=GREY, linestyle=":", linewidth=1.2)
     upper.set_title(f"dotted: all, {100 * correct / n:.1f}%", fontsize=9, loc="right")
     lower.set_xlabel(
-        f"confidence C ({run.configuration['variance']} variance of $p_A$, $p_B$), n = {n} images"
+        f"confidence C ({run.configuration['variance']} variance of p_A, p_B), n = {n} images"
     )
     return figure
 

@@ -14,6 +14,7 @@ from sepm.report.confidence import GATES
 from sepm.report.dropped_tokens import Scene, draw_scores, show
 from sepm.report.overlay import faded, plain
 from sepm.report.style import BLUE, DARK, GREY, SKY
+from sepm.terminal import printable
 
 POLARITY_OPTIONS = {"A": "Positive", "B": "Negative"}
 
@@ -71,7 +72,7 @@ def _pictures(record: Mapping[str, Any]) -> list[Callable[[Axes, Scene], None]]:
 
 def _draw_image(ax: Axes, scene: Scene) -> None:
     show(ax, plain(scene.image, scene.grid), scene.image, scene.grid)
-    ax.set_title(Path(scene.record["image"]).name, fontsize=9)
+    ax.set_title(printable(Path(scene.record["image"]).name), fontsize=9)
 
 
 def _draw_dropped(ax: Axes, scene: Scene) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sepm.evaluation.metrics import wilson_interval
 from sepm.method.taxonomy import POLARITIES, Taxonomy
 from sepm.report.runs import Run
-from sepm.report.style import BLUE, DARK, ORANGE, percent_error
+from sepm.report.style import BLUE, DARK, ORANGE, in_legend, percent_error
 
 BAR = 0.38
 LOOKS: tuple[dict[str, Any], ...] = (
@@ -60,7 +60,7 @@ def _draw_bars(ax: Axes, run: Run, names: Sequence[str], side: int) -> None:
         BAR,
         yerr=percent_error(shares, [i for i in intervals if i is not None]),
         error_kw={"elinewidth": 1, "capsize": 2, "ecolor": DARK},
-        label=run.name,
+        label=in_legend(run.name),
         **LOOKS[side],
     )
     ax.axhline(
@@ -69,7 +69,7 @@ def _draw_bars(ax: Axes, run: Run, names: Sequence[str], side: int) -> None:
         linestyle=LINE_STYLES[side],
         linewidth=1.6,
         zorder=1.5,
-        label=f"{run.name}, all {run.summary['n']}: {100 * overall:.1f}%",
+        label=in_legend(f"{run.name}, all {run.summary['n']}: {100 * overall:.1f}%"),
     )
 
 

@@ -123,4 +123,4 @@ def _hash(source: str) -> str:
 
 def _compact(value: Any, **settings: Any) -> str:
     # ASCII alone: U+2028 and half surrogates are escaped too.
-    return json.dumps(value, separators=(",", ":"), **settings)
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, **settings)

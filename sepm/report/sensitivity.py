@@ -15,7 +15,7 @@ from sepm.report.style import DARK, LINES
 
 Setting = Literal["alpha", "beta"]
 AXIS_LABELS: dict[Setting, str] = {
-    "alpha": "confidence threshold α (variance of $p_A$, $p_B$)",
+    "alpha": "confidence threshold α (variance of p_A, p_B)",
     "beta": "drop ratio β (share of visual tokens)",
 }
 SYMBOLS: dict[Setting, str] = {"alpha": "α", "beta": "β"}

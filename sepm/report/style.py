@@ -32,6 +32,7 @@ RC: dict[Any, Any] = {
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
+    "text.parse_math": False,  # names may hold dollar signs
     "svg.fonttype": "path",
     "svg.hashsalt": "sepm",
 }
@@ -56,6 +57,11 @@ def rendered(figure: Figure, kind: Format, dpi: int = DPI) -> bytes:
     file = BytesIO()
     figure.savefig(file, format=kind, metadata=metadata, dpi=dpi, bbox_inches="tight")
     return file.getvalue()
+
+
+def in_legend(name: str) -> str:
+    """A name as a legend shows it: matplotlib hides what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def percent_error(

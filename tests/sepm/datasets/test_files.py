@@ -1,6 +1,10 @@
 import errno
 import hashlib
+import json
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,13 +55,58 @@ def test_no_problem_raises_nothing():
     raise_problems([])
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path):
-    path = tmp_path / "file.txt"
-    write_whole(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "new \ud800")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
+def test_half_a_surrogate_is_written_out_as_json_has_it(tmp_path: Path):
+    path = tmp_path / "file.json"
+    write_whole(path, '"caf\udce9"')
+    assert json.loads(path.read_text(encoding="utf-8")) == "caf\udce9"
+
+
+def test_a_link_stays_a_link_to_what_is_written(tmp_path: Path):
+    target, link = tmp_path / "elsewhere" / "file.txt", tmp_path / "link.txt"
+    link.symlink_to(target)
+    for content in ("new", "newer"):  # where the target is not there yet, and where it is
+        write_whole(link, content)
+        assert link.is_symlink()
+        assert target.read_text() == content
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_text)
+        write_whole(pipe, "through")
+        assert read.result(timeout=10) == "through"
+    assert pipe.is_fifo()
+
+
+def test_standard_output_keeps_its_order_in_a_file_and_in_a_pipe(tmp_path: Path):
+    program = (
+        "from pathlib import Path\n"
+        "from sepm.datasets.files import write_whole\n"
+        "print('before')\n"
+        "write_whole(Path('/dev/stdout'), 'content\\n')\n"
+        "print('after')\n"
+    )
+    redirected = tmp_path / "out.txt"
+    with redirected.open("w") as file:
+        subprocess.run([sys.executable, "-c", program], stdout=file, check=True)
+    piped = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    assert redirected.read_text() == "before\ncontent\nafter\n"
+    assert piped.stdout == b"before\ncontent\nafter\n"
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_others_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.readlink(f"/dev/fd/{number}")))
+    monkeypatch.setattr(os, "replace", lambda partial, path: synced.append(f"replaced {path}"))
+    write_whole(tmp_path / "file.txt", "new")
+    partial, replaced, folder = synced
+    assert Path(partial).name.endswith(".partial")
+    assert (replaced, folder) == (f"replaced {tmp_path / 'file.txt'}", str(tmp_path))
 
 
 def test_a_full_disk_at_the_last_step_leaves_the_old_file_and_no_other(

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from sepm.cli import main
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation import processes
+from sepm.evaluation import helper, processes
 from sepm.evaluation.processes import LostProcessError, Processes, current_processes
 from sepm.evaluation.runner import WINDOW_BATCHES, dealt, windows_of
 
@@ -59,9 +60,14 @@ def refuse() -> None:
     raise InputError("no such model")
 
 
+def launched(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    for name, value in {**meeting, **environment}.items():
+        monkeypatch.setenv(name, value)
+
+
 def test_a_launcher_tells_who_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "3")
-    monkeypatch.setenv("RANK", "2")
+    launched(monkeypatch, WORLD_SIZE="3", RANK="2")
     assert current_processes() == Processes(2, 3)
     assert not current_processes().is_main
     assert current_processes().name == "process 3 of 3"
@@ -70,6 +76,41 @@ def test_a_launcher_tells_who_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_launcher_a_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert current_processes() == Processes(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"WORLD_SIZE": "2", "RANK": ""}, "WORLD_SIZE is 2 in the environment, without RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": ""}, "without MASTER_ADDR"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK must be from 0 to 1, got 2"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE must be a whole number in the environment, got 'two'"),
+        ({"WORLD_SIZE": "2", "RANK": "1.5"}, "RANK must be a whole number"),
+    ],
+)
+def test_an_environment_that_no_launcher_makes_is_refused_with_what_to_do(
+    environment: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    launched(monkeypatch, **environment)
+    assert main(["--help"]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "unset WORLD_SIZE" in told
+
+
+def test_a_process_lost_once_all_is_done_is_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(status: int) -> None:
+        raise LostProcessError("another process has ended early")
+
+    monkeypatch.setattr(helper, "dismiss", lost)
+    monkeypatch.setattr("sepm.commands.check.run", lambda args: 0)
+    assert main(["check", "--question-file", "q", "--image-folder", "i"]) == 1
+    assert capsys.readouterr().err == "sepm: another process has ended early\n"
 
 
 def test_an_error_of_another_process_is_raised_on_those_that_had_none(others: Any) -> None:

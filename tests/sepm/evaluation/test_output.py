@@ -1,8 +1,11 @@
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from sepm.errors import InputError
 from sepm.evaluation.output import (
@@ -244,3 +247,35 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written: Not a directory; choose another"):
         locked(tmp_path / "file" / "results").__enter__()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("flock is not supported")],
+)
+def test_a_disk_without_locks_is_told(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.raises(InputError, match=r"without file locks.*\(.*\); choose an --output-dir on"):
+        locked(tmp_path).__enter__()
+
+
+def test_shards_stay_until_the_rows_of_all_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, key in (("predictions.jsonl", "a"), ("predictions-1.jsonl", "b")):
+        (tmp_path / name).write_text(json.dumps(ROW | {"question_id": key}) + "\n")
+    there: list[bool] = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda file: (there.append((tmp_path / "predictions-1.jsonl").exists()), fsync(file)),
+    )
+    merge_shards(tmp_path, ["a", "b"])
+    assert there == [True, True]  # the file's own, then its folder's
+    assert not (tmp_path / "predictions-1.jsonl").exists()

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,18 @@ def test_figures_that_runs_do_not_give_say_what_is_needed(
     assert list(reasons) == ["figure-3", "figure-4", "figure-5", "figure-6", "flips"]
     assert "--save-scores" in reasons["figure-4"]
     assert [r.name for r in results if isinstance(r, Drawn)] == ["confusion-zero-shot"]
+
+
+def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
+    runs = [replace(r, name=n) for r, n in zip(pair(group), ("_a$\\bad$", "b$_{"), strict=True)]
+    named = replace(group, runs=tuple(runs))
+    with styled():
+        drawn = [r for r in draw_figures(named, Choice(), [*FIGURES]) if isinstance(r, Drawn)]
+        legend: Any = draw_per_class(*runs).axes[0].get_legend()
+        for result in drawn:
+            assert rendered(result.figure, "svg")
+    assert len(drawn) == 5
+    assert {text.get_text().strip().split(",")[0] for text in legend.get_texts()} == {
+        "_a$\\bad$",
+        "b$_{",
+    }

@@ -1,0 +1,45 @@
+"""What reaches the terminal: text that can do nothing but be read, in whatever encoding it has.
+
+File names, class names and model answers come from elsewhere. In files they stay as they are.
+"""
+
+import io
+import json
+import re
+import sys
+
+# Control characters but the tab and the line feed; line separators; marks that turn the direction.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]"
+)
+
+
+def printable(text: str) -> str:
+    r"""A text with control and bidirectional characters written out: "a\x1b[2Jb"."""
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def show(text: str) -> None:
+    """Print a text on standard output."""
+    print(printable(text.removesuffix("\n")))
+
+
+def show_json(content: object) -> None:
+    """Print a value as JSON, in ASCII alone: it reads back the same from any encoding.
+
+    Raises:
+        ValueError: a number is not finite, which JSON cannot say.
+    """
+    print(json.dumps(content, indent=1, allow_nan=False).replace("\x7f", r"\u007f"))
+
+
+def complain(text: str) -> None:
+    """Print a text on standard error."""
+    print(printable(text), file=sys.stderr)
+
+
+def bear_any_encoding() -> None:
+    r"""Let both streams write out what their encoding lacks ("\u03b1"), instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

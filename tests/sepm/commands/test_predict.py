@@ -1,0 +1,76 @@
+"""`sepm predict` on a tiny model."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from sepm.cli import main
+
+
+@pytest.fixture(scope="module")
+def image(scenes: Any) -> Path:
+    return next(scenes.image_folder.rglob("*.png"))
+
+
+def predict(model: Path, *options: object) -> list[str]:
+    return ["predict", *map(str, options), "--model-path", str(model), "--device", "cpu"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_model_that_gives_no_numbers_gets_no_answer(
+    options: list[str],
+    image: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    for file in model.glob("*.safetensors"):
+        weights = load_file(file)
+        for name in weights:
+            if name.startswith("model.mm_projector"):
+                weights[name].fill_(float("nan"))
+        save_file(weights, file, metadata={"format": "pt"})
+    assert main(predict(model, image, *options)) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"{image}: the model's probabilities are not numbers" in shown.err
+
+
+def test_option_letters_that_the_tokenizer_lacks_are_refused(
+    image: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def two_tokens(self: object, option_letter: str) -> int:
+        raise ValueError(f"option letter '{option_letter}' is 2 tokens")
+
+    monkeypatch.setattr("llava.Llava.option_id", two_tokens)
+    assert main(predict(tiny_model, image)) == 2
+    assert "option letter 'A' is 2 tokens" in capsys.readouterr().err
+
+
+def test_a_name_like_mark_up_is_drawn_and_printed_as_it_is(
+    image: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = tmp_path / "a$\\bad$_{x\x1b[2J.png"
+    shutil.copy(image, name)
+    picture = tmp_path / "new folder" / "decision.svg"
+    assert main(predict(tiny_model, name, "--picture", picture)) == 0
+    assert picture.read_text().startswith("<?xml")
+    assert r"a$\bad$_{x\x1b[2J.png" in capsys.readouterr().out
+    assert main(predict(tiny_model, name, "--json")) == 0
+    assert json.loads(capsys.readouterr().out)[0]["image"] == str(name)
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_answer(
+    image: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    picture = tmp_path / "file" / "decision.png"
+    assert main(predict(tiny_model, image, "--picture", picture)) == 2
+    shown = capsys.readouterr()
+    assert "emotion" in shown.out
+    assert "decision.png: cannot be written" in shown.err
