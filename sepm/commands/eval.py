@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.commands.method_options import add_method_names, add_method_options, method_runs
-from sepm.evaluation.plain_text import ways_read
+from sepm.evaluation.plain_text import row_label, ways_read
 from sepm.evaluation.request import EvaluationRequest
 from sepm.options import add_options, given_options
 from sepm.terminal import show, show_json
@@ -41,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
 def table(results: list[dict[str, Any]], paths: list[Path]) -> str:
     """Accuracy with its 95% interval beside the paper's, and where the files lie."""
     first = results[0]
-    names = [path.parent.name for path in paths]
+    names = [
+        row_label(path.parent.name, result["method"], result["configuration"])
+        for result, path in zip(results, paths, strict=True)
+    ]
     width = max(len("method"), *map(len, names))
     title = f"{first['dataset']}, {first['model']}, percent (chance {_percent(first['chance'])})"
     header = f"{'method':<{width}}  {'n':>6}  accuracy  {'95% interval':>13}  paper  unread  errors"
@@ -53,6 +56,8 @@ def table(results: list[dict[str, Any]], paths: list[Path]) -> str:
     ]
     if any(result["errors"] for result in results):
         rows += ["", "errors: rows that could not be run; they are not in n"]
+    notes = (result["paper"]["note"] for result in results if "paper" in result)
+    rows += [f"paper: {note}" for note in dict.fromkeys(notes) if note]
     return "\n".join([title, header, *rows, "", *map(str, paths)])
 
 

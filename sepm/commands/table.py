@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     settings = {"preset": args.preset, "limit": args.limit, "configuration": asdict(config)}
     taxonomies = {task: load_taxonomy(task) for task in cells.results}
     built = [
-        settings | build_table(t, common.model_name, cells.results, cells.absent, taxonomies)
+        settings
+        | build_table(t, common.model_name, cells.results, cells.absent, taxonomies, config)
         for t in tables
     ]
     if args.json:

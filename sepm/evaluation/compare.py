@@ -11,6 +11,7 @@ from typing import Any
 from sepm.errors import InputError
 from sepm.evaluation.metrics import ratio, wilson_interval
 from sepm.evaluation.output import ACCURACY, IDENTITY, PREDICTIONS
+from sepm.evaluation.paper import paper_value
 from sepm.evaluation.records import Record, read_records
 from sepm.evaluation.statistics import Pair, pair_up, paired_counts, per_class_change
 from sepm.method.config import MethodConfig
@@ -18,6 +19,7 @@ from sepm.methods import METHODS
 
 SETTINGS = ("dataset", "method", "preset", "configuration")
 INPUTS = ("model", "limit", "sha256")
+SHOWN_BY_THE_PAPER = ("dataset", "model", "method", "configuration")
 NEAR_TIE = 0.05
 """Margin below which rounding, of another device or batch, may decide between two answers."""
 
@@ -135,8 +137,17 @@ def _about(run: StoredRun, rows: Sequence[Record]) -> dict[str, Any]:
         "correct": correct,
         "accuracy": ratio(correct, len(rows)),
         "ci95": wilson_interval(correct, len(rows)),
-        "paper": run.facts.get("paper"),
+        "paper": _paper(run),
     }
+
+
+def _paper(run: StoredRun) -> dict[str, Any] | None:
+    """What the paper has for a run, beside the accuracy of all its rows; None: nothing."""
+    ran = [r for r in run.records if r["status"] != "error"]
+    accuracy = ratio(sum(r["correct"] for r in ran), len(ran))
+    dataset, model, method, config = (run.facts[name] for name in SHOWN_BY_THE_PAPER)
+    value = paper_value(dataset, model, method, config, len(ran))
+    return value.beside(accuracy) if value and accuracy is not None else None
 
 
 def margin(record: Record) -> float | None:

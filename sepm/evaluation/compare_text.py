@@ -57,9 +57,11 @@ def reading(found: dict[str, Any]) -> Iterator[str]:
 def _runs(found: dict[str, Any]) -> Iterator[str]:
     for name, run in zip("AB", found["runs"], strict=True):
         yield f"{name}  {run['folder']}"
-        paper = run["paper"]
-        beside = f"; the paper: {text.percent(paper['reported'])}" if paper else ""
+        paper = run["paper"] or {"reported": None, "note": None}
+        beside = f"; the paper: {text.percent(paper['reported'])}" if paper["reported"] else ""
         yield f"   {run['method']}, preset {run['preset']}, {run['rows']} rows{beside}"
+        if paper["note"]:
+            yield f"   the paper's: {paper['note']}"
     common = found["questions"]["common"]
     rows = [run["rows"] for run in found["runs"]]
     if any(n != common for n in rows):

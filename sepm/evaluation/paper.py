@@ -1,9 +1,15 @@
 """The paper's reported accuracies (Tables 1-3), by what a run was."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from sepm.baselines.sparsevlm_settings import LAYERS
+from sepm.datasets.make import paper_note
+from sepm.datasets.readers import READERS
 
 MODEL_COLUMNS = {
     "llava-v1.5-7b": "llava-7b",
@@ -17,6 +23,8 @@ PAPER_MODELS = {"llava-7b": "LLaVA-1.5-7B", "vila-8b": "VILA-8b"}
 
 DROP_ROWS = {"random": "random", "query": "query-related"}
 
+SPARSEVLM_NOTE = "the paper names neither SparseVLM's version nor its budget"
+
 
 @cache
 def paper_tables() -> dict[str, Any]:
@@ -26,31 +34,68 @@ def paper_tables() -> dict[str, Any]:
     return tables
 
 
-def reported_accuracy(
-    dataset: str, model: str, method: str, config: dict[str, Any]
-) -> float | None:
-    """The paper's accuracy, a fraction, for a run like this one; None where it has no such cell.
+@dataclass(frozen=True)
+class PaperValue:
+    """What the paper has for a run like this one."""
+
+    reported: float | None
+    """Its accuracy, a fraction; None where it was measured on another number of images."""
+    note: str | None
+    """What keeps the two from being the same measurement, or may do so."""
+
+    def beside(self, accuracy: float) -> dict[str, Any]:
+        """`paper` of `accuracy.json`."""
+        difference = None if self.reported is None else accuracy - self.reported
+        return {"reported": self.reported, "difference": difference, "note": self.note}
+
+
+def paper_value(
+    dataset: str, model: str, method: str, config: Mapping[str, Any], n: int
+) -> PaperValue | None:
+    """The paper's value to stand beside a run; None where the paper has no such cell.
 
     Args:
         dataset: task name.
         model: checkpoint name.
         method: method name.
-        config: alpha, beta and drop of the run. The preset does not matter: the question is how
-            far a run is from the paper.
+        config: the run's settings. The preset does not matter: the question is how far a run is
+            from the paper.
+        n: how many images the run's accuracy is of.
     """
     column = MODEL_COLUMNS.get(model)
-    if column is None:
+    if column is None or not has_papers_settings(method, config):
         return None
     percent = _cell(paper_tables(), dataset, column, method, config)
-    return percent / 100 if percent is not None else None
+    return None if percent is None else value_at(percent / 100, dataset, method, n)
+
+
+def value_at(reported: float, dataset: str, method: str, n: int) -> PaperValue:
+    """A cell of the paper beside an accuracy of n images.
+
+    The paper states no n. Where its decimals imply one, only that n is compared with it.
+    """
+    reader = READERS[dataset]
+    if note := paper_note(reader, n):
+        return PaperValue(None, note)
+    notes = [SPARSEVLM_NOTE] if method == "sparsevlm" else []
+    if reader.paper_n is None:
+        least = reader.paper_n_at_least
+        notes.append(f"n is {n}; the paper's is unknown, its accuracies exclude any below {least}")
+    return PaperValue(reported, "; ".join(notes) or None)
+
+
+def has_papers_settings(method: str, config: Mapping[str, Any]) -> bool:
+    """Whether the settings that the paper states, or that its model implies, are a run's."""
+    if method == "sparsevlm":
+        layers = config["sparsevlm_layers"]
+        return layers is None or tuple(layers) == LAYERS[config["sparsevlm_version"]]
+    one_stage = method in ("zero-shot", "zero-shot-cot", "fp")
+    return one_stage or config["alpha"] == paper_tables()["defaults"]["alpha"]
 
 
 def _cell(
-    tables: dict[str, Any], dataset: str, column: str, method: str, config: dict[str, Any]
+    tables: dict[str, Any], dataset: str, column: str, method: str, config: Mapping[str, Any]
 ) -> float | None:
-    one_stage = method in ("zero-shot", "zero-shot-cot", "fp", "sparsevlm")
-    if not one_stage and config["alpha"] != tables["defaults"]["alpha"]:
-        return None
     if method == "sepm" and config["drop"] in DROP_ROWS:
         rows = tables["table2"].get(column, {}).get(DROP_ROWS[config["drop"]], {})
         return rows.get(dataset, {}).get(f"{config['beta']:g}")

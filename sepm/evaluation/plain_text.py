@@ -56,6 +56,14 @@ def ways_read(summary: Mapping[str, Any]) -> str | None:
     return "; ".join(told) or None
 
 
+def row_label(name: str, method: str, configuration: Mapping[str, Any]) -> str:
+    """A run's name as its results are headed: of SparseVLM with its version and its budget."""
+    if method != "sparsevlm":
+        return name
+    version, budget = configuration["sparsevlm_version"], configuration["retain"]
+    return f"{name} (version {version}, {budget} tokens)"
+
+
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table whose columns stand under each other, the first to the left."""
     header, *rows = ([cell.replace("|", r"\|") for cell in line] for line in (header, *rows))

@@ -11,7 +11,7 @@ from sepm.datasets.question_file import Question
 from sepm.errors import InputError, RunError
 from sepm.evaluation import output
 from sepm.evaluation.metrics import summarize
-from sepm.evaluation.paper import reported_accuracy
+from sepm.evaluation.paper import paper_value
 from sepm.evaluation.records import read_records
 from sepm.evaluation.released_format import write_released_files
 from sepm.method.taxonomy import Taxonomy
@@ -58,11 +58,10 @@ def write_results(
         "taxonomy": asdict(taxonomy),
         "sha256": identity["sha256"],
     }
-    reported = reported_accuracy(
-        taxonomy.name, identity["model"], identity["method"], identity["configuration"]
-    )
-    if reported is not None and summary["accuracy"] is not None:
-        content["paper"] = {"reported": reported, "difference": summary["accuracy"] - reported}
+    made = (taxonomy.name, identity["model"], identity["method"], identity["configuration"])
+    value = paper_value(*made, summary["n"])
+    if value is not None and summary["accuracy"] is not None:
+        content["paper"] = value.beside(summary["accuracy"])
     path = folder / output.ACCURACY
     with _rows_are_kept():
         write_released_files(folder, questions, records, taxonomy, identity["model"])

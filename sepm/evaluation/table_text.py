@@ -138,6 +138,11 @@ def _absences(table: dict[str, Any]) -> Iterator[str]:
             for name, cell in cells.items()
             if cell.get("errors")
         ]
+        noted = {cell["paper_note"]: name for name, cell in cells.items() if cell.get("paper_note")}
+        said += [
+            f"- {task}{f', {name}' if len(noted) > 1 else ''}, the paper's numbers: {note}"
+            for note, name in noted.items()
+        ]
     if said:
         yield from (*said, "")
 
@@ -156,6 +161,7 @@ def _flat(table: dict[str, Any], row: str, task: str, cell: dict[str, Any]) -> d
         "paper": cell["paper"],
         "paper_model": table["paper_model"],
         "paper_in_ci95": cell.get("paper_in_ci95"),
+        "paper_note": cell.get("paper_note"),
         "minus_zero_shot": versus.get("difference"),
         "minus_zero_shot_low": versus_low,
         "minus_zero_shot_high": versus_high,

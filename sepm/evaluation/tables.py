@@ -1,14 +1,22 @@
 """Tables 1-3: their rows, and their cells made from prediction records, beside the paper's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from sepm.evaluation.metrics import ratio, wilson_interval
 from sepm.evaluation.output import MethodRun
-from sepm.evaluation.paper import MODEL_COLUMNS, PAPER_MODELS, paper_tables
+from sepm.evaluation.paper import (
+    MODEL_COLUMNS,
+    PAPER_MODELS,
+    PaperValue,
+    has_papers_settings,
+    paper_tables,
+    value_at,
+)
+from sepm.evaluation.plain_text import row_label
 from sepm.evaluation.records import Record
 from sepm.evaluation.statistics import pair_up, paired_counts, per_class_change
 from sepm.method.config import Drop, MethodConfig
@@ -121,6 +129,7 @@ def build_table(
     results: Mapping[str, Mapping[str, CellResult]],
     absent: Mapping[tuple[str, str], str],
     taxonomies: Mapping[str, Taxonomy],
+    config: MethodConfig,
 ) -> dict[str, Any]:
     """The whole table, ready for JSON; accuracies and differences are fractions.
 
@@ -130,23 +139,29 @@ def build_table(
         results: what the runs left, by task and row; cells that were not run are not in it.
         absent: why other cells are not there, by task and row.
         taxonomies: the classes of each task in `results`.
+        config: what the rows were made with, but for what each says itself.
     """
     column = MODEL_COLUMNS.get(model, PAPER_COLUMN)
     rows: list[dict[str, Any]] = []
+    settings = asdict(config)
+    labels = {row.name: row_label(row.name, row.method, settings) for row in table.rows}
     for row in table.rows:
         cells: dict[str, Any] = {}
         for task in table.tasks:
             paper = paper_cell(table.number, row, task, column)
             if row.name in results.get(task, {}):
-                cells[task] = _cell(row, results[task], paper, taxonomies[task])
+                paper = paper if has_papers_settings(row.method, settings) else None
+                cells[task] = _cell(row, task, results[task], paper, taxonomies[task])
             else:
                 cells[task] = {"absent": absent.get((task, row.name), "not run"), "paper": paper}
-        rows.append({"name": row.name, "method": row.method, "cells": cells})
+        rows.append({"name": labels[row.name], "method": row.method, "cells": cells})
     if table.number == 1:
         for row, made in zip(table.rows, rows, strict=True):
+            measured = [cell for cell in made["cells"].values() if "accuracy" in cell]
+            apart = any(cell["paper"] is None for cell in measured)
             made["average"] = {
                 "accuracy": _average([made["cells"][task].get("accuracy") for task in table.tasks]),
-                "paper": paper_cell(1, row, "average", column),
+                "paper": None if apart else paper_cell(1, row, "average", column),
             }
     return {
         "table": table.number,
@@ -157,7 +172,12 @@ def build_table(
         "tasks": list(table.tasks),
         "rows": rows,
         "contrasts": [
-            {"task": task, "row": row, "against": against, **_difference(done[against], done[row])}
+            {
+                "task": task,
+                "row": row,
+                "against": labels[against],
+                **_difference(done[against], done[row]),
+            }
             for task, done in results.items()
             for row, against in table.contrasts
             if row in done and against in done
@@ -177,13 +197,18 @@ def paper_cell(number: int, row: Row, task: str, column: str = PAPER_COLUMN) -> 
 
 
 def _cell(
-    row: Row, done: Mapping[str, CellResult], paper: float | None, taxonomy: Taxonomy
+    row: Row,
+    task: str,
+    done: Mapping[str, CellResult],
+    paper: float | None,
+    taxonomy: Taxonomy,
 ) -> dict[str, Any]:
     """One cell, and its paired difference to zero-shot."""
     result = done[row.name]
     run = [r for r in result.records if r["status"] != "error"]
     n, correct = len(run), sum(r["correct"] for r in run)
     bounds = wilson_interval(correct, n)
+    value = PaperValue(None, None) if paper is None else value_at(paper, task, row.method, n)
     cell: dict[str, Any] = {
         "folder": str(result.folder),
         "n": n,
@@ -192,8 +217,11 @@ def _cell(
         "ci95": bounds,
         "unread": sum(r["status"] == "unread" for r in run),
         "errors": len(result.records) - n,
-        "paper": paper,
-        "paper_in_ci95": bounds[0] <= paper <= bounds[1] if paper and bounds else None,
+        "paper": value.reported,
+        "paper_note": value.note,
+        "paper_in_ci95": bounds[0] <= value.reported <= bounds[1]
+        if value.reported and bounds
+        else None,
     }
     reference = done.get(REFERENCE)
     if row.name != REFERENCE and reference is not None:

@@ -13,7 +13,7 @@ from sepm.evaluation import compare
 from sepm.evaluation.compare import StoredRun
 from sepm.evaluation.metrics import summarize
 from sepm.evaluation.output import ACCURACY, PREDICTIONS
-from sepm.evaluation.paper import reported_accuracy
+from sepm.evaluation.paper import PaperValue, paper_value
 from sepm.evaluation.records import Record
 from sepm.method.taxonomy import Taxonomy
 from sepm.report.geometry import VisualGrid
@@ -83,9 +83,10 @@ class Run:
         return [r for r in self.records if "foe_scores" in r]
 
     @property
-    def reported(self) -> float | None:
-        """The paper's accuracy for such a run, a fraction."""
-        return reported_accuracy(self.dataset, self.model, self.method, self.configuration)
+    def paper(self) -> PaperValue | None:
+        """The paper's accuracy for such a run."""
+        made = (self.dataset, self.model, self.method, self.configuration)
+        return paper_value(*made, self.summary["n"])
 
     @property
     def is_default(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sepm.evaluation.paper import reported_accuracy
+from sepm.evaluation.paper import paper_value
 from sepm.method.presets import PRESETS
 from sepm.report.runs import Run, RunGroup, labels
 from sepm.report.style import DARK, LINES
@@ -132,7 +132,7 @@ def _point(run: Run, setting: Setting) -> Point:
         summary["accuracy"],
         summary["ci95"],
         summary["n"],
-        run.reported,
+        run.paper.reported if run.paper else None,
     )
 
 
@@ -143,8 +143,9 @@ def _sweep_of(sweep: dict[str, Any], setting: Setting) -> list[dict[str, Any]]:
 
 def _swept_point(sweep: dict[str, Any], setting: Setting, point: dict[str, Any]) -> Point:
     configuration = {**sweep["configuration"], setting: point["value"]}
-    reported = reported_accuracy(sweep["dataset"], sweep["model"], "sepm", configuration)
+    value = paper_value(sweep["dataset"], sweep["model"], "sepm", configuration, point["n"])
     low, high = point["ci95"]
+    reported = value.reported if value else None
     return Point(point["value"], point["accuracy"], (low, high), point["n"], reported)
 
 

@@ -34,23 +34,26 @@ def results(group: RunGroup) -> Table:
     )  # fmt: skip
     chance = text.percent(1 / len(group.taxonomy.classes))
     ways = [f" {run.name}, {told}." for run in group.runs if (told := text.ways_read(run.summary))]
+    notes = dict.fromkeys(run.paper.note for run in group.runs if run.paper and run.paper.note)
     return Table(
         "Results",
         header,
         tuple(_result(run) for run in group.runs),
         f"Percent, computed from the records; chance is {chance}. Polarity: the predicted class "
         "has the label's polarity. Coarse: the coarse answer, gated or not, names it. Unread "
-        "answers count as wrong; errors could not be run and are not in n." + "".join(ways),
+        "answers count as wrong; errors could not be run and are not in n."
+        + "".join(f" The paper's: {note}." for note in notes)
+        + "".join(ways),
     )
 
 
 def _result(run: Run) -> tuple[str, ...]:
     summary, coarse = run.summary, run.summary["coarse"] or {}
-    accuracy, reported = summary["accuracy"], run.reported
+    accuracy, reported = summary["accuracy"], run.paper.reported if run.paper else None
     difference = None if accuracy is None or reported is None else accuracy - reported
     speed = (run.described.get("timing") or {}).get("images_per_second")
     return (
-        run.name,
+        text.row_label(run.name, run.method, run.configuration),
         str(summary["n"]),
         text.percent(accuracy),
         text.interval(summary["ci95"]),

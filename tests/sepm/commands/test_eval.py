@@ -114,7 +114,10 @@ def test_progress_with_images_a_second_and_time_left_goes_to_standard_error(
     assert "evaluating" not in shown.out
 
 
-def test_the_papers_number_stands_beside_a_run_that_it_has(
+@pytest.mark.parametrize("of_the_papers_n", [True, False])
+def test_the_papers_number_or_a_note_stands_beside_a_run_that_it_has(
+    of_the_papers_n: bool,
+    request: pytest.FixtureRequest,
     own_scenes: Any,
     command: Any,
     tiny_model: Path,
@@ -124,14 +127,21 @@ def test_the_papers_number_stands_beside_a_run_that_it_has(
     model = tmp_path / "llava-v1.5-7b"
     model.symlink_to(tiny_model)
     line = command(own_scenes, tmp_path / "out", "--model-path", model)
+    if of_the_papers_n:
+        request.getfixturevalue("any_n_is_the_papers")
     assert main(line) == 0
-    assert "  56.24  " in capsys.readouterr().out
+    shown = capsys.readouterr().out
     file = tmp_path / "out" / "emoset" / "llava-v1.5-7b" / "sepm" / "accuracy.json"
     accuracy = json.loads(file.read_text())
-    assert accuracy["paper"] == {
-        "reported": pytest.approx(0.5624),
-        "difference": pytest.approx(accuracy["accuracy"] - 0.5624),
-    }
+    if of_the_papers_n:
+        assert "  56.24  " in shown
+        difference = pytest.approx(accuracy["accuracy"] - 0.5624)
+        assert accuracy["paper"] == {"reported": 0.5624, "difference": difference, "note": None}
+    else:
+        note = "n is 4; every accuracy in the paper fits n = 17716"
+        assert "56.24" not in shown
+        assert f"\npaper: {note}\n" in shown
+        assert accuracy["paper"] == {"reported": None, "difference": None, "note": note}
 
 
 # ---- the same command again

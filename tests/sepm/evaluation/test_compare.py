@@ -93,6 +93,15 @@ def test_different_question_sets_are_compared_on_the_common_ones() -> None:
     assert "compared on the 5 questions both ran" in as_text(found)
 
 
+def test_a_run_of_another_n_has_a_note_instead_of_the_papers_number() -> None:
+    facts = FACTS | {"model": "llava-v1.5-7b", "method": "zero-shot"}
+    facts |= {"paper": {"reported": 0.5277, "difference": 0.4723}}  # of an earlier version
+    run = StoredRun(Path("a"), facts, [record("a", "joy")])
+    found = compare(run, run)
+    assert "52.77" not in as_text(found)
+    assert "the paper's: n is 1; every accuracy in the paper fits n = 17716" in as_text(found)
+
+
 def test_nothing_in_common_is_an_error() -> None:
     with pytest.raises(InputError, match="no question in common"):
         compare(stored(record("a", "joy")), stored(record("b", "joy")))

@@ -178,6 +178,7 @@ def test_figure_3_joins_runs_that_differ_in_one_setting_alone(swept: RunGroup) -
     assert beta.points[0].interval == wilson_interval(right, 40)
 
 
+@pytest.mark.usefixtures("any_n_is_the_papers")
 def test_figure_3_has_the_paper_s_value_where_the_paper_has_one(swept: RunGroup) -> None:
     (alpha,) = curves(swept.runs, "alpha")
     assert [p.reported for p in alpha.points] == [None, pytest.approx(0.5624), None]
