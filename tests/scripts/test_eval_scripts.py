@@ -48,6 +48,15 @@ def test_a_question_file_that_is_not_there_is_made_with_the_readers_defaults(
     assert "--ties" not in made
 
 
+@pytest.mark.parametrize(("settings", "said"), [({}, True), ({"SPLIT": "testing.txt"}, False)])
+def test_emotion6_without_a_split_says_that_it_is_not_the_papers_n(
+    outcome_of, tmp_path: Path, settings: dict[str, str], said: bool
+) -> None:
+    outcome = outcome_of("v1_5/eval/emotion6.sh", QUESTIONS=str(tmp_path / "a.jsonl"), **settings)
+    assert ("all 1,980 images will be evaluated" in outcome.errors) == said
+    assert [words[2] for words in outcome.commands] == ["questions", "eval"]
+
+
 @pytest.mark.parametrize(
     ("task", "section"),
     [

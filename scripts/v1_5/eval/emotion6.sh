@@ -14,5 +14,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 source scripts/v1_5/eval/common.sh
 
+if [ -z "$SPLIT" ] && [ ! -e "$QUESTIONS" ]; then
+    echo "SPLIT is empty: all 1,980 images will be evaluated. The paper's decimals fit 594, so its" \
+        "numbers will not stand beside these (data/README.md, Emotion6)." >&2
+fi
 make_questions emotion6 ${SPLIT:+--split "$SPLIT"}
 evaluate emotion6 "$DATA/images" zero-shot sepm

@@ -1,0 +1,42 @@
+"""Run the READMEs' commands on the bundled demo as a reader types them, one after the other.
+
+    python scripts/readme_commands.py README.md data/demo/README.md
+
+A command is a line of an indented block, lines that end in a backslash joined. It is run if it
+names a path of the demo (data/demo, scripts/demo), unless a comment behind it begins with what it
+"needs" or how long it "takes". The first that fails ends it, with that command's exit status.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+OF_THE_DEMO = re.compile(r"\b(?:data|scripts)/demo/")
+NOT_RUN = re.compile(r"\s# (?:needs|takes) ")
+
+
+def commands(text: str) -> list[str]:
+    """Everything that stands in a page's indented blocks, a command a line."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [line.strip() for line in joined.split("\n") if line.startswith("    ")]
+
+
+def demo_commands(text: str) -> list[str]:
+    """The commands of a page that are run."""
+    return [c for c in commands(text) if OF_THE_DEMO.search(c) and not NOT_RUN.search(c)]
+
+
+def main(pages: list[str]) -> int:
+    """Exit status of the first command that fails, or 0."""
+    for page in map(Path, pages):
+        for command in demo_commands(page.read_text(encoding="utf-8")):
+            print(f"== {page}: {command}", flush=True)
+            if status := subprocess.run(["bash", "-c", command], check=False).returncode:
+                print(f"{page}: exit status {status} of: {command}", file=sys.stderr)
+                return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
