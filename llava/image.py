@@ -18,15 +18,29 @@ FITTINGS: dict[str | None, Fitting] = {
 """How an image is made square, by the configuration's `image_aspect_ratio`."""
 
 
-def expand_to_square(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """The image centred (rounded down) on a square of its longer side."""
+BAND = 64
+"""Rows that are padded and resized at a time."""
+
+
+def padded_and_resized(
+    image: Image.Image, size: tuple[int, int], background: tuple[int, ...], resample: int
+) -> Image.Image:
+    """The image centred (rounded down) on a square of its longer side, resized to `size`.
+
+    Pillow resizes rows first, then columns, with 8 bits between, and a row of one colour stays that
+    colour. So the rows beside which only background lies are resized in bands and the others are
+    not: bit for bit the square's result, which would take the square of the longer side in memory.
+    """
     width, height = image.size
-    if width == height:
-        return image
-    side = max(width, height)
-    square = Image.new(image.mode, (side, side), background)
-    square.paste(image, ((side - width) // 2, (side - height) // 2))
-    return square
+    longer = max(width, height)
+    left, top = (longer - width) // 2, (longer - height) // 2
+    narrow = Image.new(image.mode, (size[0], longer), background)
+    for row in range(0, height, BAND):
+        rows = min(BAND, height - row)
+        band = Image.new(image.mode, (longer, rows), background)
+        band.paste(image.crop((0, row, width, row + rows)), (left, 0))
+        narrow.paste(band.resize((size[0], rows), resample), (0, top + row))
+    return narrow.resize(size, resample)
 
 
 class ImageProcessor:
@@ -61,5 +75,8 @@ class ImageProcessor:
         """`pixel_values` float32[3, height, width] of one image."""
         image = image.convert("RGB")
         if self.fitting == "pad":
-            image = expand_to_square(image, self.background)  # type: ignore[arg-type]
+            sides = self.processor.size
+            edge = sides.get("shortest_edge")
+            size = (edge, edge) if edge else (sides["width"], sides["height"])
+            image = padded_and_resized(image, size, self.background, self.processor.resample)
         return self.processor(image, return_tensors="pt")["pixel_values"][0].to(torch.float32)

@@ -1,5 +1,7 @@
 """Preprocessing gives the original code's pixels, bit for bit."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 from PIL import Image
 
 from llava import Llava, load_llava
-from llava.image import expand_to_square
+from llava.image import padded_and_resized
 
 SIDE = 56
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -47,6 +49,7 @@ def cropping_model(make_llava, tmp_path_factory: pytest.TempPathFactory) -> Llav
 
 
 SIZES = [(90, 60), (60, 90), (56, 56), (57, 31), (31, 57), (7, 100), (20, 20), (57, 58)]
+SIZES += [(300, 200), (200, 300), (2, 900), (900, 2), (1, 1)]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -83,11 +86,27 @@ def test_the_border_is_the_mean_colour_cut_to_integers(model: Llava) -> None:
 
 
 def test_an_odd_margin_is_larger_below_and_to_the_right() -> None:
-    square = expand_to_square(Image.new("RGB", (4, 1), (255, 0, 0)), BACKGROUND)
+    line = Image.new("RGB", (4, 1), (255, 0, 0))
+    square = padded_and_resized(line, (4, 4), BACKGROUND, Image.Resampling.BICUBIC)
     red = [y for y in range(4) if square.getpixel((0, y)) == (255, 0, 0)]
 
     assert square.size == (4, 4)
     assert red == [1]
+
+
+def test_strips_take_no_square_of_their_length() -> None:
+    taken = """
+import resource
+from PIL import Image
+from llava.image import padded_and_resized
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for size in ((8000, 100), (100, 8000)):
+    padded_and_resized(Image.new("RGB", size), (56, 56), (0, 0, 0), Image.Resampling.BICUBIC)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    run = subprocess.run([sys.executable, "-c", taken], capture_output=True, check=True)
+
+    assert int(run.stdout) < 50_000  # kB; the square takes 192,000
 
 
 def test_integer_sizes_of_old_preprocessor_files_mean_the_same(
