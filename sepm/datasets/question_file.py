@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -11,6 +13,9 @@ from typing import Any, cast
 from sepm.datasets.files import Problem, numbered_lines, raise_problems, write_whole
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
+
+MOST_CHARACTERS = 4096
+"""Of an id, a path or a class name."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,6 @@ def scan_questions(
     """
     if not image_folder.is_dir():
         raise InputError(f"image folder '{image_folder}' is not a folder")
-    real_folder = os.path.realpath(image_folder)
     questions: list[Question] = []
     problems: list[Problem] = []
     first_lines: dict[str, int] = {}
@@ -67,7 +71,7 @@ def scan_questions(
         except ValueError as error:
             problems.append(Problem(path, line, str(error)))
             continue
-        faults = list(_faults(row, taxonomy, real_folder))
+        faults = list(_faults(row, taxonomy, image_folder))
         question_id = row.get("question_id")
         if question_id and first_lines.setdefault(str(question_id), line) != line:
             first_line = first_lines[str(question_id)]
@@ -78,6 +82,11 @@ def scan_questions(
     if not questions and not problems:
         raise InputError(f"{path}: no questions in it; `sepm questions` writes such a file")
     return questions, problems
+
+
+def composed(name: str) -> str:
+    """The name of a class with its accents composed (NFC); macOS writes folders otherwise (NFD)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def write_questions(path: Path, questions: Iterable[Question]) -> str:
@@ -96,30 +105,46 @@ def _row(text: str) -> dict[str, Any]:
     """The row's JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or an object in it has two values for a field.
     """
     try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        row = json.loads(text, object_pairs_hook=_object)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"not JSON ({error}); expected one JSON object a line") from error
     if not isinstance(row, dict):
         raise ValueError(f"a JSON {type(row).__name__}; expected one JSON object a line")
     return cast("dict[str, Any]", row)
 
 
-def _faults(row: dict[str, Any], taxonomy: Taxonomy, real_folder: str) -> Iterator[str]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for field, value in pairs:
+        if field in row:
+            raise ValueError(f"field {field!r:.60} stands twice in one object; expected it once")
+        row[field] = value
+    return row
+
+
+def _faults(row: dict[str, Any], taxonomy: Taxonomy, image_folder: Path) -> Iterator[str]:
     """Everything wrong with a row by itself."""
     wrong = [*_string_faults(row), *_categories_faults(row)]
     if wrong:
         yield from wrong
         return
-    for label in dict.fromkeys((_label(row), *row.get("categories", ()))):
+    labels = _labels(row)
+    for label in dict.fromkeys(labels):
         if label not in taxonomy.names:
             yield (
                 f"{unknown_name('class', label, taxonomy.names)} "
                 "(as `category`, or before the first '/' of question_id)"
             )
-    yield from _image_faults(row["image"], real_folder)
+    named = _class_of_id(row)
+    if named in taxonomy.names and named not in labels:
+        yield (
+            f"question_id '{row['question_id']}' begins with the class '{named}', which the "
+            f"released scorer takes for the label, but `category` is '{labels[0]}'"
+        )
+    yield from _image_faults(row["image"], image_folder)
 
 
 def _string_faults(row: dict[str, Any]) -> Iterator[str]:
@@ -132,8 +157,17 @@ def _string_faults(row: dict[str, Any]) -> Iterator[str]:
             yield f"field '{field}' is {value!r:.60}; expected a string"
         elif required and not value:
             yield f"field '{field}' is empty"
-        elif isinstance(value, str) and not _is_unicode(value):
-            yield f"field '{field}' holds half a surrogate pair; expected Unicode text"
+        elif isinstance(value, str):
+            yield from _text_faults(field, value)
+
+
+def _text_faults(field: str, value: str) -> Iterator[str]:
+    if not _is_unicode(value):
+        yield f"field '{field}' holds half a surrogate pair; expected Unicode text"
+    if "\0" in value:
+        yield f"field '{field}' is {value!r:.60} and holds a null character"
+    if field != "text" and len(value) > MOST_CHARACTERS:
+        yield f"field '{field}' has {len(value):,} characters; expected at most {MOST_CHARACTERS:,}"
 
 
 def _categories_faults(row: dict[str, Any]) -> Iterator[str]:
@@ -141,29 +175,28 @@ def _categories_faults(row: dict[str, Any]) -> Iterator[str]:
         return
     values = row["categories"]
     if not isinstance(values, list) or not all(
-        isinstance(value, str) for value in cast("list[Any]", values)
+        isinstance(value, str) and _is_unicode(value) and len(value) <= MOST_CHARACTERS
+        for value in cast("list[Any]", values)
     ):
         yield f"field 'categories' is {values!r:.60}; expected a list of class names"
     elif values[:1] != [row.get("category")]:
         yield f"field 'categories' is {values!r:.60}; expected `category` to be the first of them"
 
 
-def _image_faults(image: str, real_folder: str) -> Iterator[str]:
+def _image_faults(image: str, image_folder: Path) -> Iterator[str]:
+    """What is wrong with an image's path: its name must stay in the folder.
+
+    Links in the folder may lead anywhere, as those of the hub's cache do.
+    """
     if PurePosixPath(image).is_absolute() or PureWindowsPath(image).is_absolute():
         yield f"image '{image}' is absolute; expected a path relative to the image folder"
-    elif "\0" in image:
-        yield f"image {image!r} holds a null character; expected a path"
-    elif not _inside(image, real_folder):
+    elif ".." in re.split(r"[/\\]", image):
         yield (
-            f"image '{image}' points outside the image folder '{real_folder}'; expected a file "
-            "in it (give as --image-folder the folder that really holds the images)"
+            f"image '{image}' points outside the image folder, or could, by '..'; expected a path "
+            "down from it (give as --image-folder the folder that really holds the images)"
         )
-
-
-def _inside(image: str, real_folder: str) -> bool:
-    """Whether the path stays in the folder once `..` and symbolic links are followed."""
-    target = os.path.realpath(os.path.join(real_folder, image))
-    return os.path.commonpath([real_folder, target]) == real_folder
+    elif "\\" in image and not os.path.exists(image_folder / image):
+        yield f"image '{image}' is not there; expected '/' between folders, not '\\'"
 
 
 def _is_unicode(value: str) -> bool:
@@ -174,19 +207,26 @@ def _is_unicode(value: str) -> bool:
     return True
 
 
-def _label(row: dict[str, Any]) -> str:
-    """`category`, else the part of `question_id` before the first "/", as the released scorer."""
-    return row.get("category") or row["question_id"].partition("/")[0]
+def _labels(row: dict[str, Any]) -> list[str]:
+    """`categories`, `category` or the class in `question_id`: the label and those tied with it."""
+    label = row.get("category") or _class_of_id(row)
+    return [composed(name) for name in row.get("categories", [label])]
+
+
+def _class_of_id(row: dict[str, Any]) -> str:
+    """The part of `question_id` before the first "/": the label, for the released scorer."""
+    return composed(row["question_id"].partition("/")[0])
 
 
 def _question(row: dict[str, Any], line: int) -> Question:
+    label, *others = _labels(row)
     return Question(
         question_id=row["question_id"],
         image=row["image"],
-        label=_label(row),
+        label=label,
         text=row.get("text"),
         line=line,
-        other_labels=tuple(row.get("categories", ())[1:]),
+        other_labels=tuple(others),
     )
 
 

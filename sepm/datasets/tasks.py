@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, cast
 
+from sepm.datasets.question_file import composed
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import POLARITIES, EmotionClass, Taxonomy
 
@@ -64,7 +65,7 @@ def _load(task: str) -> tuple[Path, dict[str, Any]]:
         names = unknown_name("dataset", task, task_names())
         raise InputError(f"{names}, or a taxonomy file (*.toml)")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(composed(path.read_text(encoding="utf-8")))
         _check(table)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
