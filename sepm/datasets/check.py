@@ -3,14 +3,13 @@
 import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 from sepm.datasets.question_file import Question
+from sepm.datasets.threads import in_threads
 from sepm.errors import InputError
 from sepm.images import UnreadableImageError, read_image
 
@@ -41,30 +40,23 @@ def find_bad_images(
 
     Raises:
         InputError: less than one worker.
+        TimeoutError: an image's disk or network does not answer.
     """
     workers = workers if workers is not None else os.cpu_count() or 1
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     images = list(dict.fromkeys(question.image for question in questions))
-    reasons: dict[str, str] = {}
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+    with warnings.catch_warnings():
         # PIL warns of odd metadata, which is harmless, and of images near its pixel limit.
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            found = pool.map(_reason, (image_folder / image for image in images))
-            bar = tqdm(
-                zip(images, found, strict=True),
-                desc="decoding images",
-                total=len(images),
-                unit="image",
-                disable=None if progress else True,
-            )
-            reasons = {image: reason for image, reason in bar if reason is not None}
-        except BaseException:
-            # Ctrl-C would otherwise wait for every image that is still in the queue.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        bar = tqdm(
+            in_threads(lambda image: _reason(image_folder / image), images, workers),
+            desc="decoding images",
+            total=len(images),
+            unit="image",
+            disable=None if progress else True,
+        )
+        reasons = {image: reason for image, reason in bar if reason is not None}
     return [BadImage(q, reasons[q.image]) for q in questions if q.image in reasons]
 
 

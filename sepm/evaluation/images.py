@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sepm.datasets.threads import unanswered
 from sepm.errors import RunError
 from sepm.evaluation.heap import give_back_freed_memory
 from sepm.evaluation.processes import local_count
-from sepm.images import UnreadableImageError, read_image
+from sepm.images import SECONDS_TO_READ, UnreadableImageError, read_image
 
 MOST_WORKERS = 4
 
@@ -40,13 +41,7 @@ class Parcel:
     Containers often have 64 MB of that, which images in flight would overflow; arrays take a pipe.
     """
 
-    content: np.ndarray | Tensor | UnreadableImageError
-
-    def pin_memory(self) -> "Parcel":
-        """Called by the loader where pixels go to a GPU."""
-        if isinstance(self.content, np.ndarray):
-            self.content = torch.from_numpy(self.content).pin_memory()
-        return self
+    content: np.ndarray | UnreadableImageError
 
     def open(self) -> Tensor | UnreadableImageError:
         """The pixels, or why there are none."""
@@ -102,14 +97,68 @@ def loaded_ahead(
         collate_fn=_as_it_is,  # type: ignore[arg-type]
         num_workers=workers,
         prefetch_factor=-(-ahead // workers),
-        pin_memory=device.type == "cuda",
+        timeout=SECONDS_TO_READ,
     )
-    give_back_freed_memory()  # the workers are forked now
-    for parcel in loader:
-        content = parcel.open()
-        if isinstance(content, Tensor):
-            content = content.to(device, non_blocking=device.type == "cuda")
-        yield content
+    with _killed_at_the_end():
+        parcels = iter(loader)
+        give_back_freed_memory()  # the workers are forked now
+        for path in paths:
+            yield _on_device(_next(parcels, path), device)
+
+
+def _next(parcels: Iterator[Parcel], path: Path) -> Tensor | UnreadableImageError:
+    """The next image, which is the one at the path, or why there is none.
+
+    Raises:
+        TimeoutError: its worker does not answer.
+    """
+    try:
+        return next(parcels).open()
+    except RuntimeError as error:
+        if "DataLoader timed out" not in str(error):
+            raise
+        raise TimeoutError(unanswered(f"image {path}")) from error
+
+
+def _on_device(
+    image: Tensor | UnreadableImageError, device: torch.device
+) -> Tensor | UnreadableImageError:
+    if not isinstance(image, Tensor):
+        return image
+    if device.type == "cuda":
+        return image.pin_memory().to(device, non_blocking=True)
+    return image.to(device)
+
+
+@contextmanager
+def _killed_at_the_end() -> Iterator[None]:
+    """Kill, at its end, the processes begun within it: nothing less ends one at a dead disk.
+
+    The interpreter would wait for them, on Ctrl-C too.
+    """
+    before = set(multiprocessing.active_children())
+    try:
+        yield
+    finally:
+        begun = set(multiprocessing.active_children()) - before
+        with _deaths_expected():
+            for process in begun:
+                process.kill()
+            for process in begun:
+                process.join(timeout=1)
+
+
+@contextmanager
+def _deaths_expected() -> Iterator[None]:
+    """Within it, torch does not hear of workers that die, and so does not raise."""
+    if threading.current_thread() is not threading.main_thread():  # torch listens in that alone
+        yield
+        return
+    listening = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, listening)
 
 
 def _end_with_parent(worker: int) -> None:
@@ -135,16 +184,18 @@ def _as_it_is(parcel: Parcel) -> Parcel:
 
 @contextmanager
 def worker_failures(advice: str) -> Iterator[None]:
-    """Within it, a worker that dies is a plain error, wherever the main thread hears of it.
+    """Within it, a worker that is lost is a plain error, wherever the main thread hears of it.
 
     Args:
         advice: what is lost and what to do, as the message says it.
 
     Raises:
-        RunError: a worker died.
+        RunError: a worker died, or does not answer.
     """
     try:
         yield
+    except TimeoutError as error:
+        raise RunError(f"{error} {advice}") from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -70,6 +71,31 @@ def test_a_worker_that_dies_is_a_plain_error(paths: list[Path]) -> None:
     said = r"a process that reads images has died.*rows before are"
     with pytest.raises(RunError, match=said), worker_failures(GOES_ON):
         list(loaded_ahead(paths, die, 8, CPU))
+
+
+def stop(image: Image.Image) -> Tensor:
+    """Let the process no longer answer, nor end for anything but SIGKILL, as one at a dead disk."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return brightness(image)
+
+
+def test_an_image_that_does_not_come_is_a_plain_error_that_names_it(
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "SECONDS_TO_READ", 1)
+    said = r"image .*/0\.png: not read within .* still answer\? The rows before are"
+    with pytest.raises(RunError, match=said), worker_failures(GOES_ON):
+        list(loaded_ahead(paths, stop, 8, CPU))
+    assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_is_heard_while_an_image_does_not_come(paths: list[Path]) -> None:
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(loaded_ahead(paths, stop, 8, CPU))
+    assert not multiprocessing.active_children()
+    assert time.monotonic() - began < 10
 
 
 def test_another_error_of_a_run_is_not_taken_for_a_dead_worker() -> None:
