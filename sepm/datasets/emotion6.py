@@ -3,9 +3,10 @@
 from pathlib import Path, PurePosixPath
 
 from sepm.datasets.files import Problem, numbered_lines, raise_problems
-from sepm.datasets.folder import class_folders, images_below
+from sepm.datasets.folder import images_below
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, split_path, unknown_class
+from sepm.datasets.tree import folders_in
 from sepm.datasets.votes import (
     Ties,
     VoteRow,
@@ -106,7 +107,7 @@ def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
 
 def _all_images(image_folder: Path, taxonomy: Taxonomy) -> Listed:
     listed: Listed = []
-    for folder in class_folders(image_folder):
+    for folder in folders_in(image_folder):
         if folder.name not in taxonomy.names:
             raise InputError(f"{folder}: {unknown_class(folder.name, taxonomy.names)}")
         listed += [(0, f"{folder.name}/{image}") for image in images_below(folder)[0]]

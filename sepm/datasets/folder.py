@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
-from sepm.datasets.question_file import Question
+from sepm.datasets.question_file import Question, composed
 from sepm.datasets.reading import Reading, need, unknown_class
+from sepm.datasets.tree import files_below, folders_in
 from sepm.errors import InputError
+from sepm.images import file_fault
 from sepm.method.taxonomy import Taxonomy
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
@@ -20,14 +22,15 @@ def read_folder(root: Path, taxonomy: Taxonomy) -> Reading:
     need(root, "give the folder that holds a folder for each class")
     questions: list[Question] = []
     others = 0
-    for folder in _in_order_of(taxonomy, class_folders(root)):
-        if folder.name not in taxonomy.names:
-            raise InputError(f"{folder}: {unknown_class(folder.name, taxonomy.names)}")
+    for folder in _in_order_of(taxonomy, folders_in(root)):
+        label = composed(folder.name)
+        if label not in taxonomy.names:
+            raise InputError(f"{folder}: {unknown_class(label, taxonomy.names)}")
         images, other = images_below(folder)
         others += other
         for image in images:
             path = f"{folder.name}/{image}"
-            questions.append(Question(question_id=path, image=path, label=folder.name))
+            questions.append(Question(question_id=path, image=path, label=label))
     if not questions:
         raise InputError(f"{root}: no image in a class folder; expected <class>/<image>")
     found = {question.label for question in questions}
@@ -38,42 +41,32 @@ def read_folder(root: Path, taxonomy: Taxonomy) -> Reading:
     return Reading(questions, root, counts={"other_files": others}, notes=tuple(notes))
 
 
-def class_folders(root: Path) -> list[Path]:
-    """The folders right below, sorted by name; hidden ones and macOS's own are left out.
-
-    Raises:
-        InputError: the folder cannot be listed.
-    """
-    try:
-        folders = [path for path in root.iterdir() if path.is_dir()]
-    except OSError as error:
-        raise InputError(f"{root}: cannot be listed: {error.strerror}") from error
-    return sorted(path for path in folders if not _is_system(path))
-
-
 def images_below(folder: Path) -> tuple[list[str], int]:
     """Images below a folder as relative paths, 2.jpg before 10.jpg, and the count of other files.
 
     Raises:
-        InputError: a file name is not UTF-8.
+        InputError: an image is no plain file, a link leads nowhere or in a circle, or a file name
+            is not UTF-8.
     """
-    files = (path for path in folder.rglob("*") if path.is_file() and not _is_system(path))
-    relative = [path.relative_to(folder).as_posix() for path in files]
-    images = [name for name in relative if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    images: list[str] = []
+    others = 0
+    for path in files_below(folder):
+        if path.suffix.lower() not in IMAGE_SUFFIXES and path.exists():
+            others += 1
+        elif fault := file_fault(path):
+            raise InputError(f"{path}: {fault}")
+        else:
+            images.append(path.relative_to(folder).as_posix())
     for name in images:
         if any("\ud800" <= character <= "\udfff" for character in name):
             raise InputError(f"{folder}: file name {name!r} is not UTF-8; rename the file")
-    return sorted(images, key=_natural), len(relative) - len(images)
+    return sorted(images, key=_natural), others
 
 
 def _in_order_of(taxonomy: Taxonomy, folders: list[Path]) -> list[Path]:
     """Folders in the order of the classes; the unknown first, so that they are met at once."""
     order = {name: position for position, name in enumerate(taxonomy.names)}
-    return sorted(folders, key=lambda folder: order.get(folder.name, -1))
-
-
-def _is_system(path: Path) -> bool:
-    return path.name.startswith(".") or path.name == "__MACOSX"
+    return sorted(folders, key=lambda folder: order.get(composed(folder.name), -1))
 
 
 def _natural(name: str) -> list[int | str]:

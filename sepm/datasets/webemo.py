@@ -1,13 +1,13 @@
 """WebEmo (Panda et al., ECCV 2018): lists of addresses, and the images that could be fetched."""
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from sepm.datasets.folder import IMAGE_SUFFIXES, class_folders, images_below
+from sepm.datasets.folder import images_below
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, split_path, unknown_class
+from sepm.datasets.tree import folders_in
 from sepm.datasets.webemo_files import Triple, bundled_triples, check_category_file, read_list
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
@@ -73,11 +73,8 @@ def _images_by_name(root: Path) -> dict[str, str]:
     Where it lies says nothing: scripts sort in four ways, one of them by the label's last digit.
     """
     found: dict[str, str] = {}
-    for folder, subfolders, files in os.walk(root):
-        subfolders.sort()
-        for file in sorted(files):
-            if Path(file).suffix.lower() in IMAGE_SUFFIXES:
-                found.setdefault(file, (Path(folder) / file).relative_to(root).as_posix())
+    for image in images_below(root)[0]:
+        found.setdefault(Path(image).name, image)
     return found
 
 
@@ -89,7 +86,7 @@ def _from_tree(
     Raises:
         InputError: a folder names no class, there is no image, or the labels lost a digit.
     """
-    folders = class_folders(tree)
+    folders = folders_in(tree)
     fine = {str(label): triple for label, triple in enumerate(triples)}
     fine |= {triple[0]: triple for triple in triples}
     numbers = [folder.name for folder in folders if folder.name.isdecimal()]

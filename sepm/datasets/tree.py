@@ -1,0 +1,79 @@
+"""Folders as users have them: links followed, what systems leave behind passed over."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sepm.errors import InputError
+from sepm.images import file_fault
+
+SYSTEM_NAMES = frozenset(
+    (
+        "__macosx",
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "@tmp",
+        "@__thumb",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        "lost+found",
+        "network trash folder",
+        "temporary items",
+        "thumbnails",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+    )
+)
+"""What archives, file servers and file managers leave in folders, in lower case."""
+
+
+def is_system(name: str) -> bool:
+    """Whether a file or folder of that name, hidden or a system's own, is never data."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders right in a folder, sorted by name, links to folders among them.
+
+    Raises:
+        InputError: the folder cannot be listed, or a link in it leads nowhere.
+    """
+    try:
+        found = sorted(path for path in folder.iterdir() if not is_system(path.name))
+    except OSError as error:
+        raise _not_listed(error) from error
+    for path in found:
+        if path.is_symlink() and not path.exists():
+            raise InputError(f"{path}: {file_fault(path)}")
+    return [path for path in found if path.is_dir()]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Everything below a folder that is no folder, at any depth, links followed.
+
+    Raises:
+        InputError: a folder cannot be listed, or a link leads to a folder that it lies in.
+    """
+
+    def fail(error: OSError) -> None:
+        raise _not_listed(error) from error
+
+    for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
+        folders[:] = sorted(name for name in folders if not is_system(name))
+        for name in folders:
+            _refuse_loop(Path(place, name))
+        yield from (Path(place, name) for name in sorted(files) if not is_system(name))
+
+
+def _refuse_loop(path: Path) -> None:
+    if path.is_symlink() and any(path.samefile(above) for above in path.absolute().parents):
+        raise InputError(f"{path}: a link to a folder that it lies in; remove it")
+
+
+def _not_listed(error: OSError) -> InputError:
+    return InputError(f"{error.filename}: cannot be listed: {error.strerror}")
