@@ -1,8 +1,27 @@
 """Images from disk, decoded whole or refused with a reason."""
 
+import os
+import stat
+import unicodedata
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+MOST_PIXELS = 89_478_485
+"""A quarter of a gigabyte in RGB; PIL's own default, which warns of more and goes on."""
+
+MOST_ELONGATED = 100
+"""How many times the shorter side the longer one may be: scaled to a model's input, strips grow."""
+
+MOST_BYTES = 1 << 30
+"""Size of the largest file that is read."""
+
+SECONDS_TO_READ = 600
+"""After that long without an image, its disk or network is taken to be gone."""
+
+SIXTEEN_BITS = ("PNG", "PPM", "JPEG2000")
+"""Formats whose gray above 8 bits PIL gives as 0 to 65535, whatever mode it calls it."""
 
 
 class UnreadableImageError(ValueError):
@@ -12,16 +31,22 @@ class UnreadableImageError(ValueError):
 def read_image(path: Path) -> Image.Image:
     """The image, decoded to its last row, in RGB (an animation's first frame).
 
+    Transparency is dropped and EXIF orientation left alone, as LLaVA's `convert("RGB")` does.
+
     Raises:
-        UnreadableImageError: the file is absent, no image, truncated, or over PIL's pixel limit.
+        UnreadableImageError: no plain file, no image, truncated, over a limit of this module, or
+            of a depth that has no scale.
     """
+    if fault := file_fault(path):
+        raise UnreadableImageError(fault)
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            _check_size(*image.size)
+            return _in_rgb(image)
+    except UnreadableImageError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(f"too many pixels: {error}") from error
-    except FileNotFoundError as error:
-        raise UnreadableImageError("no such file") from error
     except UnidentifiedImageError as error:
         reason = f"not an image that PIL can read ({path.stat().st_size} bytes)"
         raise UnreadableImageError(reason) from error
@@ -29,3 +54,92 @@ def read_image(path: Path) -> Image.Image:
         # Decoders of broken files raise nearly anything: OSError, SyntaxError, IndexError, …
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnreadableImageError(f"cannot be decoded: {reason}") from error
+
+
+def file_fault(path: Path) -> str | None:
+    """Reason why there is no plain file to read, or None; nothing is opened, no pipe waited for."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return _broken_link(path) or _other_unicode_form(path) or "no such file"
+    except OSError as error:
+        return _broken_link(path) or f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(status.st_mode):
+        return "a folder, not a file"
+    if not stat.S_ISREG(status.st_mode):
+        return "a pipe, socket or device, not a file"
+    if status.st_size > MOST_BYTES:
+        return f"a file of {status.st_size:,} bytes; at most {MOST_BYTES:,} are read"
+    return None
+
+
+def _broken_link(path: Path) -> str | None:
+    for place in (path, *path.parents):
+        if os.path.islink(place) and not os.path.exists(place):
+            return f"'{place}' is a link to '{os.readlink(place)}', where nothing is"
+    return None
+
+
+def _other_unicode_form(path: Path) -> str | None:
+    """Hint where the name, or that of a folder above, differs only in how accents are composed."""
+    while not path.parent.exists():
+        path = path.parent
+    name = unicodedata.normalize("NFC", path.name)
+    if name.isascii() or not path.parent.is_dir():
+        return None
+    if any(unicodedata.normalize("NFC", other) == name for other in os.listdir(path.parent)):
+        return (
+            f"no such file: in {path.parent} the name '{name}' has another Unicode form (NFC or "
+            "NFD); rename it, or write the question file anew with `sepm questions`"
+        )
+    return None
+
+
+def _check_size(width: int, height: int) -> None:
+    """Refuse what would take far more memory than an image does.
+
+    Raises:
+        UnreadableImageError: there are too many pixels, or none, or it is a strip.
+    """
+    size = f"{width} × {height}"
+    if width * height > MOST_PIXELS:
+        raise UnreadableImageError(f"too many pixels: {size}, at most {MOST_PIXELS:,} are decoded")
+    if not 0 < max(width, height) <= MOST_ELONGATED * min(width, height):
+        raise UnreadableImageError(
+            f"{size} pixels; the longer side may be {MOST_ELONGATED} times the shorter"
+        )
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a colour; of 16 bits the higher 8, as PIL does in colour.
+
+    Raises:
+        UnreadableImageError: its numbers have no known scale; PIL alone would clip them to white.
+    """
+    image.info.pop("transparency", None)  # else PIL looks for its place in RGB, and may find none
+    if image.mode == "F" or image.mode.startswith("I"):
+        if not _is_sixteen_bits(image):
+            raise UnreadableImageError(
+                f"{image.format} with numbers of unknown scale (mode {image.mode}) for pixels; "
+                "save it with 8 bits a colour"
+            )
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _is_sixteen_bits(image: Image.Image) -> bool:
+    """Whether the image's gray runs from 0, black, to 65535."""
+    if image.format == "TIFF":
+        bits, photometric = (image.getexif().get(tag) for tag in (258, 262))
+        return image.mode.startswith("I;16") and (bits, photometric) == (16, 1)
+    return image.mode != "F" and image.format in SIXTEEN_BITS
+
+
+def _skip(stream: PngImagePlugin.PngStream, position: int, length: int) -> bytes:
+    assert stream.fp is not None, "open while it is read"
+    return stream.fp.read(length)
+
+
+# PIL refuses a PNG for the size of texts and colour profiles, which nobody here reads.
+for _kind in ("tEXt", "zTXt", "iTXt", "iCCP"):
+    setattr(PngImagePlugin.PngStream, f"chunk_{_kind}", _skip)
