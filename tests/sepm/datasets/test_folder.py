@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_a_folder_of_no_class_is_told_with_the_nearest(tree: Path):
     (tree / "Fear ").mkdir()
     with pytest.raises(InputError, match=r"unknown class 'Fear '; did you mean 'fear'\?"):
         read_folder(tree, EMOSET)
+
+
+def test_a_class_folder_is_found_however_its_accents_are_written(
+    tmp_path: Path, write_image: Callable[[Path], Path]
+):
+    write_image(tmp_path / "o\u0308de" / "a.png")
+    taxonomy = replace(
+        EMOSET, classes=(replace(EMOSET.classes[0], name="öde"), *EMOSET.classes[1:])
+    )
+    (question,) = read_folder(tmp_path, taxonomy).questions
+    assert (question.image, question.label) == ("o\u0308de/a.png", "öde")
 
 
 def test_a_tree_without_images_is_told(tmp_path: Path):
