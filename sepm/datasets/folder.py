@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from sepm.datasets.question_file import Question, composed
+from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, unknown_class
+from sepm.datasets.tasks import composed
 from sepm.datasets.tree import files_below, folders_in
 from sepm.errors import InputError
 from sepm.images import file_fault

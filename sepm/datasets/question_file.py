@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from sepm.datasets.files import Problem, numbered_lines, raise_problems, write_whole
+from sepm.datasets.tasks import composed
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
@@ -84,11 +84,6 @@ def scan_questions(
     return questions, problems
 
 
-def composed(name: str) -> str:
-    """The name of a class with its accents composed (NFC); macOS writes folders otherwise (NFD)."""
-    return unicodedata.normalize("NFC", name)
-
-
 def write_questions(path: Path, questions: Iterable[Question]) -> str:
     """SHA-256 of the question file that is written whole, replacing what was there.
 
@@ -144,7 +139,7 @@ def _faults(row: dict[str, Any], taxonomy: Taxonomy, image_folder: Path) -> Iter
             f"question_id '{row['question_id']}' begins with the class '{named}', which the "
             f"released scorer takes for the label, but `category` is '{labels[0]}'"
         )
-    yield from _image_faults(row["image"], image_folder)
+    yield from image_faults(row["image"], image_folder)
 
 
 def _string_faults(row: dict[str, Any]) -> Iterator[str]:
@@ -164,7 +159,7 @@ def _string_faults(row: dict[str, Any]) -> Iterator[str]:
 def _text_faults(field: str, value: str) -> Iterator[str]:
     if not _is_unicode(value):
         yield f"field '{field}' holds half a surrogate pair; expected Unicode text"
-    if "\0" in value:
+    if "\0" in value and field != "image":
         yield f"field '{field}' is {value!r:.60} and holds a null character"
     if field != "text" and len(value) > MOST_CHARACTERS:
         yield f"field '{field}' has {len(value):,} characters; expected at most {MOST_CHARACTERS:,}"
@@ -183,8 +178,8 @@ def _categories_faults(row: dict[str, Any]) -> Iterator[str]:
         yield f"field 'categories' is {values!r:.60}; expected `category` to be the first of them"
 
 
-def _image_faults(image: str, image_folder: Path) -> Iterator[str]:
-    """What is wrong with an image's path: its name must stay in the folder.
+def image_faults(image: str, image_folder: str | Path) -> Iterator[str]:
+    """Reasons not to take a path for an image of a folder: its name must stay in the folder.
 
     Links in the folder may lead anywhere, as those of the hub's cache do.
     """
@@ -195,7 +190,9 @@ def _image_faults(image: str, image_folder: Path) -> Iterator[str]:
             f"image '{image}' points outside the image folder, or could, by '..'; expected a path "
             "down from it (give as --image-folder the folder that really holds the images)"
         )
-    elif "\\" in image and not os.path.exists(image_folder / image):
+    elif "\0" in image:
+        yield f"image {image!r} holds a null character; expected a path"
+    elif "\\" in image and not os.path.exists(os.path.join(image_folder, image)):
         yield f"image '{image}' is not there; expected '/' between folders, not '\\'"
 
 

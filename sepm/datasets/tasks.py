@@ -1,10 +1,10 @@
 """Tasks by name: each is a taxonomy file, bundled here or the user's own."""
 
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Any, cast
 
-from sepm.datasets.question_file import composed
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import POLARITIES, EmotionClass, Taxonomy
 
@@ -18,6 +18,11 @@ GRADES = ("confirmed", "inferred", "guess")
 def task_names() -> list[str]:
     """Names of the bundled tasks, sorted."""
     return sorted(path.stem for path in TAXONOMY_FOLDER.glob("*.toml"))
+
+
+def composed(name: str) -> str:
+    """The name of a class with its accents composed (NFC); macOS writes folders otherwise (NFD)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def load_taxonomy(task: str) -> Taxonomy:
