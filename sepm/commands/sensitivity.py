@@ -13,7 +13,7 @@ from sepm.evaluation import output
 from sepm.evaluation import plain_text as text
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.progress import tell
-from sepm.evaluation.records import Record, read_records
+from sepm.evaluation.records import Record
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.sensitivity import (
     DEFAULT_BETAS,
@@ -25,6 +25,7 @@ from sepm.evaluation.sensitivity import (
     distinct,
     outer_runs,
 )
+from sepm.evaluation.stored_records import read_records
 from sepm.evaluation.table_text import settings_line
 from sepm.method.confidence import Variance
 from sepm.method.config import MethodConfig
@@ -102,7 +103,7 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
     questions = read_questions(request.question_file, taxonomy, request.image_folder)
     asked = [q.question_id for q in questions[: request.limit]]
     stored = {
-        run: {r["question_id"]: r for r in read_records(path.parent / output.PREDICTIONS)}
+        run: read_records([path.parent / output.PREDICTIONS], taxonomy, questions)
         for run, path in paths.items()
     }
     return [[stored[run][key] for key in asked] for run in runs]

@@ -11,8 +11,8 @@ from sepm.evaluation.evaluate import evaluate
 from sepm.evaluation.loading import find_checkpoint
 from sepm.evaluation.output import PREDICTIONS, MethodRun
 from sepm.evaluation.progress import tell
-from sepm.evaluation.records import read_records
 from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.stored_records import read_records
 from sepm.evaluation.tables import CellResult, Row, Table
 from sepm.method.config import MethodConfig
 from sepm.methods import get_method
@@ -51,14 +51,14 @@ class Cells:
                 self.absent[task, row.name] = too_deep[row.method]
             else:
                 runs.setdefault(row.run(config, preset), []).append(row)
-        questions = read_questions(
-            request.question_file, load_taxonomy(task), request.image_folder
-        )[: request.limit]
+        taxonomy = load_taxonomy(task)
+        whole = read_questions(request.question_file, taxonomy, request.image_folder)
+        questions = whole[: request.limit]
         tell(f"{task}: {len(questions)} images of {request.image_folder}, {len(runs)} runs")
         paths = evaluate(request, list(runs))
         done: dict[str, CellResult] = {}
         for path, rows in zip(paths, runs.values(), strict=True):
-            records = {r["question_id"]: r for r in read_records(path.parent / PREDICTIONS)}
+            records = read_records([path.parent / PREDICTIONS], taxonomy, whole)
             result = CellResult(path.parent, [records[q.question_id] for q in questions])
             done |= {row.name: result for row in rows}
         self.results[task] = done

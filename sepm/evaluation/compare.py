@@ -1,19 +1,17 @@
 """Two runs side by side: what differs between them, and which samples flipped, and why."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import fields
 from statistics import median
 from typing import Any
 
 from sepm.errors import InputError
 from sepm.evaluation.metrics import ratio, wilson_interval
-from sepm.evaluation.output import ACCURACY, IDENTITY, PREDICTIONS
 from sepm.evaluation.paper import paper_value
-from sepm.evaluation.records import Record, read_records
+from sepm.evaluation.records import Record
 from sepm.evaluation.statistics import Pair, pair_up, paired_counts, per_class_change
+from sepm.evaluation.stored_run import StoredRun
 from sepm.method.config import MethodConfig
 from sepm.methods import METHODS
 
@@ -24,36 +22,6 @@ NEAR_TIE = 0.05
 """Margin below which rounding, of another device or batch, may decide between two answers."""
 
 CAUSES = ("another branch", "another query", "other tokens dropped", "nothing that the rows show")
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A run as its folder holds it."""
-
-    folder: Path
-    facts: dict[str, Any]
-    """`accuracy.json`, or what was written before the first row where the run was cut off."""
-    records: Sequence[Record]
-
-
-def read_run(folder: Path) -> StoredRun:
-    """The run in a folder.
-
-    Raises:
-        InputError: it holds none, or a line is no record.
-    """
-    try:
-        records = read_records(folder / PREDICTIONS)
-        file = next(f for f in (folder / ACCURACY, folder / IDENTITY) if f.exists())
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, StopIteration) as error:
-        raise InputError(
-            f"{folder} holds no run: a run's folder has {PREDICTIONS} and {ACCURACY}, as "
-            "results/emoset/llava-v1.5-7b/sepm"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{folder}: {error}") from error
-    return StoredRun(folder, facts, records)
 
 
 def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
@@ -67,7 +35,8 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
         raise InputError(f"{first.folder} and {second.folder} have no question in common")
     flips = [_flip(pair) for pair in pairs if pair[0]["prediction"] != pair[1]["prediction"]]
     counts = paired_counts(pairs)
-    labels = dict.fromkeys(a["label"] for a, _ in pairs)
+    taxonomy = first.taxonomy
+    classes = taxonomy.names if taxonomy else dict.fromkeys(a["label"] for a, _ in pairs)
     return {
         "runs": [_about(run, [pair[i] for pair in pairs]) for i, run in enumerate((first, second))],
         "differences": differences(first.facts, second.facts),
@@ -76,7 +45,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
             "other_labels": sum(a["label"] != b["label"] for a, b in pairs),
         },
         "accuracy": counts.as_json(),
-        "per_class": per_class_change(pairs, first.facts.get("per_class", labels)),
+        "per_class": per_class_change(pairs, classes),
         "flips": {
             "n": len(flips),
             "directions": dict(Counter(flip["direction"] for flip in flips)),
@@ -128,9 +97,10 @@ def _flat(facts: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]
 def _about(run: StoredRun, rows: Sequence[Record]) -> dict[str, Any]:
     """A run by itself, its accuracy that of the common samples."""
     correct = sum(r["correct"] for r in rows)
+    facts = run.facts
     return {
         "folder": str(run.folder),
-        **{name: run.facts.get(name) for name in ("dataset", "model", "method", "preset")},
+        **{name: facts[name] for name in ("dataset", "model", "method", "preset")},
         "rows": len(run.records),
         "errors": sum(r["status"] == "error" for r in run.records),
         "unread": sum(r["status"] == "unread" for r in rows),
@@ -236,7 +206,7 @@ def _drift(pairs: Sequence[Pair]) -> dict[str, Any]:
     fine = [
         max(abs(p - b["fine"]["probs"][letter]) for letter, p in a["fine"]["probs"].items())
         for a, b in pairs
-        if _cause((a, b)) == CAUSES[3]
+        if _cause((a, b)) == CAUSES[3] and a["fine"]["probs"].keys() == b["fine"]["probs"].keys()
     ]
     return {
         stage: {"n": len(moved), "median": median(moved), "max": max(moved)} if moved else None

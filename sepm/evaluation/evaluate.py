@@ -52,7 +52,7 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
     with ExitStack() as stack:
         identities = [_identity(request, run, taxonomy, place, checkpoint, hashes) for run in runs]
         tasks = [
-            plan_task(request, run, whole, identity, stack)
+            plan_task(request, run, whole, identity, taxonomy, stack)
             for run, identity in zip(runs, identities, strict=True)
         ]
         note_text_use(questions, runs)

@@ -6,16 +6,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
 from sepm.datasets.files import write_whole
+from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation.records import Record, as_line, read_records
+from sepm.evaluation.records import Record, as_line
 from sepm.evaluation.released_format import RELEASED_FILES
+from sepm.evaluation.stored_records import read_records
 from sepm.method.config import MethodConfig
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
+from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
 
 PREDICTIONS = "predictions.jsonl"
@@ -39,6 +42,8 @@ NAMED_SETTINGS = {
 SHOWN_CHARACTERS = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a disk answers that keeps no locks, as some network disks do."""
+
+REMADE = f"{ACCURACY} may be removed: sepm eval makes it anew; else start afresh with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -138,11 +143,12 @@ def merge_shards(folder: Path, order: Iterable[str]) -> None:
         order: ids of all questions; rows stand in their order afterwards.
 
     Raises:
-        InputError: the rows cannot be written; the shards are then still there.
+        InputError: the rows contradict each other or cannot be written; the shards are then still
+            there.
     """
     if not _shards(folder):
         return
-    records = {r["question_id"]: r for r in _all_records(folder)}
+    records = read_records(row_files(folder), taxonomy=None)
     write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
     _remove_shards(folder)
 
@@ -154,26 +160,33 @@ def _shards(folder: Path) -> dict[int, Path]:
     return {int(name): found[name] for name in sorted(found) if name.isdigit()}
 
 
-def _all_records(folder: Path) -> Iterator[Record]:
-    """The records of all processes; one that a crash left in two files comes twice."""
-    for path in (folder / PREDICTIONS, *_shards(folder).values()):
-        if path.exists():
-            yield from read_records(path)
+def row_files(folder: Path) -> list[Path]:
+    """The files that hold a run's rows; one that a crash left in two of them stands in both."""
+    return [path for path in (folder / PREDICTIONS, *_shards(folder).values()) if path.exists()]
 
 
-def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record]:
+def finished_records(
+    folder: Path, identity: dict[str, Any], taxonomy: Taxonomy, questions: Iterable[Question]
+) -> dict[str, Record]:
     """The records of an earlier run with the same identity, by question id; nothing is changed.
 
     A torn last line and rows with errors are left out, to be computed again.
 
+    Args:
+        folder: the run's.
+        identity: what its rows depend on.
+        taxonomy: the task's classes.
+        questions: all of the question file.
+
     Raises:
         InputError: the folder holds a run with another configuration (the differences are named),
-            or a line that is no record.
+            or rows that cannot be believed.
     """
-    if not (folder / PREDICTIONS).exists() and not _shards(folder):
+    files = row_files(folder)
+    if not files:
         return {}
     afresh = "Start afresh with --overwrite, or choose another --output-dir"
-    stored = _read_json(folder / IDENTITY)
+    stored = read_json(folder / IDENTITY)
     if not stored:
         raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {afresh}")
     wanted: dict[str, Any] = json.loads(as_json(identity))  # as stored: tuples become lists
@@ -182,9 +195,10 @@ def finished_records(folder: Path, identity: dict[str, Any]) -> dict[str, Record
             f"{folder} holds a run with another configuration: {'; '.join(differences)}. {afresh}"
         )
     try:
-        return {r["question_id"]: r for r in _all_records(folder) if r["status"] != "error"}
-    except ValueError as error:
-        raise InputError(f"{error}; repair the line or start afresh with --overwrite") from error
+        records = read_records(files, taxonomy, questions)
+    except InputError as error:
+        raise InputError(f"{error}\nRepair the rows or start afresh with --overwrite") from error
+    return {key: record for key, record in records.items() if record["status"] != "error"}
 
 
 def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> None:
@@ -216,8 +230,12 @@ def _remove(path: Path) -> None:
 
 
 def earlier_accuracy(folder: Path) -> dict[str, Any]:
-    """What the folder's `accuracy.json` says, or nothing."""
-    return _read_json(folder / ACCURACY)
+    """What the folder's `accuracy.json` says, or nothing where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_json(folder / ACCURACY)
 
 
 def as_json(content: object) -> str:
@@ -225,12 +243,23 @@ def as_json(content: object) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of a run's; nothing where there is no file.
+
+    Raises:
+        InputError: it cannot be read or holds no JSON object.
+    """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return {}
-    return content
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged, no JSON ({error}); {REMADE}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: damaged, no JSON object; {REMADE}")
+    return cast("dict[str, Any]", content)
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:

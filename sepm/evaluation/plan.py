@@ -12,6 +12,7 @@ from sepm.evaluation.output import MethodRun
 from sepm.evaluation.progress import tell
 from sepm.evaluation.records import Record
 from sepm.evaluation.request import EvaluationRequest
+from sepm.method.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,22 @@ def plan_task(
     run: MethodRun,
     whole: Sequence[Question],
     identity: dict[str, Any],
+    taxonomy: Taxonomy,
     stack: ExitStack,
 ) -> Task:
     """The task of a run, its folder held until the stack is left.
 
     Raises:
-        InputError: another command is at it, or the folder holds something else.
+        InputError: another command is at it, or the folder holds something else, or rows or
+            results that cannot be believed.
     """
     folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
     stack.enter_context(output.locked(folder))
     shards = output.free_shards(folder)
-    finished = {} if request.overwrite else output.finished_records(folder, identity)
+    finished, earlier = {}, {}
+    if not request.overwrite:
+        finished = output.finished_records(folder, identity, taxonomy, whole)
+        earlier = output.earlier_accuracy(folder)
     asked = whole[: request.limit]
     missing = frozenset(q.question_id for q in asked) - finished.keys()
     there = len(asked) - len(missing)
@@ -54,5 +60,5 @@ def plan_task(
         tell(f"{folder}: {there} of {len(asked)} rows are there already")
     wanted = finished.keys() | missing
     covered = [question for question in whole if question.question_id in wanted]
-    summed_up = bool(output.earlier_accuracy(folder)) and not shards
+    summed_up = bool(earlier) and not shards
     return Task(run, folder, identity, finished, missing, covered, summed_up)

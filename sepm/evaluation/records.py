@@ -1,4 +1,4 @@
-"""Prediction records: one JSON line a sample, appended as it is computed, read back by anyone."""
+"""Prediction records: one JSON line a sample, appended as it is computed."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import fmean
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
@@ -20,7 +20,7 @@ SYNC_SECONDS = 1.0
 """How often rows are made sure to be on the disk."""
 
 Record = dict[str, Any]
-"""One line of `predictions.jsonl`; the README has the table of its fields."""
+"""One line of `predictions.jsonl`, with the fields of `sepm.evaluation.record_fields`."""
 
 
 def record_of(
@@ -115,31 +115,6 @@ def _coarse(coarse: CoarseResult) -> Record:
         "branch": coarse.branch,
         "off_menu": coarse.off_menu,
     }
-
-
-def read_records(path: Path) -> list[Record]:
-    """The records of a file, in its order; a torn last line (power cut, full disk) is left out.
-
-    Raises:
-        ValueError: a line that is not the last is no record.
-    """
-    *complete, _ = path.read_bytes().split(b"\n")  # what follows the last line feed is unfinished
-    return [_record(line, f"{path}:{number}") for number, line in enumerate(complete, start=1)]
-
-
-def _record(line: bytes, place: str) -> Record:
-    """The record of one line.
-
-    Raises:
-        ValueError: it is none; the message begins with its place.
-    """
-    try:
-        record = json.loads(line.decode())
-    except ValueError as error:
-        raise ValueError(f"{place}: not a prediction record ({error})") from error
-    if not isinstance(record, dict) or not {"question_id", "status"} <= record.keys():
-        raise ValueError(f"{place}: not a prediction record (no question_id or status)")
-    return cast("Record", record)
 
 
 def as_line(record: Record) -> str:

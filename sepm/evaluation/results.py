@@ -12,8 +12,8 @@ from sepm.errors import InputError, RunError
 from sepm.evaluation import output
 from sepm.evaluation.metrics import summarize
 from sepm.evaluation.paper import paper_value
-from sepm.evaluation.records import read_records
 from sepm.evaluation.released_format import write_released_files
+from sepm.evaluation.stored_records import read_records
 from sepm.method.taxonomy import Taxonomy
 
 MEASURED = ("timing", "environment", "visual_tokens", "prompt_format")
@@ -44,7 +44,7 @@ def write_results(
     """
     with _rows_are_kept():
         output.merge_shards(folder, [q.question_id for q in questions])
-    by_id = {r["question_id"]: r for r in read_records(folder / output.PREDICTIONS)}
+        by_id = read_records([folder / output.PREDICTIONS], taxonomy, questions)
     records = [by_id[q.question_id] for q in questions]
     earlier = output.earlier_accuracy(folder)
     summary = summarize(records, taxonomy)

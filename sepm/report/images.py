@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from sepm.datasets.question_file import image_faults
 from sepm.errors import InputError
 from sepm.evaluation.records import Record
 from sepm.images import UnreadableImageError, read_image
@@ -39,8 +40,10 @@ def load_image(record: Record, folder: Path) -> Image.Image:
     """A record's image, shrunk where it is large.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or lies outside the folder.
     """
+    for fault in image_faults(record["image"], folder):
+        raise InputError(f"question_id '{record['question_id']}': {fault}")
     path = folder / record["image"]
     try:
         return shrunk(read_image(path))

@@ -1,24 +1,23 @@
 """Runs as figures and pages see them: folders with `accuracy.json` and `predictions.jsonl`."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import chain, count, groupby
 from pathlib import Path
 from typing import Any
 
 from sepm.errors import InputError
-from sepm.evaluation import compare
-from sepm.evaluation.compare import StoredRun
+from sepm.evaluation import stored_run
 from sepm.evaluation.metrics import summarize
 from sepm.evaluation.output import ACCURACY, PREDICTIONS
 from sepm.evaluation.paper import PaperValue, paper_value
+from sepm.evaluation.progress import tell
 from sepm.evaluation.records import Record
+from sepm.evaluation.stored_run import StoredRun
 from sepm.method.taxonomy import Taxonomy
 from sepm.report.geometry import VisualGrid
-
-SENSITIVITY = "sensitivity.json"
+from sepm.report.sweeps import Sweep, read_sweeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +101,7 @@ class RunGroup:
     dataset: str
     model: str
     runs: tuple[Run, ...]
-    sweeps: tuple[dict[str, Any], ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
     """What `sepm sensitivity` wrote."""
 
     @property
@@ -130,51 +129,50 @@ class RunGroup:
 
 
 def read_run_groups(folders: Sequence[Path]) -> list[RunGroup]:
-    """All runs in and below some folders, by data set and model.
+    """All runs in and below some folders, by data set and model; what is left out is told.
 
     Raises:
-        InputError: a folder holds no finished run, or one that cannot be read.
+        InputError: a folder holds no finished run, or one that cannot be believed, or two runs of
+            one data set and model have different classes.
     """
     found = {path.resolve(): path for folder in folders for path in run_folders(folder)}
     runs = [read_run(path) for path in found.values()]
     runs.sort(key=lambda run: (run.dataset, run.model))  # stable: as given within a group
     grouped = groupby(runs, key=lambda run: (run.dataset, run.model))
+    groups = [RunGroup(dataset, model, _named(group)) for (dataset, model), group in grouped]
     sweeps = [sweep for folder in folders for sweep in read_sweeps(folder)]
+    for sweep in sweeps:
+        if not any((sweep.dataset, sweep.model) == (g.dataset, g.model) for g in groups):
+            tell(f"{sweep.path} is left out: no run of {sweep.model} on {sweep.dataset} is here")
+    for group in groups:
+        _check_group(group)
     return [
-        RunGroup(
-            dataset,
-            model,
-            _named(group),
-            tuple(s for s in sweeps if (s["dataset"], s["model"]) == (dataset, model)),
+        replace(
+            group,
+            sweeps=tuple(s for s in sweeps if (s.dataset, s.model) == (group.dataset, group.model)),
         )
-        for (dataset, model), group in grouped
+        for group in groups
     ]
-
-
-def read_sweeps(folder: Path) -> list[dict[str, Any]]:
-    """What `sepm sensitivity` wrote below a folder.
-
-    Raises:
-        InputError: a file is damaged.
-    """
-    paths = sorted(folder.rglob(SENSITIVITY))
-    try:
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    except ValueError as error:
-        raise InputError(f"a {SENSITIVITY} below {folder} is damaged ({error})") from error
 
 
 def run_folders(folder: Path) -> list[Path]:
     """The folder itself, if it is a run's, else all below that are, zero-shot first.
+
+    Runs that were cut off before their first results are told.
 
     Raises:
         InputError: there is none.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    inside = [
-        path.parent for path in folder.rglob(ACCURACY) if (path.parent / PREDICTIONS).exists()
-    ]
+    names = (ACCURACY, PREDICTIONS)
+    inside: list[Path] = []
+    for path in sorted({found.parent for name in names for found in folder.rglob(name)}):
+        absent = [name for name in names if not (path / name).exists()]
+        if absent:
+            tell(f"{path} is left out: no {absent[0]}; the same sepm eval command finishes the run")
+        else:
+            inside.append(path)
     if not inside:
         raise InputError(
             f"{folder} holds no finished run ({ACCURACY} beside {PREDICTIONS}); "
@@ -187,33 +185,57 @@ def read_run(folder: Path) -> Run:
     """The run of a folder.
 
     Raises:
-        InputError: a file is damaged, or of an unknown data set.
+        InputError: a file or a row cannot be believed.
     """
+    stored = stored_run.read_run(folder)
+    if stored.taxonomy is None:
+        raise InputError(f"{folder / ACCURACY}: no taxonomy in it; run it again with --overwrite")
+    ordered = sorted(stored.records, key=lambda r: r["question_id"])
+    run = Run(folder.resolve().name, replace(stored, records=ordered), stored.taxonomy)
     try:
-        stored = compare.read_run(folder)
-        taxonomy = Taxonomy.from_dict(stored.facts["taxonomy"])
-        ordered = sorted(stored.records, key=lambda r: r["question_id"])
-        run = Run(folder.resolve().name, replace(stored, records=ordered), taxonomy)
-        _ = run.dataset, run.grid, run.summary
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{folder}: not a run of this version ({error!r}); run it again with --overwrite"
-        ) from error
+        grid = run.grid
+    except ValueError as error:
+        raise InputError(f"{folder / ACCURACY}: {error}") from error
+    if grid is not None:
+        _check_tokens(run, grid.num_tokens)
     return run
+
+
+def _check_tokens(run: Run, most: int) -> None:
+    """Raise InputError where a row tells of visual tokens that the run's grid has not."""
+    for record in run.records:
+        scores, dropped = record.get("foe_scores", ()), record.get("dropped", ())
+        if (scores and len(scores) != most) or max(dropped, default=0) >= most:
+            raise InputError(
+                f"{run.stored.folder / PREDICTIONS}: question_id '{record['question_id']}' has "
+                f"scores or dropped tokens beyond the {most} visual tokens of {ACCURACY}"
+            )
+
+
+def _check_group(group: RunGroup) -> None:
+    """See that the classes are the same, and tell of runs without any answer.
+
+    Raises:
+        InputError: they are not.
+    """
+    for run in group.runs:
+        if run.taxonomy.classes != group.taxonomy.classes:
+            raise InputError(
+                f"{run.stored.folder} and {group.runs[0].stored.folder} are both called "
+                f"{group.dataset} and have different classes; give them one at a time"
+            )
+        if run not in group.answered:
+            tell(f"{run.stored.folder} has errors alone: it stands in tables and in no figure")
 
 
 def _named(runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs, those of one name told apart by a number."""
-    seen: dict[str, int] = {}
-    named: list[Run] = []
+    named: dict[str, Run] = {}
     for run in runs:
-        seen[run.name] = seen.get(run.name, 0) + 1
-        again = seen[run.name] > 1
-        name = f"{run.name} ({seen[run.name]})" if again else run.name
-        named.append(replace(run, name=name) if again else run)
-    return tuple(named)
+        again = (f"{run.name} ({number})" for number in count(2))
+        name = next(name for name in chain([run.name], again) if name not in named)
+        named[name] = replace(run, name=name)
+    return tuple(named.values())
 
 
 def labels(runs: Sequence[Run], besides: str | None = None) -> list[str]:

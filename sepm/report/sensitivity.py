@@ -3,15 +3,17 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sepm.evaluation.metrics import wilson_interval
 from sepm.evaluation.paper import paper_value
 from sepm.method.presets import PRESETS
 from sepm.report.runs import Run, RunGroup, labels
 from sepm.report.style import DARK, LINES
+from sepm.report.sweeps import Sweep, SweepPoint
 
 Setting = Literal["alpha", "beta"]
 AXIS_LABELS: dict[Setting, str] = {
@@ -64,13 +66,13 @@ def curves(runs: Sequence[Run], setting: Setting) -> list[Curve]:
     ]
 
 
-def swept_curves(sweeps: Sequence[dict[str, Any]], setting: Setting) -> list[Curve]:
+def swept_curves(sweeps: Sequence[Sweep], setting: Setting) -> list[Curve]:
     """The curves that `sepm sensitivity` has found, α under each run's own variance."""
     return [
         Curve(
-            f"sepm ({sweep['preset']})",
+            f"sepm ({sweep.preset})",
             tuple(_swept_point(sweep, setting, point) for point in _sweep_of(sweep, setting)),
-            getattr(PRESETS[sweep["preset"]], setting),
+            getattr(PRESETS[sweep.preset], setting),
         )
         for sweep in sweeps
         if len(_sweep_of(sweep, setting)) > 1
@@ -136,17 +138,18 @@ def _point(run: Run, setting: Setting) -> Point:
     )
 
 
-def _sweep_of(sweep: dict[str, Any], setting: Setting) -> list[dict[str, Any]]:
-    found = sweep["beta"] if setting == "beta" else sweep["alpha"].get(sweep["variance"])
-    return [point for point in found["points"] if point["n"]] if found else []
+def _sweep_of(sweep: Sweep, setting: Setting) -> list[SweepPoint]:
+    found = sweep.beta if setting == "beta" else sweep.alpha.get(sweep.variance)
+    return [point for point in found.points if point.n] if found else []
 
 
-def _swept_point(sweep: dict[str, Any], setting: Setting, point: dict[str, Any]) -> Point:
-    configuration = {**sweep["configuration"], setting: point["value"]}
-    value = paper_value(sweep["dataset"], sweep["model"], "sepm", configuration, point["n"])
-    low, high = point["ci95"]
+def _swept_point(sweep: Sweep, setting: Setting, point: SweepPoint) -> Point:
+    configuration = {**sweep.configuration, setting: point.value}
+    value = paper_value(sweep.dataset, sweep.model, "sepm", configuration, point.n)
+    interval = wilson_interval(point.correct, point.n)
+    assert interval is not None, "points of no image are left out"
     reported = value.reported if value else None
-    return Point(point["value"], point["accuracy"], (low, high), point["n"], reported)
+    return Point(point.value, point.correct / point.n, interval, point.n, reported)
 
 
 def _all_but(run: Run, setting: Setting) -> str:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sepm.cli import main
-from sepm.evaluation.records import read_records
+from sepm.evaluation.stored_records import read_records
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get("SEPM_GOLDEN_DIR", ROOT.parent / "shared" / "golden"))
@@ -48,7 +48,7 @@ def records(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory) 
     )
     assert status == 0
     (predictions,) = results.rglob("predictions.jsonl")
-    return {record["question_id"]: record for record in read_records(predictions)}
+    return read_records([predictions], taxonomy=None)
 
 
 def test_every_golden_row_was_run(records: dict, golden_rows: dict) -> None:

@@ -9,10 +9,15 @@ import pytest
 
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings
 from sepm.commands.method_options import add_method_options, method_config
+from sepm.datasets.question_file import Question
+from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation import output
 from sepm.evaluation.output import MethodRun
+from sepm.evaluation.records import record_of
 from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Outcome, Reply
+from sepm.method.prompts import Query
 
 
 def config(**changes: Any) -> MethodConfig:
@@ -91,6 +96,9 @@ def test_another_method_is_the_same_run_whatever_the_budget() -> None:
 
 def test_a_run_with_layers_is_recognized_when_it_goes_on(tmp_path: Path) -> None:
     identity = {"configuration": {"sparsevlm_layers": (0, 1, 2)}}
-    record = {"question_id": "awe/1.jpg", "status": "ok"}
+    asked, taxonomy = Question("awe/1.jpg", "awe/1.jpg", "awe"), load_taxonomy("emoset")
+    reply = Reply("C", "C", {"C": 0.5})
+    record = record_of(asked, Outcome(Query("Which?"), reply, ("C",)), taxonomy)
     output.begin(tmp_path, identity, [record])
-    assert output.finished_records(tmp_path, identity) == {"awe/1.jpg": record}
+    found = output.finished_records(tmp_path, identity, taxonomy, [asked])
+    assert found == {"awe/1.jpg": record}

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sepm.cli import main
-from sepm.evaluation.records import read_records
+from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation.sensitivity import rescored
+from sepm.evaluation.stored_records import read_records
 
 Json = dict[str, Any]
 ALPHAS = (0.0, 0.002, 0.01, 0.03, 0.08, 0.25)
@@ -42,7 +43,8 @@ def result(output: Path) -> Json:
 
 
 def rows(output: Path, name: str) -> list[Json]:
-    return read_records(output / "emoset/llava-tiny" / name / "predictions.jsonl")
+    path = output / "emoset/llava-tiny" / name / "predictions.jsonl"
+    return list(read_records([path], load_taxonomy("emoset")).values())
 
 
 def assert_same(found: Json, fresh: Json) -> None:

@@ -1,21 +1,24 @@
 """Two hand-made runs of a few samples, side by side."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sepm.errors import InputError
-from sepm.evaluation.compare import StoredRun, compare, differences, margin, read_run
+from sepm.evaluation.compare import compare, differences, margin
 from sepm.evaluation.compare_text import as_text, reading
+from sepm.evaluation.stored_run import StoredRun, read_run
+from sepm.method.presets import PRESETS
 
 FACTS = {
     "dataset": "emoset",
     "method": "sepm",
     "model": "m",
     "preset": "paper",
-    "configuration": {"alpha": 0.1, "beta": 0.2, "retain": 192, "dtype": "float16"},
+    "configuration": {**asdict(PRESETS["paper"]), "dtype": "float16"},
     "sha256": {"checkpoint": "c"},
     "environment": {"device_name": "RTX 4090", "git_commit": "1"},
     "timing": {"batch_size": 8},
@@ -32,13 +35,22 @@ def record(
 ) -> dict[str, Any]:
     return {
         "question_id": key,
+        "image": f"{key}.jpg",
         "label": "joy",
         "prediction": prediction,
         "correct": prediction == "joy",
         "status": "ok" if prediction else "unread",
-        "coarse": {"prompt": "Q", "p_a": p_a, "p_b": 0.05, "branch": branch},
+        "coarse": {
+            "prompt": "Q",
+            "text": "A",
+            "p_a": p_a,
+            "p_b": 0.05,
+            "confidence": (p_a - 0.05) ** 2 / 4,
+            "branch": branch,
+            "off_menu": False,
+        },
         "dropped": list(dropped),
-        "fine": {"prompt": branch, "probs": dict(zip("ACD", probs, strict=False))},
+        "fine": {"prompt": branch, "text": "", "probs": dict(zip("ACD", probs, strict=False))},
     }
 
 
@@ -78,6 +90,12 @@ def test_another_prompt_of_the_same_branch_is_another_query() -> None:
     other["fine"]["prompt"] = "reworded"
     causes = compare(stored(record("a", "joy")), stored(other))["flips"]["causes"]
     assert causes["another query"] == 1
+
+
+def test_the_paper_s_number_is_looked_up_and_not_believed() -> None:
+    facts = {"model": "llava-v1.5-7b", "method": "zero-shot", "paper": {"reported": 0.99}}
+    run = stored(record("a", "joy"), **facts)
+    assert compare(run, run)["runs"][0]["paper"] == {"reported": pytest.approx(0.5277)}
 
 
 def test_a_margin_is_that_of_the_two_likeliest_options() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from sepm.datasets.question_file import Question
+from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation.output import (
     MethodRun,
@@ -16,12 +18,24 @@ from sepm.evaluation.output import (
     locked,
     merge_shards,
 )
+from sepm.evaluation.records import as_line, error_record, record_of
 from sepm.evaluation.request import EvaluationRequest
 from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Outcome, Reply
 from sepm.method.presets import PRESETS
+from sepm.method.prompts import Query
 
-ROW = {"question_id": "a", "status": "ok"}
+EMOSET = load_taxonomy("emoset")
+QUESTIONS = [Question(key, f"{key}.jpg", "awe") for key in "abcd"]
+FINE = Reply("C", "C", {"C": 0.5})
+A, B, C, D = (record_of(q, Outcome(Query("Which?"), FINE, ("C",)), EMOSET) for q in QUESTIONS)
+ROWS = {"a": A, "b": B, "c": C, "d": D}
 IDENTITY = {"method": "sepm", "configuration": {"alpha": 0.1, "beta": 0.2}}
+
+
+def finished(folder: Path, identity: dict[str, Any] = IDENTITY) -> dict[str, Any]:
+    return finished_records(folder, identity, EMOSET, QUESTIONS)
+
 
 # ---- the folder's name
 
@@ -108,27 +122,27 @@ def test_numbers_of_a_request_are_at_least_1(field: str, said: str) -> None:
 
 
 def test_a_folder_that_is_new_holds_nothing(tmp_path: Path) -> None:
-    assert finished_records(tmp_path / "new", IDENTITY) == {}
+    assert finished(tmp_path / "new") == {}
 
 
 def test_finished_rows_are_found_again_and_errors_are_not(tmp_path: Path) -> None:
-    begin(tmp_path, IDENTITY, [ROW, {"question_id": "b", "status": "error", "error": "x"}])
-    assert finished_records(tmp_path, IDENTITY) == {"a": ROW}
+    begin(tmp_path, IDENTITY, [A, error_record(QUESTIONS[1], "x")])
+    assert finished(tmp_path) == {"a": A}
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
-    begin(tmp_path, IDENTITY, [ROW])
+    begin(tmp_path, IDENTITY, [A])
     path = tmp_path / "predictions.jsonl"
     path.write_bytes(path.read_bytes() + b'{"torn')
-    finished_records(tmp_path, IDENTITY)
+    finished(tmp_path)
     assert path.read_bytes().endswith(b'{"torn')
 
 
 def test_differences_are_named_with_both_values(tmp_path: Path) -> None:
-    begin(tmp_path, IDENTITY, [ROW])
+    begin(tmp_path, IDENTITY, [A])
     other = {"method": "cci", "configuration": {"alpha": 0.1, "beta": 0.3, "seed": 1}}
     with pytest.raises(InputError) as error:
-        finished_records(tmp_path, other)
+        finished(tmp_path, other)
     assert (
         "method is 'sepm' there, 'cci' now; configuration.beta is 0.2 there, 0.3 now; "
         "configuration.seed is None there, 1 now. Start afresh with --overwrite"
@@ -137,16 +151,16 @@ def test_differences_are_named_with_both_values(tmp_path: Path) -> None:
 
 
 def test_long_values_are_shown_by_their_beginning(tmp_path: Path) -> None:
-    begin(tmp_path, {"sha256": "a" * 64}, [ROW])
+    begin(tmp_path, {"sha256": "a" * 64}, [A])
     with pytest.raises(InputError, match=r"'a{38}… there, 'b{38}… now"):
-        finished_records(tmp_path, {"sha256": "b" * 64})
+        finished(tmp_path, {"sha256": "b" * 64})
 
 
 def test_rows_of_an_unknown_run_are_refused(tmp_path: Path) -> None:
-    begin(tmp_path, IDENTITY, [ROW])
+    begin(tmp_path, IDENTITY, [A])
     (tmp_path / "run.json").unlink()
     with pytest.raises(InputError, match=r"predictions of an unknown run: no run\.json"):
-        finished_records(tmp_path, IDENTITY)
+        finished(tmp_path)
 
 
 def test_starting_afresh_removes_all_results_of_the_earlier_run(tmp_path: Path) -> None:
@@ -164,8 +178,7 @@ def test_starting_afresh_removes_all_results_of_the_earlier_run(tmp_path: Path) 
 
 
 def write_rows(path: Path, *ids: str, torn: str = "") -> None:
-    rows = [json.dumps({"question_id": key, "status": "ok"}) + "\n" for key in ids]
-    path.write_text("".join(rows) + torn)
+    path.write_text("".join(as_line(ROWS[key]) for key in ids) + torn)
 
 
 def ids_in(path: Path) -> list[str]:
@@ -173,10 +186,10 @@ def ids_in(path: Path) -> list[str]:
 
 
 def test_rows_of_all_processes_are_finished_each_once(tmp_path: Path) -> None:
-    begin(tmp_path, IDENTITY, [ROW])
+    begin(tmp_path, IDENTITY, [A])
     write_rows(tmp_path / "predictions-1.jsonl", "a", "b", torn='{"question')
     write_rows(tmp_path / "predictions-12.jsonl", "c")
-    assert finished_records(tmp_path, IDENTITY).keys() == {"a", "b", "c"}
+    assert finished(tmp_path).keys() == {"a", "b", "c"}
 
 
 def test_merged_rows_stand_in_the_order_of_the_questions_and_no_shard_is_left(
@@ -198,7 +211,7 @@ def test_the_rows_of_a_single_process_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_beginning_keeps_what_is_to_be_kept_in_one_file(tmp_path: Path) -> None:
     write_rows(tmp_path / "predictions-1.jsonl", "a")
-    begin(tmp_path, IDENTITY, [ROW])
+    begin(tmp_path, IDENTITY, [A])
     assert ids_in(tmp_path / "predictions.jsonl") == ["a"]
     assert not (tmp_path / "predictions-1.jsonl").exists()
 
@@ -268,7 +281,7 @@ def test_shards_stay_until_the_rows_of_all_are_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, key in (("predictions.jsonl", "a"), ("predictions-1.jsonl", "b")):
-        (tmp_path / name).write_text(json.dumps(ROW | {"question_id": key}) + "\n")
+        (tmp_path / name).write_text(as_line(ROWS[key]))
     there: list[bool] = []
     fsync = os.fsync
     monkeypatch.setattr(

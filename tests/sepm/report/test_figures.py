@@ -2,8 +2,9 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sepm.evaluation.metrics import wilson_interval
+from sepm.method.presets import PRESETS
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
@@ -24,6 +26,7 @@ from sepm.report.per_class import draw_per_class
 from sepm.report.runs import Run, RunGroup, read_run_groups
 from sepm.report.sensitivity import curves, draw_sensitivity, swept_curves
 from sepm.report.style import rendered, styled
+from sepm.report.sweeps import read_sweeps
 
 Json = dict[str, Any]
 Recorded = Callable[[str], list[Json]]
@@ -156,11 +159,12 @@ def test_flips_are_counted_by_class_and_listed_one_by_one(
 @pytest.fixture
 def swept(tmp_path: Path, write_run: Any, recorded: Recorded) -> RunGroup:
     """SEPM at three α and two other β; the n-th has n wrong answers more."""
-    settings = [{}, {"alpha": 0.05}, {"alpha": 0.2}, {"beta": 0.4}, {"beta": 0.6, "alpha": 0.3}]
+    settings = [{}, {"alpha": 0.05}, {"alpha": 0.2}, {"beta": 0.4}, {"beta": 0.6, "alpha": 0.25}]
     for number, changed in enumerate(settings):
         rows = [dict(row) for row in recorded("sepm")]
         for row in [r for r in rows if r["correct"]][:number]:
-            row |= {"prediction": "fear", "correct": False}
+            fine = row["fine"] | {"text": "G"}
+            row |= {"prediction": "fear", "correct": False, "fine": fine}
         write_run(tmp_path, "sepm", rows, name=f"sepm-{number}", **changed)
     return read_run_groups([tmp_path])[0]
 
@@ -186,26 +190,28 @@ def test_figure_3_has_the_paper_s_value_where_the_paper_has_one(swept: RunGroup)
     assert stars[0].get_ydata() == pytest.approx([56.24])
 
 
-def test_figure_3_draws_what_sepm_sensitivity_wrote() -> None:
+def test_figure_3_draws_the_counts_that_sepm_sensitivity_wrote(tmp_path: Path) -> None:
     points = [
-        {"value": value, "n": 40, "accuracy": value, "ci95": [value - 0.1, value + 0.1]}
-        for value in (0.3, 0.5)
+        {"value": value, "n": 40, "correct": correct, "accuracy": 0.99}
+        for value, correct in ((0.3, 12), (0.5, 20))
     ]
     sweep = {
         "dataset": "emoset",
         "model": "llava-v1.5-7b",
         "preset": "released",
         "variance": "sample",
-        "configuration": {"alpha": 0.1, "beta": 0.1, "drop": "foe"},
+        "configuration": asdict(PRESETS["released"]),
         "alpha": {"sample": {"points": points}, "population": {"points": []}},
         "beta": {"points": points[:1]},
     }
-    (curve,) = swept_curves([sweep], "alpha")
+    (tmp_path / "sensitivity.json").write_text(json.dumps(sweep))
+    sweeps = read_sweeps(tmp_path)
+    (curve,) = swept_curves(sweeps, "alpha")
     assert [(p.value, p.accuracy, p.interval) for p in curve.points] == [
-        (0.3, 0.3, (pytest.approx(0.2), 0.4)),
-        (0.5, 0.5, (0.4, 0.6)),
+        (0.3, 0.3, pytest.approx((0.1807, 0.4543), abs=1e-4)),
+        (0.5, 0.5, pytest.approx((0.3520, 0.6480), abs=1e-4)),
     ]
-    assert swept_curves([sweep], "beta") == []
+    assert swept_curves(sweeps, "beta") == []
 
 
 def test_figure_4_fades_the_lowest_scored_tokens_at_both_ratios() -> None:

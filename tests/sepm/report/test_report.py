@@ -185,7 +185,7 @@ def test_the_policy_allows_the_page_s_own_script_and_style_and_no_other(page: Pa
 
 def test_a_hostile_question_id_stays_a_text(tmp_path: Path, write_run: Any, recorded: Any) -> None:
     rows = recorded("sepm")
-    rows[0] |= {"question_id": HOSTILE, "label": "awe"}
+    rows[0] |= {"question_id": HOSTILE}
     write_run(tmp_path, "sepm", rows, name="<b>sepm</b>")
     html = report_page(read_run_groups([tmp_path]), {}, thumbnails=0)
     assert "<script>document" not in html

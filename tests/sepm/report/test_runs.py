@@ -1,14 +1,17 @@
 """Runs found in folders, grouped, named and paired."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sepm.errors import InputError
+from sepm.method.presets import PRESETS
 from sepm.report.report import report_page
 from sepm.report.runs import labels, read_run_groups
+from sepm.report.sweeps import read_sweeps
 
 
 def test_runs_are_found_below_a_folder_and_grouped_by_data_set_and_model(
@@ -46,6 +49,54 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path, write_run: Any, recorde
     assert [run.name for run in group.runs] == ["sepm", "sepm (2)"]
 
 
+def test_no_run_takes_the_name_that_tells_another_apart(
+    tmp_path: Path, write_run: Any, recorded: Any
+) -> None:
+    for place, name in (("one", "sepm (2)"), ("two", "sepm"), ("three", "sepm")):
+        write_run(tmp_path / place, "sepm", recorded("sepm"), name=name)
+    (group,) = read_run_groups([tmp_path / place for place in ("one", "two", "three")])
+    assert [run.name for run in group.runs] == ["sepm (2)", "sepm", "sepm (3)"]
+
+
+def test_runs_of_one_name_with_other_classes_are_refused(
+    tmp_path: Path, write_run: Any, recorded: Any
+) -> None:
+    first = write_run(tmp_path, "zero-shot", recorded("zero-shot"))
+    second = write_run(tmp_path, "sepm", recorded("sepm"))
+    path = second / "accuracy.json"
+    path.write_text(path.read_text().replace('"option_text": "Content"', '"option_text": "Calm"'))
+    with pytest.raises(InputError, match=rf"{second} and {first} are both called emoset and have"):
+        read_run_groups([tmp_path])
+
+
+def test_a_sweep_that_belongs_to_no_run_is_left_out_by_name(
+    tmp_path: Path, write_run: Any, recorded: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path, "sepm", recorded("sepm"))
+    sweep = {"dataset": "emoset", "model": "other", "preset": "paper", "variance": "population"}
+    sweep |= {"configuration": asdict(PRESETS["paper"]), "alpha": {}, "beta": {"points": []}}
+    (tmp_path / "sensitivity.json").write_text(json.dumps(sweep))
+    assert read_run_groups([tmp_path])[0].sweeps == ()
+    assert f"{tmp_path}/sensitivity.json is left out: no run of other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"beta": {"points": [{"value": 0.1, "n": 4, "correct": 5}]}}, "5 correct of n = 4"),
+        ({"beta": {"points": [{"value": "0.1", "n": 4, "correct": 2}]}}, "Expected `float`"),
+        ({"variance": "total"}, "Invalid enum value 'total'"),
+        ({"configuration": {}}, "configuration lacks alpha"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(changed: Any, said: str, tmp_path: Path) -> None:
+    sweep = {"dataset": "emoset", "model": "m", "preset": "paper", "variance": "population"}
+    sweep |= {"configuration": asdict(PRESETS["paper"]), "alpha": {}, "beta": {"points": []}}
+    (tmp_path / "sensitivity.json").write_text(json.dumps(sweep | changed))
+    with pytest.raises(InputError, match=rf"sensitivity\.json: .*{said}"):
+        read_sweeps(tmp_path)
+
+
 def test_the_order_of_the_lines_does_not_matter(
     tmp_path: Path, write_run: Any, recorded: Any, group: Any
 ) -> None:
@@ -67,7 +118,7 @@ def test_a_damaged_run_is_an_error_that_names_it(
     stored = json.loads((folder / "accuracy.json").read_text())
     del stored["dataset"]
     (folder / "accuracy.json").write_text(json.dumps(stored))
-    with pytest.raises(InputError, match=r"sepm: not a run of this version \(KeyError"):
+    with pytest.raises(InputError, match=r"accuracy\.json: .*missing required field `dataset`"):
         read_run_groups([tmp_path])
 
 
@@ -81,8 +132,8 @@ def test_labels_tell_runs_apart_by_what_differs(
     assert labels(group.runs, besides="drop") == ["sepm", "sepm"]
 
 
-def test_a_run_of_errors_alone_is_compared_with_nothing(
-    tmp_path: Path, write_run: Any, recorded: Any
+def test_a_run_of_errors_alone_is_compared_with_nothing_and_named(
+    tmp_path: Path, write_run: Any, recorded: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heads = [{k: r[k] for k in ("question_id", "image", "label")} for r in recorded("sepm")]
     failed = {"prediction": None, "correct": False, "status": "error", "error": "no such file"}
@@ -90,4 +141,5 @@ def test_a_run_of_errors_alone_is_compared_with_nothing(
     write_run(tmp_path, "zero-shot", recorded("zero-shot"))
     (group,) = read_run_groups([tmp_path])
     assert group.compared is None
+    assert "sepm has errors alone" in capsys.readouterr().err
     assert "no such file" in report_page([group], {}, thumbnails=0)

@@ -1,0 +1,134 @@
+"""The fields of a prediction record and what they must say of each other.
+
+A line of `predictions.jsonl` is decoded as `RecordFields`. Fields that it does not name are
+refused: a row of a later version must not be read for less than it says.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import fmean
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from sepm.method.confidence import MAXIMUM_CONFIDENCE, POLARITY_OF_LETTER, Branch, confidence
+
+ROUNDING = 1e-6
+"""How far float32 may round a softmax above 1, and a confidence away from its formula."""
+
+Word = Annotated[str, Meta(min_length=1)]
+Share = Annotated[float, Meta(ge=0, le=1 + ROUNDING)]
+Index = Annotated[int, Meta(ge=0)]
+Count = Annotated[float, Meta(ge=0)]
+Read = Literal["letter", "text"]
+
+
+class _Fields(Struct, forbid_unknown_fields=True):
+    """Fields that are there with the right types and ranges, and no others."""
+
+    def __post_init__(self) -> None:
+        if faults := list(self.faults()):
+            raise ValueError("; ".join(faults))
+
+    def faults(self) -> Iterator[str]:
+        """Each contradiction between the fields."""
+        yield from ()
+
+
+class CoarseFields(_Fields):
+    """`coarse`: the coarse stage's query, answer and gate."""
+
+    prompt: str
+    text: str
+    p_a: Share
+    p_b: Share
+    confidence: float
+    branch: Branch
+    off_menu: bool
+    read: Read | UnsetType | None = UNSET
+
+    def faults(self) -> Iterator[str]:
+        """A confidence that is neither variance of p_A and p_B (Eq. 4); a letter not followed."""
+        variances = [confidence(self.p_a, self.p_b, name) for name in MAXIMUM_CONFIDENCE]
+        if not any(math.isclose(self.confidence, v, abs_tol=ROUNDING) for v in variances):
+            yield f"confidence {self.confidence:g} is no variance of p_a and p_b"
+        polarity = POLARITY_OF_LETTER.get(self.text)
+        if polarity and (self.off_menu or self.branch not in ("ambiguous", polarity)):
+            off_menu = " off_menu" if self.off_menu else ""
+            yield f"text '{self.text}' contradicts branch {self.branch}{off_menu}"
+
+
+class FineFields(_Fields):
+    """`fine`: the query that decided, and its answer."""
+
+    prompt: str
+    text: str
+    probs: Annotated[dict[str, Share], Meta(min_length=1)]
+    read: Read | UnsetType | None = UNSET
+
+
+class TokenUsageFields(_Fields):
+    """`sparsevlm`: visual tokens in the decoder layers."""
+
+    tokens_after_layer: Annotated[list[Index], Meta(min_length=1)]
+    mean_tokens: Count
+    mean_tokens_processed: Count
+
+    def faults(self) -> Iterator[str]:
+        """Another mean than that of the layers."""
+        if not math.isclose(self.mean_tokens, fmean(self.tokens_after_layer)):
+            yield f"mean_tokens {self.mean_tokens:g} is not the mean of tokens_after_layer"
+
+
+class RecordFields(_Fields):
+    """One line of `predictions.jsonl`."""
+
+    question_id: Word
+    image: Word
+    label: Word
+    prediction: Word | None
+    correct: bool
+    status: Literal["ok", "unread", "error"]
+    labels: list[Word] | UnsetType = UNSET
+    image_sha256: str | UnsetType | None = UNSET
+    error: str | UnsetType = UNSET
+    coarse: CoarseFields | UnsetType = UNSET
+    dropped: list[Index] | UnsetType = UNSET
+    sparsevlm: TokenUsageFields | UnsetType = UNSET
+    fine: FineFields | UnsetType = UNSET
+    foe_scores: list[Share] | UnsetType = UNSET
+
+    def faults(self) -> Iterator[str]:
+        """What contradicts the status, the labels, the prediction or the visual tokens."""
+        labels = self.labels or [self.label]
+        if labels[0] != self.label or len(set(labels)) != len(labels):
+            yield f"labels {labels} must be different ones, the first '{self.label}'"
+        if (self.status == "ok") != (self.prediction is not None):
+            yield f"status {self.status} contradicts prediction {self.prediction!r}"
+        if self.correct != (self.prediction in labels):
+            yield (
+                f"correct is {str(self.correct).lower()}, but the prediction is "
+                f"{self.prediction!r} and the label {' or '.join(map(repr, labels))}"
+            )
+        yield from self._misplaced()
+        yield from self._token_faults()
+
+    def _misplaced(self) -> Iterator[str]:
+        """Fields that a row of this status lacks, or must not have."""
+        answered = ("dropped", "fine", "coarse", "sparsevlm", "foe_scores")
+        failed = self.status == "error"
+        needed, refused = (("error",), answered) if failed else (answered[:2], ("error",))
+        for name in needed:
+            if getattr(self, name) is UNSET:
+                yield f"status {self.status} without field `{name}`"
+        for name in refused:
+            if getattr(self, name) is not UNSET:
+                yield f"status {self.status} with field `{name}`"
+
+    def _token_faults(self) -> Iterator[str]:
+        dropped = self.dropped or []
+        if any(later <= earlier for earlier, later in pairwise(dropped)):
+            yield "dropped is not ascending"
+        elif dropped and self.foe_scores and dropped[-1] >= len(self.foe_scores):
+            yield f"visual token {dropped[-1]} is dropped of {len(self.foe_scores)} with scores"

@@ -1,0 +1,74 @@
+"""What `sepm sensitivity` wrote, read back; accuracies are computed from its counts."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from sepm.errors import InputError
+from sepm.evaluation.stored_run import check_configuration, check_names
+from sepm.method.confidence import Variance
+
+SENSITIVITY = "sensitivity.json"
+
+
+class SweepPoint(Struct, frozen=True):
+    """One value of α or β.
+
+    Raises:
+        ValueError: not 0 <= correct <= n.
+    """
+
+    value: float
+    n: int
+    correct: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.n:
+            raise ValueError(f"{self.correct} correct of n = {self.n}")
+
+
+class SweepCurve(Struct, frozen=True):
+    """The points of one setting."""
+
+    points: tuple[SweepPoint, ...]
+
+
+class Sweep(Struct, frozen=True):
+    """One `sensitivity.json`.
+
+    Raises:
+        ValueError: a name or a setting is none.
+    """
+
+    dataset: str
+    model: str
+    preset: str
+    configuration: dict[str, Any]
+    variance: Variance
+    alpha: dict[Variance, SweepCurve]
+    beta: SweepCurve
+    path: Path = Path()
+    """Where it was read."""
+
+    def __post_init__(self) -> None:
+        check_names(self.dataset, self.model, self.preset)
+        check_configuration(self.configuration)
+
+
+def read_sweeps(folder: Path) -> list[Sweep]:
+    """What `sepm sensitivity` wrote below a folder.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    return [_read_sweep(path) for path in sorted(folder.rglob(SENSITIVITY))]
+
+
+def _read_sweep(path: Path) -> Sweep:
+    try:
+        sweep = msgspec.json.decode(path.read_bytes(), type=Sweep)
+    except ValueError as error:
+        raise InputError(f"{path}: not of sepm sensitivity ({error})") from error
+    return msgspec.structs.replace(sweep, path=path)

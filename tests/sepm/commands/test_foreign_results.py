@@ -1,0 +1,223 @@
+"""Results changed by hand, or from elsewhere, given to every command that reads them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.cli import main
+
+Json = dict[str, Any]
+Consumer = Callable[[Path], list[str]]
+CONSUMERS = ("eval", "table", "sensitivity", "compare", "figures", "report")
+
+
+@pytest.fixture
+def results(finished: Any, tmp_path: Path) -> Path:
+    """A copy of the finished runs, to be spoilt."""
+    output = finished["sepm"].folder.parents[2]
+    shutil.copytree(output, tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def sepm_run(results: Path) -> Path:
+    return results / "emoset" / "llava-tiny" / "sepm"
+
+
+@pytest.fixture
+def commands(scenes: Any, command: Any, results: Path) -> dict[str, list[str]]:
+    """A command line of each consumer over the results."""
+    evaluation = command(scenes, results, "--batch-size", 2, "--save-scores")
+    folder = str(results / "emoset" / "llava-tiny" / "sepm")
+    output = str(results.parent / "drawn")
+    images = ["--image-folder", str(scenes.image_folder)]
+    return {
+        "eval": evaluation,
+        "table": ["table", "3", *evaluation[3:], "--tasks", "emoset"],
+        "sensitivity": ["sensitivity", *evaluation[3:], "--alphas", "0.1", "--betas", "0.2"],
+        "compare": ["compare", folder, folder],
+        "figures": ["figures", folder, *images, "--output", output],
+        "report": ["report", folder, *images, "--output", f"{output}/page.html"],
+    }
+
+
+def change(path: Path, **fields: Any) -> None:
+    """Change fields of `accuracy.json`."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def change_row(folder: Path, index: int, **fields: Any) -> None:
+    path = folder / "predictions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[index] |= fields
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_verdict_that_contradicts_its_row_is_refused_by_all_with_the_same_words(
+    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_row(sepm_run, 4, label="fear", prediction="awe", correct=True)
+    before = (sepm_run / "predictions.jsonl").read_bytes()
+    assert main(commands[consumer]) == 2
+    assert (
+        f"{sepm_run}/predictions.jsonl:5: not a prediction record: correct is true, but the "
+        "prediction is 'awe' and the label 'fear'"
+    ) in capsys.readouterr().err
+    assert (sepm_run / "predictions.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_a_second_row_that_says_another_thing_is_refused_by_all(
+    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sepm_run / "predictions.jsonl"
+    row = json.loads(path.read_text().splitlines()[0]) | {"dropped": [0]}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+    assert main(commands[consumer]) == 2
+    assert f"predictions.jsonl:25: question_id '{row['question_id']}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("consumer", ["eval", "table", "sensitivity"])
+def test_a_row_about_no_question_is_refused_where_the_question_file_is_at_hand(
+    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_row(sepm_run, 7, question_id="awe/other.png")
+    assert main(commands[consumer]) == 2
+    assert (
+        "jsonl:8: question_id 'awe/other.png' is not in the question f" in capsys.readouterr().err
+    )
+
+
+def test_the_same_row_twice_makes_no_sample_more(
+    commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sepm_run / "predictions.jsonl"
+    path.write_text(path.read_text() + path.read_text().splitlines()[0] + "\n")
+    assert main([*commands["compare"], "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [run["rows"] for run in found["runs"]] == [24, 24]
+    assert found["accuracy"]["n"] == 24
+
+
+# ---- accuracy.json
+
+
+@pytest.mark.parametrize("consumer", ["compare", "figures", "report"])
+def test_stored_counts_that_are_not_the_rows_are_told_and_not_shown(
+    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(sepm_run / "accuracy.json", n=25, correct=25, accuracy=1.0)
+    assert main(commands[consumer]) == 0
+    out, err = capsys.readouterr()
+    assert f"{sepm_run}/accuracy.json: n is 25 there, 24 by the rows" in err
+    assert "accuracy is 1.0 there" in err
+    assert "25 of 2" not in out
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("dataset", "../../outside", "dataset '../../outside' is no plain name"),
+        ("model", "/tmp/outside", "model '/tmp/outside' is no plain name"),
+        ("model", "..", "model '..' is no plain name"),
+        ("model", "a\\b", "is no plain name"),
+        ("model", 7, "Expected `str`, got `int`"),
+        ("preset", "released-1999", "unknown preset 'released-1999'"),
+        ("configuration", {"alpha": 0.1}, "configuration lacks beta"),
+        ("configuration", None, "Expected `object`, got `null`"),
+        ("taxonomy", {"name": "x"}, "missing required field `title`"),
+        ("timing", {"images_per_second": "fast"}, "Expected `float"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused_and_nothing_is_written(
+    field: str,
+    value: Any,
+    said: str,
+    commands: Any,
+    sepm_run: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    change(sepm_run / "accuracy.json", **{field: value})
+    root = sepm_run.parents[3]
+    before = {path for path in root.rglob("*") if path.is_file()}
+    assert main(commands["figures"]) == 2
+    err = capsys.readouterr().err
+    assert f"{sepm_run}/accuracy.json: " in err
+    assert said in err
+    assert {path for path in root.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("consumer", "content"),
+    [*((consumer, "{") for consumer in CONSUMERS), ("compare", "[]"), ("compare", "[" * 10_000)],
+)
+def test_a_damaged_accuracy_file_is_told_by_all(
+    consumer: str, content: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sepm_run / "accuracy.json").write_text(content)
+    assert main(commands[consumer]) == 2
+    assert f"{sepm_run}/accuracy.json: damaged" in capsys.readouterr().err
+
+
+def test_an_accuracy_file_that_was_removed_is_made_anew_from_the_rows(
+    commands: Any, sepm_run: Path
+) -> None:
+    path = sepm_run / "accuracy.json"
+    before = json.loads(path.read_text())
+    path.unlink()
+    assert main(commands["eval"]) == 0
+    after = json.loads(path.read_text())
+    assert {k: after[k] for k in ("n", "confusion")} == {k: before[k] for k in ("n", "confusion")}
+
+
+# ---- what is left out, and what lies outside
+
+
+def test_a_run_that_was_cut_off_is_left_out_by_name(
+    commands: Any, results: Path, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sepm_run / "accuracy.json").unlink()
+    assert main(["figures", str(results), "--output", str(results.parent / "drawn")]) == 0
+    assert f"{sepm_run} is left out: no accuracy.json" in capsys.readouterr().err
+
+
+def test_rows_that_other_processes_had_computed_of_a_run_cut_off_are_compared_too(
+    commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sepm_run / "accuracy.json").unlink()
+    lines = (sepm_run / "predictions.jsonl").read_text().splitlines(keepends=True)
+    (sepm_run / "predictions.jsonl").write_text("".join(lines[:10]))
+    (sepm_run / "predictions-1.jsonl").write_text("".join(lines[9:15]))
+    assert main([*commands["compare"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"]["n"] == 15
+
+
+@pytest.mark.parametrize("image", ["../secret.png", "{tmp}/secret.png"])
+@pytest.mark.parametrize("consumer", ["figures", "report"])
+def test_no_picture_from_outside_the_image_folder_is_shown(
+    consumer: str,
+    image: str,
+    commands: Any,
+    scenes: Any,
+    sepm_run: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for index in range(24):
+        change_row(sepm_run, index, image=image.format(tmp=scenes.image_folder.parent))
+    assert main(commands[consumer]) == 2
+    assert "question_id 'a" in (err := capsys.readouterr().err)
+    assert "secret.png' points outside" in err or "secret.png' is absolute" in err
+
+
+def test_tokens_beyond_the_grid_are_refused(
+    commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = json.loads((sepm_run / "predictions.jsonl").read_text().splitlines()[3])
+    change_row(sepm_run, 3, foe_scores=[*row["foe_scores"], 0.0])
+    assert main(commands["figures"]) == 2
+    assert f"question_id '{row['question_id']}' has scores or drop" in capsys.readouterr().err
