@@ -103,7 +103,7 @@ def _change(change: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(str, value))
-    return "unread" if value is None else value
+    return "(unread)" if value is None else value
 
 
 def _name(variant: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from sepm.evaluation.request import (
 from sepm.images import read_image
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
-from sepm.method.taxonomy import Taxonomy
+from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.methods import get_method
 from sepm.options import add_options, given_options
 from sepm.terminal import show, show_json
@@ -146,7 +146,8 @@ def as_text(decision: "Decision", taxonomy: Taxonomy, config: MethodConfig) -> s
     lines += _indented("fine query" if outcome.coarse else "query", outcome.query.text)
     lines.append(f"  answer      {_shown(outcome.reply)}")
     letter = outcome.reply.letter
-    lines.append(f"  emotion     {taxonomy.by_letter(letter).name if letter else 'unread'}")
+    named = taxonomy.by_letter(letter).name if letter else no_class("unread", taxonomy.names)
+    lines.append(f"  emotion     {named}")
     return "\n".join(lines)
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from sepm.evaluation import plain_text as text
 from sepm.evaluation.compare import CAUSES, NEAR_TIE
+from sepm.evaluation.metrics import UNREAD
 from sepm.evaluation.statistics import SIGNIFICANCE
+from sepm.method.taxonomy import no_class
 
 FLIPS_SHOWN = 20
 
@@ -118,9 +120,10 @@ def _flips(found: dict[str, Any]) -> Iterator[str]:
         if n:
             yield f"  {n} with {cause}"
     # The surest changes first: what rounding cannot explain.
+    unread = no_class(UNREAD, found["per_class"])
     surest = sorted(flips["samples"], key=lambda flip: -min(_known(flip), default=0.0))
     for flip in surest[:FLIPS_SHOWN]:
-        a, b = (prediction or "unread" for prediction in flip["predictions"])
+        a, b = (prediction or unread for prediction in flip["predictions"])
         margins = " / ".join(text.ABSENT if m is None else f"{m:.3f}" for m in flip["margins"])
         yield (
             f"  {flip['question_id']}: {a} -> {b} ({flip['direction']}; {flip['cause']}; "

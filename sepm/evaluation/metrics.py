@@ -12,7 +12,7 @@ from sepm.evaluation.calibration import confidence_report
 from sepm.evaluation.records import Record
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
-from sepm.method.taxonomy import Polarity, Taxonomy
+from sepm.method.taxonomy import Polarity, Taxonomy, no_class
 
 UNREAD = "unread"
 """Column of the confusion matrix for answers that name no class."""
@@ -92,8 +92,9 @@ def per_class(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, dict[str, 
 
 def confusion(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
     """Counts of predictions (columns, the last unread) for each label (rows)."""
-    counts = Counter((credited_label(r), r["prediction"] or UNREAD) for r in run)
-    columns = [*taxonomy.names, UNREAD]
+    unread = no_class(UNREAD, taxonomy.names)
+    counts = Counter((credited_label(r), r["prediction"] or unread) for r in run)
+    columns = [*taxonomy.names, unread]
     matrix = [[counts[label, column] for column in columns] for label in taxonomy.names]
     return {"labels": list(taxonomy.names), "predictions": columns, "counts": matrix}
 
@@ -101,7 +102,7 @@ def confusion(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
 def macro_f1(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
     """Mean F1 over the classes that occur as a label."""
     truth = [credited_label(r) for r in run]
-    predicted = [r["prediction"] or UNREAD for r in run]
+    predicted = [r["prediction"] or no_class(UNREAD, taxonomy.names) for r in run]
     present = sorted(set(truth))
     if not present:
         return None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Polarity = Literal["positive", "negative"]
 POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
+
+
+def no_class(word: str, names: Iterable[str]) -> str:
+    """A word for what is none of the classes, in brackets where a class bears it."""
+    taken = {name.lower() for name in names}
+    while word in taken:
+        word = f"({word})"
+    return word
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,6 @@ class Taxonomy:
         for polarity in POLARITIES:
             if not self.of_polarity(polarity):
                 raise ValueError(f"taxonomy {self.name}: no {polarity} class")
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> Taxonomy:
-        """The taxonomy that `dataclasses.asdict` made a dictionary of, as results hold it."""
-        classes = tuple(EmotionClass(**emotion_class) for emotion_class in stored["classes"])
-        return cls(stored["name"], stored["title"], classes)
 
     def of_polarity(self, polarity: Polarity) -> tuple[EmotionClass, ...]:
         """Positive (PEC) or negative (NEC) emotion categories, in the order of the options."""

@@ -2,7 +2,6 @@
 
 from matplotlib.figure import Figure
 
-from sepm.evaluation.metrics import UNREAD
 from sepm.report.per_class import by_polarity
 from sepm.report.runs import Run
 from sepm.report.style import DARK
@@ -15,8 +14,8 @@ DARK_FROM = 0.55
 def draw_confusion(run: Run) -> Figure:
     """Counts, coloured by their share of the row; positive classes first; `unread` if there are."""
     rows = by_polarity(run.taxonomy)
-    columns = [*rows, *([UNREAD] if run.summary["unread"] else [])]
     stored = run.summary["confusion"]
+    columns = [*rows, *(stored["predictions"][-1:] if run.summary["unread"] else [])]
     counts = {
         (label, prediction): count
         for label, line in zip(stored["labels"], stored["counts"], strict=True)

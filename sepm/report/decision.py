@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sepm.method.config import MethodConfig
-from sepm.method.taxonomy import Taxonomy
+from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.report.confidence import GATES
 from sepm.report.dropped_tokens import Scene, draw_scores, show
 from sepm.report.overlay import faded, plain
@@ -104,7 +104,7 @@ def _answers(record: Mapping[str, Any], taxonomy: Taxonomy, config: MethodConfig
     options = {letter: taxonomy.by_letter(letter).option_text for letter in record["fine"]["probs"]}
     answers.append(
         Answer(
-            f"{'fine' if answers else 'answer'}: {said or 'unread'}",
+            f"{'fine' if answers else 'answer'}: {said or no_class('unread', taxonomy.names)}",
             options,
             record["fine"]["probs"],
             taxonomy.by_name(said).option_letter if said else None,

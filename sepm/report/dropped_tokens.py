@@ -91,6 +91,6 @@ def show(ax: Axes, pixels: Pixels, image: Image.Image, grid: VisualGrid) -> None
 
 
 def _caption(ax: Axes, record: Record) -> None:
-    said = record["prediction"] or record["status"]
-    verdict = "right" if record["correct"] else f"said {said}"
+    said = f"said {record['prediction']}" if record["prediction"] else record["status"]
+    verdict = "right" if record["correct"] else said
     ax.set_ylabel(f"{record['label']}\n({verdict})", fontsize=8)

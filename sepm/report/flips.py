@@ -6,6 +6,7 @@ from sepm.evaluation.compare import compare
 from sepm.evaluation.metrics import UNREAD
 from sepm.evaluation.plain_text import as_csv
 from sepm.evaluation.statistics import Pair, pair_up, paired_counts, per_class_change
+from sepm.method.taxonomy import no_class
 from sepm.report.per_class import by_polarity
 from sepm.report.runs import Run
 from sepm.report.style import BLUE, DARK, ORANGE
@@ -13,14 +14,15 @@ from sepm.report.style import BLUE, DARK, ORANGE
 
 def flip_table(reference: Run, other: Run) -> str:
     """CSV, a line for each sample whose prediction changed."""
+    unread = no_class(UNREAD, reference.taxonomy.names)
     flips = compare(reference.stored, other.stored)["flips"]["samples"]
     return as_csv(
         [
             {
                 "question_id": flip["question_id"],
                 "label": flip["label"],
-                "reference": flip["predictions"][0] or UNREAD,
-                "other": flip["predictions"][1] or UNREAD,
+                "reference": flip["predictions"][0] or unread,
+                "other": flip["predictions"][1] or unread,
                 "direction": flip["direction"],
                 "cause": flip["cause"],
             }

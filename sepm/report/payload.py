@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.evaluation.records import Record
-from sepm.method.taxonomy import Taxonomy
+from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.report.runs import Run, RunGroup
 from sepm.report.thumbnails import dropped_by, thumbnail, thumbnail_ids, token_boxes
 
@@ -17,6 +17,7 @@ MOST_ROWS = 125_000
 
 ABSENT, ERROR, UNREAD = -3, -2, -1
 """Predictions that are no class."""
+NO_CLASS = {UNREAD: "unread", ERROR: "error", ABSENT: "not in this run"}
 
 BRANCHES = ("positive", "negative", "ambiguous")
 
@@ -57,6 +58,7 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
         "dataset": group.dataset,
         "model": group.model,
         "classes": [[c.name, c.option_letter, c.option_text, c.polarity] for c in taxonomy.classes],
+        "no_class": {code: no_class(word, names) for code, word in NO_CLASS.items()},
         "boxes": token_boxes(grid) if grid and pictures else [],
         "ids": ids,
         "labels": [names.index(samples[key]["label"]) for key in ids],

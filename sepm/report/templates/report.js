@@ -22,7 +22,7 @@ const other = () => ($("other").value === "" ? null : group().runs[Number($("oth
 function said(one, index) {
   const prediction = one.prediction[index];
   if (prediction >= 0) return group().classes[prediction][0];
-  return { [UNREAD]: "unread", [ERROR]: "error", [ABSENT]: "not in this run" }[prediction];
+  return group().no_class[prediction];
 }
 
 const confidence = (one, index) => (one.coarse[index] ? one.coarse[index][2] : null);
@@ -298,10 +298,11 @@ function fill(id, options, chosen) {
 function fillControls() {
   const runs = group().runs.map((one, i) => [i, one.name]);
   const classes = group().classes.map((emotion, i) => [i, emotion[0]]);
+  const noClass = [UNREAD, ERROR].map((code) => [code, group().no_class[code]]);
   fill("run", runs, runs.length > 1 ? 1 : 0);
   fill("other", [["", "no other run"], ...runs], runs.length > 1 ? 0 : "");
   fill("label", [["", "any"], ...classes], "");
-  fill("prediction", [["", "any"], ...classes, [UNREAD, "unread"], [ERROR, "error"]], "");
+  fill("prediction", [["", "any"], ...classes, ...noClass], "");
   fill("branch", [["", "any"], ...BRANCHES.map((name, i) => [i, name])], "");
   fill("outcome", [["", "any"], ...["right", "wrong", "unread", "error"].map((x) => [x, x])], "");
   fill("changed", [

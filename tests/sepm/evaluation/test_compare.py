@@ -92,6 +92,11 @@ def test_another_prompt_of_the_same_branch_is_another_query() -> None:
     assert causes["another query"] == 1
 
 
+def test_an_unread_answer_is_not_written_as_a_class_of_that_name() -> None:
+    first, second = (record("a", name) | {"label": "unread"} for name in ("unread", None))
+    assert "a: unread -> (unread) (" in as_text(compare(stored(first), stored(second)))
+
+
 def test_the_paper_s_number_is_looked_up_and_not_believed() -> None:
     facts = {"model": "llava-v1.5-7b", "method": "zero-shot", "paper": {"reported": 0.99}}
     run = stored(record("a", "joy"), **facts)

@@ -1,5 +1,6 @@
 """Numbers on eight hand-made records of a task with two positive and two negative classes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -99,6 +100,17 @@ def test_rows_of_the_confusion_matrix_are_labels_and_columns_predictions() -> No
         "predictions": ["joy", "fear", "calm", "grief", "unread"],
         "counts": [[1, 0, 1, 0, 1], [0, 1, 0, 1, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 0]],
     }
+
+
+def test_a_class_called_unread_is_told_from_answers_that_could_not_be_read() -> None:
+    names = ("unread", "fear", "(unread)", "grief")
+    classes = (replace(c, name=n) for c, n in zip(JOYS.classes, names, strict=True))
+    task = Taxonomy("odd", "Odd names", tuple(classes))
+    summary = summarize([record("unread", "unread"), record("unread", None)], task)
+    assert summary["confusion"]["predictions"] == [*names, "((unread))"]
+    assert summary["confusion"]["counts"][0] == [1, 0, 0, 0, 1]
+    assert (summary["accuracy"], summary["unread"]) == (0.5, 1)
+    assert summary["macro_f1"] == pytest.approx(2 / 3)  # the unread answer was not right
 
 
 def test_macro_f1_is_the_mean_of_2tp_over_2tp_fp_fn() -> None:
