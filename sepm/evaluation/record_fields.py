@@ -1,7 +1,8 @@
 """The fields of a prediction record and what they must say of each other.
 
 A line of `predictions.jsonl` is decoded as `RecordFields`. Fields that it does not name are
-refused: a row of a later version must not be read for less than it says.
+refused: a row of a later version must not be read for less than it says. Fields without a default
+must be there: without `read` a row is of an earlier rule of reading answers.
 """
 
 import math
@@ -41,22 +42,23 @@ class CoarseFields(_Fields):
 
     prompt: str
     text: str
+    read: Read | None
     p_a: Share
     p_b: Share
     confidence: float
     branch: Branch
     off_menu: bool
-    read: Read | UnsetType | None = UNSET
 
     def faults(self) -> Iterator[str]:
-        """A confidence that is neither variance of p_A and p_B (Eq. 4); a letter not followed."""
+        """A confidence that is neither variance of p_A and p_B (Eq. 4); an answer not followed."""
+        if (self.read is None) != self.off_menu:
+            yield f"off_menu is {str(self.off_menu).lower()}, but read is {self.read!r}"
         variances = [confidence(self.p_a, self.p_b, name) for name in MAXIMUM_CONFIDENCE]
         if not any(math.isclose(self.confidence, v, abs_tol=ROUNDING) for v in variances):
             yield f"confidence {self.confidence:g} is no variance of p_a and p_b"
         polarity = POLARITY_OF_LETTER.get(self.text)
-        if polarity and (self.off_menu or self.branch not in ("ambiguous", polarity)):
-            off_menu = " off_menu" if self.off_menu else ""
-            yield f"text '{self.text}' contradicts branch {self.branch}{off_menu}"
+        if polarity and self.branch not in ("ambiguous", polarity):
+            yield f"text '{self.text}' contradicts branch {self.branch}"
 
 
 class FineFields(_Fields):
@@ -64,8 +66,8 @@ class FineFields(_Fields):
 
     prompt: str
     text: str
+    read: Read | None
     probs: Annotated[dict[str, Share], Meta(min_length=1)]
-    read: Read | UnsetType | None = UNSET
 
 
 class TokenUsageFields(_Fields):
@@ -106,6 +108,8 @@ class RecordFields(_Fields):
             yield f"labels {labels} must be different ones, the first '{self.label}'"
         if (self.status == "ok") != (self.prediction is not None):
             yield f"status {self.status} contradicts prediction {self.prediction!r}"
+        if self.fine and (self.fine.read is None) != (self.status == "unread"):
+            yield f"status {self.status} contradicts read {self.fine.read!r}"
         if self.correct != (self.prediction in labels):
             yield (
                 f"correct is {str(self.correct).lower()}, but the prediction is "

@@ -97,7 +97,7 @@ def test_another_method_is_the_same_run_whatever_the_budget() -> None:
 def test_a_run_with_layers_is_recognized_when_it_goes_on(tmp_path: Path) -> None:
     identity = {"configuration": {"sparsevlm_layers": (0, 1, 2)}}
     asked, taxonomy = Question("awe/1.jpg", "awe/1.jpg", "awe"), load_taxonomy("emoset")
-    reply = Reply("C", "C", {"C": 0.5})
+    reply = Reply("C", "C", {"C": 0.5}, read="letter")
     record = record_of(asked, Outcome(Query("Which?"), reply, ("C",)), taxonomy)
     output.begin(tmp_path, identity, [record])
     found = output.finished_records(tmp_path, identity, taxonomy, [asked])

@@ -43,6 +43,7 @@ def record(
         "coarse": {
             "prompt": "Q",
             "text": "A",
+            "read": "letter",
             "p_a": p_a,
             "p_b": 0.05,
             "confidence": (p_a - 0.05) ** 2 / 4,
@@ -50,7 +51,12 @@ def record(
             "off_menu": False,
         },
         "dropped": list(dropped),
-        "fine": {"prompt": branch, "text": "", "probs": dict(zip("ACD", probs, strict=False))},
+        "fine": {
+            "prompt": branch,
+            "text": "",
+            "read": prediction and "text",
+            "probs": dict(zip("ACD", probs, strict=False)),
+        },
     }
 
 

@@ -19,7 +19,14 @@ AWE = Question("awe/1.jpg", "awe/1.jpg", "awe")
 
 def row(**changes: Any) -> Json:
     """A right answer of both stages; `coarse__p_a=2` changes a field of a stage, ... removes."""
-    coarse = {"prompt": "Q", "text": "A", "p_a": 0.9, "p_b": 0.1, "confidence": 0.16}
+    coarse = {
+        "prompt": "Q",
+        "text": "A",
+        "read": "letter",
+        "p_a": 0.9,
+        "p_b": 0.1,
+        "confidence": 0.16,
+    }
     made: Json = {
         "question_id": "awe/1.jpg",
         "image": "awe/1.jpg",
@@ -27,9 +34,9 @@ def row(**changes: Any) -> Json:
         "prediction": "awe",
         "correct": True,
         "status": "ok",
-        "coarse": {**coarse, "branch": "positive", "off_menu": False},
+        "coarse": {**coarse, "confidence": 0.16, "branch": "positive", "off_menu": False},
         "dropped": [0, 2],
-        "fine": {"prompt": "Which?", "text": "C", "probs": {"A": 0.25, "C": 0.5}},
+        "fine": {"prompt": "Which?", "text": "C", "read": "letter", "probs": {"A": 0.25, "C": 0.5}},
         "foe_scores": [0.1, 0.4, 0.2, 0.3],
     }
     for name, value in changes.items():
@@ -57,11 +64,11 @@ FAILED = error_record(AWE, "no such file")
     [
         row(),
         row(coarse=..., foe_scores=..., dropped=[]),
-        row(prediction=None, correct=False, status="unread", fine__text="lovely"),
+        row(prediction=None, correct=False, status="unread", fine__text="lovely", fine__read=None),
         row(prediction="fear", correct=False, fine__text="G"),
         row(labels=["awe", "fear"], prediction="fear", fine__text="G"),
         row(coarse__confidence=0.32),  # the sample variance
-        row(image_sha256="0a", coarse__read="letter", fine__read="text"),
+        row(image_sha256="0a", fine__text="It is awe.", fine__read="text"),
         row(image_sha256=None),
         row(sparsevlm=USAGE),
         FAILED,
@@ -113,7 +120,11 @@ def test_a_row_as_it_was_written_is_read_as_it_is(good: Json, tmp_path: Path) ->
         (row(dropped=[4]), "visual token 4 is dropped of 4"),
         (row(coarse__confidence=0.9), "no variance of p_a and p_b"),
         (row(coarse__branch="negative"), "text 'A' contradicts branch negative"),
-        (row(coarse__off_menu=True), "text 'A' contradicts branch positive off_menu"),
+        (row(coarse__off_menu=True), "off_menu is true, but read is 'letter'"),
+        (row(coarse__read=None), "off_menu is false, but read is None"),
+        (row(fine__read=None), "status ok contradicts read None"),
+        (row(fine__read=...), "missing required field `read`"),
+        (row(fine__read="guess"), "Invalid enum value 'guess'"),
         (row(sparsevlm=USAGE | {"mean_tokens": 2}), "mean_tokens 2 is not the mean"),
         (row(label="joy", correct=False), "unknown class 'joy'"),
         (row(prediction="aw", correct=False), "unknown class 'aw'; did you mean 'awe'"),
