@@ -402,6 +402,12 @@ def write_llama_3_tokenizer(folder: Path, *, adds_bos: bool) -> Tokenizer:
     return tokenizer
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    assert found is not None, token
+    return found
+
+
 def siglip_weights(variant: VilaVariant, draw: Draw) -> Tensors:
     """The whole of SigLIP's vision tower, its attention-pool head too."""
     width, inner = variant.vision_hidden, 2 * variant.vision_hidden
@@ -476,9 +482,9 @@ def write_vila(folder: Path, variant: VilaVariant) -> Path:
     language = {name: t for name, t in language.items() if "mm_projector" not in name}
     tower, projector = siglip_weights(variant, draw), downsample_weights(variant, draw)
     if not variant.tied:
-        ids = [tokenizer.token_to_id(letter) for letter in string.ascii_uppercase]
+        ids = [token_id(tokenizer, letter) for letter in string.ascii_uppercase]
         language["lm_head.weight"][ids] = option_rows(variant, draw, len(ids))
-        end_after_letters(language, ids, tokenizer.token_to_id("<|end_of_text|>"))
+        end_after_letters(language, ids, token_id(tokenizer, "<|end_of_text|>"))
         projector["layers.4.weight"][-1] = projector["layers.4.bias"][-1] = 0
     parts = {"llm": language, "vision_tower": tower, "mm_projector": projector}
     for part, weights in parts.items():
