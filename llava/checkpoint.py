@@ -151,6 +151,11 @@ def weight_map(index_file: Path) -> dict[str, str]:
 
 
 def deciding_files(folder: Path) -> list[Path]:
-    """Files that decide what a checkpoint computes; its index stands for its shards."""
-    weights = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()][:1]
+    """Files that decide what a checkpoint's folder computes: settings, tokenizer, any weights.
+
+    Raises:
+        CheckpointError: an index names a file that is not there.
+    """
+    has_weights = any((folder / name).is_file() for name in WEIGHT_FILES)
+    weights = weight_files(folder) if has_weights else []
     return sorted({*folder.glob("*.json"), *folder.glob("tokenizer.model"), *weights})

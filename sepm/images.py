@@ -1,8 +1,10 @@
-"""Images from disk, decoded whole or refused with a reason."""
+"""Images from disk, decoded whole or refused with a reason; their hashes."""
 
+import hashlib
 import os
 import stat
 import unicodedata
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +39,57 @@ def read_image(path: Path) -> Image.Image:
         UnreadableImageError: no plain file, no image, truncated, over a limit of this module, or
             of a depth that has no scale.
     """
-    if fault := file_fault(path):
-        raise UnreadableImageError(fault)
+    return read_image_and_hash(path)[0]
+
+
+def read_image_and_hash(path: Path) -> tuple[Image.Image, str]:
+    """The image, and the SHA-256 of the very bytes that it was decoded from.
+
+    Raises:
+        UnreadableImageError: as `read_image`.
+    """
+    content = _content(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(BytesIO(content)) as image:
             _check_size(*image.size)
-            return _in_rgb(image)
+            return _in_rgb(image), hashlib.sha256(content).hexdigest()
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(f"too many pixels: {error}") from error
     except UnidentifiedImageError as error:
-        reason = f"not an image that PIL can read ({path.stat().st_size} bytes)"
+        reason = f"not an image that PIL can read ({len(content)} bytes)"
         raise UnreadableImageError(reason) from error
     except Exception as error:
         # Decoders of broken files raise nearly anything: OSError, SyntaxError, IndexError, …
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreadableImageError(f"cannot be decoded: {reason}") from error
+        raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
+
+
+def image_hash(path: Path) -> str:
+    """SHA-256 of an image file's bytes, which are not decoded.
+
+    Raises:
+        UnreadableImageError: it is no plain file, or cannot be read.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        UnreadableImageError: it is no plain file, or cannot be read.
+    """
+    if fault := file_fault(path):
+        raise UnreadableImageError(fault)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def file_fault(path: Path) -> str | None:

@@ -114,7 +114,9 @@ def _of_variant(
                 question = result.question
                 if result.outcome is None:
                     raise RunError(f"{question.image}: {result.error}")
-                record = record_of(question, result.outcome, taxonomy, save_scores=True)
+                record = record_of(
+                    question, result.outcome, taxonomy, result.image_sha256, save_scores=True
+                )
                 records[together[result.job].folder_name][question.question_id] = record
                 rows_left[question.question_id] -= 1
                 bar.update(rows_left[question.question_id] == 0)

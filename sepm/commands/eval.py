@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
     from sepm.evaluation.progress import tell
 
-    paths = evaluate(request, runs)
+    paths = evaluate(request, runs, request.read_questions())
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     if args.json:
         show_json(results)

@@ -7,7 +7,6 @@ from typing import Any
 
 from sepm.commands.method_options import add_method_options, method_config
 from sepm.datasets.files import write_whole
-from sepm.datasets.question_file import read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation import output
 from sepm.evaluation import plain_text as text
@@ -98,10 +97,9 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
 
     distinct = list(dict.fromkeys(runs))
-    paths = dict(zip(distinct, evaluate(request, distinct), strict=True))
-    taxonomy = load_taxonomy(request.dataset)
-    questions = read_questions(request.question_file, taxonomy, request.image_folder)
-    asked = [q.question_id for q in questions[: request.limit]]
+    content = request.read_questions()
+    paths = dict(zip(distinct, evaluate(request, distinct, content), strict=True))
+    asked = [q.question_id for q in content.questions[: request.limit]]
     stored = {
         run: read_records([path.parent / output.PREDICTIONS], taxonomy, questions)
         for run, path in paths.items()

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,27 @@ def raise_problems(problems: list[Problem]) -> None:
     """
     if not problems:
         return
-    lines = [str(problem) for problem in problems[:PROBLEMS_SHOWN]]
-    if len(problems) > PROBLEMS_SHOWN:
-        lines.append(f"… and {len(problems) - PROBLEMS_SHOWN} more")
-    raise InputError("\n".join(lines))
+    raise InputError(shortened([str(problem) for problem in problems]))
+
+
+def shortened(lines: Sequence[str]) -> str:
+    """The first `PROBLEMS_SHOWN` lines as one text, and how many more there are."""
+    more = len(lines) - PROBLEMS_SHOWN
+    return "\n".join([*lines[:PROBLEMS_SHOWN], *([f"… and {more} more"] if more > 0 else [])])
+
+
+def read_content(path: Path) -> bytes:
+    """The file's bytes; a pipe gives them once.
+
+    Raises:
+        InputError: the file is absent or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_text(path: Path) -> str:
@@ -47,12 +65,15 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: the file is absent, unreadable or not UTF-8.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return decoded(read_content(path), path)
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """A file's bytes as text, as `read_text` gives it.
+
+    Raises:
+        InputError: they are not UTF-8.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -60,15 +81,20 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from error
 
 
-def numbered_lines(path: Path) -> list[tuple[int, str]]:
+def numbered_lines(path: Path, content: bytes | None = None) -> list[tuple[int, str]]:
     """Lines that are not blank with their numbers from 1, without line ends (LF or CRLF).
 
     Only the line feed ends a line: a JSON string may hold U+2028, at which `str.splitlines` breaks.
 
+    Args:
+        path: of the file.
+        content: its bytes where they have been read, since a pipe gives them once.
+
     Raises:
         InputError: the file is absent, unreadable or not UTF-8.
     """
-    lines = enumerate(read_text(path).split("\n"), start=1)
+    text = read_text(path) if content is None else decoded(content, path)
+    lines = enumerate(text.split("\n"), start=1)
     return [(number, line.removesuffix("\r")) for number, line in lines if line.strip()]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
-from sepm.datasets.files import Problem, numbered_lines, raise_problems, write_whole
+from sepm.datasets.files import Problem, numbered_lines, raise_problems, read_content, write_whole
 from sepm.datasets.tasks import composed
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
@@ -41,21 +41,49 @@ class Question:
         return (self.label, *self.other_labels)
 
 
-def read_questions(path: Path, taxonomy: Taxonomy, image_folder: Path) -> list[Question]:
-    """The questions of a file, in its order; images are located, not opened.
+@dataclass(frozen=True)
+class QuestionFile:
+    """A question file's content, read once: it may be a pipe."""
+
+    questions: list[Question]
+    """In the file's order."""
+    taxonomy: Taxonomy
+    """The classes that its labels are of."""
+    sha256: str
+    """Of the bytes that the questions were read from."""
+
+
+def read_question_file(path: Path, taxonomy: Taxonomy, image_folder: Path) -> QuestionFile:
+    """The content of a question file; images are located, not opened.
 
     Raises:
         InputError: something is wrong with the file or any row; all of it is told at once.
     """
-    questions, problems = scan_questions(path, taxonomy, image_folder)
+    content = read_content(path)
+    questions, problems = scan_questions(path, taxonomy, image_folder, content)
     raise_problems(problems)
-    return questions
+    return QuestionFile(questions, taxonomy, hashlib.sha256(content).hexdigest())
+
+
+def read_questions(path: Path, taxonomy: Taxonomy, image_folder: Path) -> list[Question]:
+    """The questions of a file, in its order; images are located, not opened.
+
+    Raises:
+        InputError: as `read_question_file`.
+    """
+    return read_question_file(path, taxonomy, image_folder).questions
 
 
 def scan_questions(
-    path: Path, taxonomy: Taxonomy, image_folder: Path
+    path: Path, taxonomy: Taxonomy, image_folder: Path, content: bytes | None = None
 ) -> tuple[list[Question], list[Problem]]:
     """The questions of the good rows, and what is wrong with each of the others.
+
+    Args:
+        path: of the question file.
+        taxonomy: the classes that its labels are of.
+        image_folder: what the images' paths are relative to.
+        content: the file's bytes where they have been read.
 
     Raises:
         InputError: the file cannot be read or holds no row, or there is no image folder.
@@ -65,7 +93,7 @@ def scan_questions(
     questions: list[Question] = []
     problems: list[Problem] = []
     first_lines: dict[str, int] = {}
-    for line, text in numbered_lines(path):
+    for line, text in numbered_lines(path, content):
         try:
             row = _row(text)
         except ValueError as error:

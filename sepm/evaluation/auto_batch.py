@@ -49,15 +49,15 @@ def find_batch_size(
     Raises:
         RunError: the image can no longer be read.
     """
-    pixels = load_image(image_folder / question.image, model.preprocess)
-    if isinstance(pixels, UnreadableImageError):
-        raise RunError(f"{question.image}: {pixels}, though it could be read before the run began")
+    image = load_image(image_folder / question.image, model.preprocess)
+    if isinstance(image, UnreadableImageError):
+        raise RunError(f"{question.image}: {image}, though it could be read before the run began")
     sample = Sample(question.question_id, model.num_visual_tokens, question.text)
     first_ask = next(job.recipe(sample, taxonomy, job.config))
     prompt = model.tokenize(first_ask.query.text)
 
     def compute(size: int) -> None:
-        tokens = model.encode(torch.stack([pixels] * size))
+        tokens = model.encode(torch.stack([image.pixels] * size))
         model.prefill([prompt] * size, tokens).logits.cpu()  # waits for the device
 
     size = fastest_batch_size(lambda size: _seconds(compute, size))

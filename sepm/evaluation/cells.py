@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sepm.datasets.locations import TaskData
-from sepm.datasets.question_file import read_questions
-from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation.evaluate import evaluate
 from sepm.evaluation.loading import find_checkpoint
@@ -51,11 +49,11 @@ class Cells:
                 self.absent[task, row.name] = too_deep[row.method]
             else:
                 runs.setdefault(row.run(config, preset), []).append(row)
-        taxonomy = load_taxonomy(task)
-        whole = read_questions(request.question_file, taxonomy, request.image_folder)
+        content = request.read_questions()
+        taxonomy, whole = content.taxonomy, content.questions
         questions = whole[: request.limit]
         tell(f"{task}: {len(questions)} images of {request.image_folder}, {len(runs)} runs")
-        paths = evaluate(request, list(runs))
+        paths = evaluate(request, list(runs), content)
         done: dict[str, CellResult] = {}
         for path, rows in zip(paths, runs.values(), strict=True):
             records = read_records([path.parent / PREDICTIONS], taxonomy, whole)

@@ -121,7 +121,7 @@ def environment(place: Placement) -> dict[str, Any]:
         "dtype": dtype_name(place.dtype),
         "vision_dtype": dtype_name(place.vision_dtype),
         "attention_implementation": "sdpa",
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
     }
 
 
@@ -157,7 +157,7 @@ def _nvidia_driver() -> str | None:
     return versions.splitlines()[0] if versions else None
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """Commit of the source tree, with "+" where it was changed since; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # installed, perhaps inside the checkout of something else

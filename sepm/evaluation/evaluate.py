@@ -9,15 +9,17 @@ from typing import Any
 from uuid import uuid4
 
 from llava import Checkpoint, Llava
-from sepm.datasets.files import file_sha256, write_whole
-from sepm.datasets.question_file import Question, read_questions
-from sepm.datasets.tasks import load_taxonomy
+from sepm import __version__
+from sepm.datasets.check import ImageHashes
+from sepm.datasets.files import write_whole
+from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import output
 from sepm.evaluation.device import (
     Placement,
     choose_placement,
     dtype_name,
     environment,
+    git_commit,
     prepare_device,
 )
 from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
@@ -26,38 +28,56 @@ from sepm.evaluation.plan import Task, plan_task
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.processes import current_processes
 from sepm.evaluation.records import RecordFile, error_record
-from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.request import EvaluationRequest, hub_revision
 from sepm.evaluation.results import write_results
 from sepm.evaluation.share import Order, carry_out, load
+from sepm.images import UnreadableImageError
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
 
 
-def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path]:
+def evaluate(
+    request: EvaluationRequest, runs: Sequence[MethodRun], content: QuestionFile
+) -> list[Path]:
     """The `accuracy.json` of each run, in the order asked for; all share one pass over the images.
+
+    Args:
+        request: the data, the model, and how to compute.
+        runs: the methods.
+        content: of the request's question file.
 
     Raises:
         InputError: the input or the configuration is wrong; nothing was computed.
         RunError: the run failed on the way; the rows that were done are kept.
     """
-    taxonomy = load_taxonomy(request.dataset)
-    whole = read_questions(request.question_file, taxonomy, request.image_folder)
+    taxonomy, whole = content.taxonomy, content.questions
     questions = whole[: request.limit]
     place = choose_placement(request.device, request.dtype, request.vision_dtype)
     prepare_device(place.device)
     checkpoint = find_checkpoint(request.model_path, request.conversation)
     for run in runs:
         get_method(run.method).require_model(run.config, checkpoint.family, checkpoint.num_layers)
-    hashes = {**checkpoint_hashes(checkpoint), **_data_hashes(request, taxonomy)}
+    made_of = {
+        "sha256": {**checkpoint_hashes(checkpoint), **_data_hashes(content)},
+        "software": [{"version": __version__, "git_commit": git_commit()}],
+    }
     with ExitStack() as stack:
-        identities = [_identity(request, run, taxonomy, place, checkpoint, hashes) for run in runs]
+        identities = [
+            {**_identity(request, run, taxonomy, place, checkpoint), **made_of} for run in runs
+        ]
         tasks = [
             plan_task(request, run, whole, identity, taxonomy, stack)
             for run, identity in zip(runs, identities, strict=True)
         ]
         note_text_use(questions, runs)
         missing = frozenset[str]().union(*(task.missing for task in tasks))
-        bad = check_images(request, [q for q in questions if q.question_id in missing])
+        wanted = [q for q in questions if q.question_id in missing]
+        hashes = check_images(request, wanted, tasks)
+        bad = {
+            q.question_id: str(hashes[q.image])
+            for q in wanted
+            if isinstance(hashes[q.image], UnreadableImageError)
+        }
         computed = _compute(
             replace(
                 request,
@@ -68,6 +88,7 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
             tasks,
             questions,
             taxonomy,
+            hashes,
             bad,
         )
         measured = {"environment": environment(place), **computed}
@@ -87,11 +108,12 @@ def evaluate(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Path
         ]
 
 
-def _data_hashes(request: EvaluationRequest, taxonomy: Taxonomy) -> dict[str, str]:
+def _data_hashes(content: QuestionFile) -> dict[str, str]:
     """SHA-256 of what the rows are made from, besides the model and the images."""
+    classes = repr(content.taxonomy.classes)
     return {
-        "question_file": file_sha256(request.question_file),
-        "taxonomy": hashlib.sha256(repr(taxonomy.classes).encode()).hexdigest(),
+        "question_file": content.sha256,
+        "taxonomy": hashlib.sha256(classes.encode()).hexdigest(),
     }
 
 
@@ -101,22 +123,21 @@ def _identity(
     taxonomy: Taxonomy,
     place: Placement,
     checkpoint: Checkpoint,
-    hashes: dict[str, str],
 ) -> dict[str, Any]:
     """What the rows of a run depend on. Batch size, device and limit may change on resuming."""
     return {
         "dataset": taxonomy.name,
         "method": run.method,
         "model": request.model_name,
+        "revision": hub_revision(checkpoint.folder),
         "preset": run.preset,
         "configuration": {
             **asdict(run.config),
             "dtype": dtype_name(place.dtype),
             "vision_dtype": dtype_name(place.vision_dtype),
             "conversation": checkpoint.conversation.name,
-            "save_scores": request.save_scores,
+            "save_scores": request.save_scores and run.has_scores,
         },
-        "sha256": hashes,
     }
 
 
@@ -126,6 +147,7 @@ def _compute(
     tasks: Sequence[Task],
     questions: Sequence[Question],
     taxonomy: Taxonomy,
+    hashes: ImageHashes,
     bad: dict[str, str],
 ) -> dict[str, Any]:
     """Make the missing rows; what it took, the model's geometry and prompts, None if not known.
@@ -143,7 +165,7 @@ def _compute(
     model, timing = None, None
     if any(task.missing - bad.keys() for task in active):
         good = [question for question in questions if question.question_id not in bad]
-        model, timing = _share_out(request, active, good, taxonomy, begin)
+        model, timing = _share_out(request, active, good, taxonomy, hashes, begin)
     else:
         if not all(task.summed_up for task in active):
             model = load(request, taxonomy)
@@ -171,6 +193,7 @@ def _share_out(
     tasks: Sequence[Task],
     questions: Sequence[Question],
     taxonomy: Taxonomy,
+    hashes: ImageHashes,
     begin: Callable[[], None],
 ) -> tuple[Llava, dict[str, Any]]:
     """Let all processes compute the missing rows of the questions; the model and the timing."""
@@ -182,7 +205,9 @@ def _share_out(
         runs=tuple(task.run for task in tasks),
         folders=tuple(task.folder for task in tasks),
         missing=tuple(task.missing & {q.question_id for q in questions} for task in tasks),
+        save_scores=tuple(task.identity["configuration"]["save_scores"] for task in tasks),
         model_files=tasks[0].identity["sha256"]["model_files"],
+        image_hashes={q.image: str(hashes[q.image]) for q in questions},
         token=uuid4().hex,
     )
     write_whole(token, order.token)

@@ -19,19 +19,30 @@ from sepm.datasets.threads import unanswered
 from sepm.errors import RunError
 from sepm.evaluation.heap import give_back_freed_memory
 from sepm.evaluation.processes import local_count
-from sepm.images import SECONDS_TO_READ, UnreadableImageError, read_image
+from sepm.images import SECONDS_TO_READ, UnreadableImageError, read_image_and_hash
 
 MOST_WORKERS = 4
 
 Preprocess = Callable[[Image.Image], Tensor]
 
 
-def load_image(path: Path, preprocess: Preprocess) -> Tensor | UnreadableImageError:
-    """The image's pixels, float32[3, height, width], or why there are none."""
+@dataclass(frozen=True)
+class LoadedImage:
+    """An image as the model takes it, and what it was made from."""
+
+    pixels: Tensor
+    """float32[3, height, width]."""
+    sha256: str
+    """Of the file's bytes."""
+
+
+def load_image(path: Path, preprocess: Preprocess) -> LoadedImage | UnreadableImageError:
+    """The image, or why it cannot be read."""
     try:
-        return preprocess(read_image(path))
+        image, sha256 = read_image_and_hash(path)
     except UnreadableImageError as error:
         return error
+    return LoadedImage(preprocess(image), sha256)
 
 
 @dataclass
@@ -42,12 +53,14 @@ class Parcel:
     """
 
     content: np.ndarray | UnreadableImageError
+    sha256: str = ""
 
-    def open(self) -> Tensor | UnreadableImageError:
-        """The pixels, or why there are none."""
-        if isinstance(self.content, np.ndarray):
-            return torch.from_numpy(self.content)
-        return self.content
+    def open(self, device: torch.device) -> LoadedImage | UnreadableImageError:
+        """The image on the device, or why it cannot be read."""
+        if isinstance(self.content, UnreadableImageError):
+            return self.content
+        pixels = torch.as_tensor(self.content).to(device, non_blocking=device.type == "cuda")
+        return LoadedImage(pixels, self.sha256)
 
 
 class ImageFiles(Dataset[Parcel]):
@@ -67,7 +80,9 @@ class ImageFiles(Dataset[Parcel]):
 
     def __getitem__(self, index: int) -> Parcel:
         loaded = load_image(self.paths[index], self.preprocess)
-        return Parcel(loaded.numpy() if isinstance(loaded, Tensor) else loaded)
+        if isinstance(loaded, UnreadableImageError):
+            return Parcel(loaded)
+        return Parcel(loaded.pixels.numpy(), loaded.sha256)
 
 
 def num_workers() -> int:
@@ -79,7 +94,7 @@ def num_workers() -> int:
 
 def loaded_ahead(
     paths: Sequence[Path], preprocess: Preprocess, ahead: int, device: torch.device
-) -> Generator[Tensor | UnreadableImageError]:
+) -> Generator[LoadedImage | UnreadableImageError]:
     """The images in order, on the device, or why there are none; the workers end with the iterator.
 
     Args:
@@ -103,31 +118,21 @@ def loaded_ahead(
         parcels = iter(loader)
         give_back_freed_memory()  # the workers are forked now
         for path in paths:
-            yield _on_device(_next(parcels, path), device)
+            yield _next(parcels, path).open(device)
 
 
-def _next(parcels: Iterator[Parcel], path: Path) -> Tensor | UnreadableImageError:
-    """The next image, which is the one at the path, or why there is none.
+def _next(parcels: Iterator[Parcel], path: Path) -> Parcel:
+    """What a worker sends of the next image, which is the one at the path.
 
     Raises:
         TimeoutError: its worker does not answer.
     """
     try:
-        return next(parcels).open()
+        return next(parcels)
     except RuntimeError as error:
         if "DataLoader timed out" not in str(error):
             raise
         raise TimeoutError(unanswered(f"image {path}")) from error
-
-
-def _on_device(
-    image: Tensor | UnreadableImageError, device: torch.device
-) -> Tensor | UnreadableImageError:
-    if not isinstance(image, Tensor):
-        return image
-    if device.type == "cuda":
-        return image.pin_memory().to(device, non_blocking=True)
-    return image.to(device)
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from llava import Checkpoint, CheckpointError, Llava, inspect_checkpoint, load_checkpoint
 from llava.checkpoint import deciding_files, identity_file
 from llava.conversation import CONVERSATIONS
-from sepm.datasets.files import file_sha256
 from sepm.errors import InputError
 from sepm.evaluation.batch_size import is_out_of_memory
+from sepm.evaluation.checksums import checksums
 from sepm.evaluation.device import choose_placement
 from sepm.evaluation.progress import tell
 from sepm.method.taxonomy import Taxonomy
@@ -33,19 +35,40 @@ def find_checkpoint(model_path: str, conversation: str = "auto") -> Checkpoint:
     return replace(found, conversation=CONVERSATIONS[conversation], conversation_source="option")
 
 
-def checkpoint_hashes(checkpoint: Checkpoint) -> dict[str, str]:
+def checkpoint_hashes(checkpoint: Checkpoint) -> dict[str, Any]:
     """SHA-256 of what makes the model.
 
     `checkpoint` is that of the language model's index or weight file alone, which tells a release;
-    `model_files` covers settings, tokenizer, preprocessor and vision tower too.
+    `model_files` has every weight file, settings, tokenizer, preprocessor and vision tower, by
+    their paths in the checkpoint; `conversation` is that of the prompt template's words.
+
+    Raises:
+        InputError: a file is not there, or cannot be read.
     """
-    files = [path for folder in checkpoint.folders for path in deciding_files(folder)]
-    hashes = {path: file_sha256(path) for path in files}
-    listed = "".join(f"{path.name} {sha256}\n" for path, sha256 in hashes.items())
+    try:
+        files = _named_files(checkpoint)
+        sums = checksums(files.values())
+        index = sums[identity_file(checkpoint.folders[0])]
+    except CheckpointError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
     return {
-        "checkpoint": hashes[identity_file(checkpoint.folders[0])],
-        "model_files": hashlib.sha256(listed.encode()).hexdigest(),
+        "checkpoint": index,
+        "conversation": hashlib.sha256(repr(checkpoint.conversation).encode()).hexdigest(),
+        "model_files": {name: sums[path] for name, path in files.items()},
     }
+
+
+def _named_files(checkpoint: Checkpoint) -> dict[str, Path]:
+    """The files that make the model; those of a vision tower elsewhere as if it were inside."""
+    named: dict[str, Path] = {}
+    for folder in checkpoint.folders:
+        inside = folder.is_relative_to(checkpoint.folder)
+        place = folder.relative_to(checkpoint.folder) if inside else Path("vision_tower")
+        files = deciding_files(folder)
+        named |= {(place / path.relative_to(folder)).as_posix(): path for path in files}
+    return named
 
 
 def load_model(

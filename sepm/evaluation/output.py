@@ -39,6 +39,11 @@ NAMED_SETTINGS = {
 }
 """Settings that stand in the folder's name where they differ from the preset's."""
 
+NOT_COMPARED = ("revision", "software")
+"""Parts of an identity that are recorded and make no other run: files are known by their content,
+and another version of this software is told."""
+
+AFRESH = "Start afresh with --overwrite, or choose another --output-dir"
 SHOWN_CHARACTERS = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a disk answers that keeps no locks, as some network disks do."""
@@ -63,6 +68,11 @@ class MethodRun:
     def __post_init__(self) -> None:
         config = get_method(self.method).relevant(self.config, PRESETS[self.preset])
         object.__setattr__(self, "config", config)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether visual tokens are dropped by scores, which the records can keep."""
+        return "drop" in get_method(self.method).reads and self.config.drop != "random"
 
     @property
     def folder_name(self) -> str:
@@ -170,7 +180,8 @@ def finished_records(
 ) -> dict[str, Record]:
     """The records of an earlier run with the same identity, by question id; nothing is changed.
 
-    A torn last line and rows with errors are left out, to be computed again.
+    A torn last line and rows with errors are left out, to be computed again. A run that kept scores
+    serves one that is to keep none.
 
     Args:
         folder: the run's.
@@ -185,20 +196,36 @@ def finished_records(
     files = row_files(folder)
     if not files:
         return {}
-    afresh = "Start afresh with --overwrite, or choose another --output-dir"
-    stored = read_json(folder / IDENTITY)
+    stored = stored_identity(folder)
     if not stored:
-        raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {afresh}")
-    wanted: dict[str, Any] = json.loads(as_json(identity))  # as stored: tuples become lists
-    if differences := list(_differences(stored, wanted)):
+        raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {AFRESH}")
+    wanted: dict[str, Any] = json.loads(as_json(carried_on(stored, identity)))  # tuples are lists
+    there, now = (
+        {key: value for key, value in facts.items() if key not in NOT_COMPARED}
+        for facts in (stored, wanted)
+    )
+    if differences := list(_differences(there, now)):
         raise InputError(
-            f"{folder} holds a run with another configuration: {'; '.join(differences)}. {afresh}"
+            f"{folder} holds a run with another configuration: {'; '.join(differences)}. {AFRESH}"
         )
     try:
         records = read_records(files, taxonomy, questions)
     except InputError as error:
         raise InputError(f"{error}\nRepair the rows or start afresh with --overwrite") from error
     return {key: record for key, record in records.items() if record["status"] != "error"}
+
+
+def stored_identity(folder: Path) -> dict[str, Any]:
+    """What the rows in a folder depend on, as it was written before the first; or nothing."""
+    return read_json(folder / IDENTITY)
+
+
+def carried_on(stored: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+    """The identity with which a stored run goes on: rows keep scores where those there do."""
+    configuration = stored.get("configuration")
+    if not isinstance(configuration, dict) or configuration.get("save_scores") is not True:
+        return identity
+    return {**identity, "configuration": {**identity["configuration"], "save_scores": True}}
 
 
 def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> None:

@@ -58,7 +58,24 @@ def plan_task(
     there = len(asked) - len(missing)
     if there:
         tell(f"{folder}: {there} of {len(asked)} rows are there already")
+    if finished:
+        identity = _going_on(folder, identity, grows=bool(missing))
     wanted = finished.keys() | missing
     covered = [question for question in whole if question.question_id in wanted]
     summed_up = bool(earlier) and not shards
     return Task(run, folder, identity, finished, missing, covered, summed_up)
+
+
+def _going_on(folder: Path, identity: dict[str, Any], *, grows: bool) -> dict[str, Any]:
+    """The identity with which a stored run goes on; a line tells of rows by other software."""
+    stored = output.stored_identity(folder)
+    before, now = stored.get("software") or [], identity["software"]
+    if others := [made for made in before if made not in now]:
+        made_by, ours = (" and ".join(map(_version, each)) for each in (others, now))
+        tell(f"{folder}: rows there were made by {made_by}, not by this {ours}")
+    added = [made for made in now if made not in before] if grows else []
+    return {**output.carried_on(stored, identity), "software": [*before, *added]}
+
+
+def _version(software: dict[str, Any]) -> str:
+    return f"sepm {software.get('version')} (commit {software.get('git_commit') or 'unknown'})"

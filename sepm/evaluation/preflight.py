@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sepm.datasets.check import find_bad_images
+from sepm.datasets.check import ImageHashes, image_hashes
+from sepm.datasets.files import shortened
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation.output import MethodRun
+from sepm.evaluation.output import AFRESH, MethodRun
+from sepm.evaluation.plan import Task
 from sepm.evaluation.progress import tell
 from sepm.evaluation.request import EvaluationRequest
+from sepm.images import UnreadableImageError
 from sepm.method.prompts import without_phrase
 from sepm.methods import get_method
 
@@ -33,22 +36,66 @@ def _text_notes(texts: Iterable[str], run: MethodRun) -> Iterator[str]:
         yield f"the question file's text lacks the phrase '{phrase}', which is put in front of it"
 
 
-def check_images(request: EvaluationRequest, questions: Sequence[Question]) -> dict[str, str]:
-    """Why images cannot be read, by question id; all are decoded whole.
+def check_images(
+    request: EvaluationRequest, questions: Sequence[Question], tasks: Sequence[Task] = ()
+) -> ImageHashes:
+    """SHA-256 of each image, or why it cannot be read, by its path in the folder.
+
+    Args:
+        request: where the images are, and whether bad ones are skipped.
+        questions: those to be computed; their images are decoded whole.
+        tasks: their finished rows must have been made from the images that are there now.
 
     Raises:
-        InputError: there are such images, and they are not to be skipped; all are listed.
+        InputError: images cannot be read and are not to be skipped, or rows were made from others;
+            the images are listed.
     """
-    bad = find_bad_images(questions, request.image_folder)
-    if bad:
-        listed = "\n".join(
-            f"  {request.question_file}:{b.question.line}: {b.question.image}: {b.reason}"
-            for b in bad
+    kept = [q for task in tasks for q in task.covered if q.question_id in task.finished]
+    decoded = {question.image for question in questions}
+    images = [question.image for question in (*questions, *kept)]
+    hashes = image_hashes(images, decoded, request.image_folder)
+    _tell_unreadable(request, questions, hashes)
+    for task in tasks:
+        _require_same_images(task, hashes)
+    return hashes
+
+
+def _tell_unreadable(
+    request: EvaluationRequest,
+    questions: Sequence[Question],
+    hashes: ImageHashes,
+) -> None:
+    bad = [q for q in questions if isinstance(hashes[q.image], UnreadableImageError)]
+    if not bad:
+        return
+    listed = "\n".join(
+        f"  {request.question_file}:{q.line}: {q.image}: {hashes[q.image]}" for q in bad
+    )
+    found = f"{len(bad)} of {len(questions)} images cannot be read"
+    if request.on_bad_image == "stop":
+        raise InputError(
+            f"{found}:\n{listed}\nMend them, or record them as errors with --on-bad-image skip"
         )
-        found = f"{len(bad)} of {len(questions)} images cannot be read"
-        if request.on_bad_image == "stop":
-            raise InputError(
-                f"{found}:\n{listed}\nMend them, or record them as errors with --on-bad-image skip"
-            )
-        tell(f"{found} and are recorded as errors:\n{listed}")
-    return {b.question.question_id: b.reason for b in bad}
+    tell(f"{found} and are recorded as errors:\n{listed}")
+
+
+def _require_same_images(task: Task, hashes: ImageHashes) -> None:
+    kept = [q for q in task.covered if q.question_id in task.finished]
+    stored = {q: task.finished[q.question_id].get("image_sha256") for q in kept}
+    if unknown := [q.image for q, there in stored.items() if there is None]:
+        raise InputError(
+            f"{task.folder} holds rows made by a version that kept no image hash ({len(unknown)} "
+            f"of {len(kept)}, the first of {unknown[0]}): their images may have been others. "
+            f"{AFRESH}"
+        )
+    changed = [q.image for q, there in stored.items() if hashes[q.image] != there]
+    if changed:
+        listed = [f"  {image}: {_found(hashes[image])}" for image in dict.fromkeys(changed)]
+        raise InputError(
+            f"{task.folder} holds rows made from other images ({len(changed)} of {len(kept)}):\n"
+            f"{shortened(listed)}\n{AFRESH}"
+        )
+
+
+def _found(image: str | UnreadableImageError) -> str:
+    return str(image) if isinstance(image, UnreadableImageError) else "another file now"

@@ -24,9 +24,14 @@ Record = dict[str, Any]
 
 
 def record_of(
-    question: Question, outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool = False
+    question: Question,
+    outcome: Outcome,
+    taxonomy: Taxonomy,
+    image_sha256: str,
+    *,
+    save_scores: bool = False,
 ) -> Record:
-    """The record of a sample that was run.
+    """The record of a sample that was run, its image known by the hash of its file.
 
     Raises:
         RunError: the model's probabilities are not numbers.
@@ -35,7 +40,13 @@ def record_of(
     fields = decision_fields(outcome, taxonomy, save_scores=save_scores)
     prediction = fields.pop("prediction")
     correct = prediction in question.labels
-    return {**_head(question), "prediction": prediction, "correct": correct, **fields}
+    return {
+        **_head(question),
+        "image_sha256": image_sha256,
+        "prediction": prediction,
+        "correct": correct,
+        **fields,
+    }
 
 
 def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) -> Record:

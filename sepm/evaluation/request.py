@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from sepm.datasets.question_file import QuestionFile, read_question_file
+from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 
 Dtype = Literal["auto", "float16", "bfloat16", "float32"]
@@ -56,6 +58,15 @@ class EvaluationRequest:
         """The checkpoint's name, as results show it."""
         return checkpoint_name(self.model_path)
 
+    def read_questions(self) -> QuestionFile:
+        """The question file's content; a command reads it once, for it may be a pipe.
+
+        Raises:
+            InputError: the task is unknown, or something is wrong with the file or any row.
+        """
+        taxonomy = load_taxonomy(self.dataset)
+        return read_question_file(self.question_file, taxonomy, self.image_folder)
+
 
 def check_batch_size(size: int) -> None:
     """Raise `InputError` where a batch size is out of its range."""
@@ -64,5 +75,17 @@ def check_batch_size(size: int) -> None:
 
 
 def checkpoint_name(model_path: str) -> str:
-    """Last part of a model's path or hub id; a link keeps the name that it was given."""
-    return os.path.basename(os.path.abspath(os.path.expanduser(model_path)))
+    """Last part of a model's path or hub id; a link keeps the name that it was given.
+
+    A snapshot in the hub's cache (`models--owner--name/snapshots/<commit>`) is named by its
+    repository.
+    """
+    folder = Path(os.path.abspath(os.path.expanduser(model_path)))
+    return folder.parents[1].name.split("--")[-1] if hub_revision(folder) else folder.name
+
+
+def hub_revision(folder: Path) -> str | None:
+    """The commit that a folder of the hub's cache is a snapshot of; None: it is no such folder."""
+    *_, repository, snapshots, commit = ("", "", "", *folder.absolute().parts)
+    is_snapshot = snapshots == "snapshots" and repository.startswith("models--")
+    return commit if is_snapshot else None

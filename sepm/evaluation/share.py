@@ -28,7 +28,7 @@ from sepm.evaluation.loading import (
     load_model,
 )
 from sepm.evaluation.output import MethodRun
-from sepm.evaluation.processes import Processes, current_processes
+from sepm.evaluation.processes import Processes, current_processes, local_index
 from sepm.evaluation.progress import progress_bar, tell_own
 from sepm.evaluation.prompt_check import check_prompts
 from sepm.evaluation.records import Record, RecordFile, error_record, record_of
@@ -55,8 +55,12 @@ class Order:
     """Of each run, where its rows go."""
     missing: tuple[frozenset[str], ...]
     """Of each run, the ids of the questions whose rows are to be computed."""
-    model_files: str
+    save_scores: tuple[bool, ...]
+    """Of each run, whether its rows keep scores."""
+    model_files: dict[str, str]
     """SHA-256 of what makes the model, as `checkpoint_hashes` has it."""
+    image_hashes: dict[str, str]
+    """SHA-256 of the images, as they were when all were checked."""
     token: str
     """What the main process has just written to the first folder, so that it is known to be one."""
 
@@ -162,11 +166,19 @@ def _check_same_data(order: Order) -> None:
         )
     if not (request.image_folder / image).is_file():
         raise InputError(f"image {image} is not in {request.image_folder.absolute()} here")
+    if local_index() == 0:  # which speaks for its machine; the others read the same files
+        _check_same_model(order)
+
+
+def _check_same_model(order: Order) -> None:
+    request = order.request
     checkpoint = find_checkpoint(request.model_path, request.conversation)
-    if checkpoint_hashes(checkpoint)["model_files"] != order.model_files:
+    here, there = checkpoint_hashes(checkpoint)["model_files"], order.model_files
+    differing = [name for name in here | there if here.get(name) != there.get(name)]
+    if differing:
         raise InputError(
-            f"model '{request.model_path}' is another one here than for the first process: their "
-            "files differ"
+            f"model '{request.model_path}' is another one here than for the first process: "
+            f"{', '.join(differing)} differ"
         )
 
 
@@ -224,12 +236,21 @@ def _record(result: Result, order: Order) -> Record:
     """The record of a result.
 
     Raises:
-        RunError: the image can no longer be read, and such images are not to be skipped.
+        RunError: the image is another one by now, or can no longer be read and such images are not
+            to be skipped.
     """
-    question, request = result.question, order.request
+    question, image_sha256 = result.question, result.image_sha256
     if result.outcome is not None:
-        return record_of(question, result.outcome, order.taxonomy, save_scores=request.save_scores)
+        if image_sha256 != order.image_hashes[question.image]:
+            raise RunError(
+                f"{question.image}: another file than when the run began, or than the first "
+                f"process has. {GOES_ON}"
+            )
+        save_scores = order.save_scores[result.job]
+        return record_of(
+            question, result.outcome, order.taxonomy, image_sha256, save_scores=save_scores
+        )
     reason = result.error or ""
-    if request.on_bad_image == "stop":
+    if order.request.on_bad_image == "stop":
         raise RunError(f"{question.image}: {reason}, though it could be read before the run began")
     return error_record(question, reason)

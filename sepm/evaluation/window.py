@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from llava import Llava
 from sepm.datasets.question_file import Question
 from sepm.evaluation.batch_size import Batcher
+from sepm.evaluation.images import LoadedImage
 from sepm.images import UnreadableImageError
 from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
@@ -32,13 +32,15 @@ class Result:
     job: int
     question: Question
     outcome: Outcome | None
+    image_sha256: str = ""
+    """Of the image's file, where it could be read."""
     error: str | None = None
 
 
 def run_window(
     model: Llava,
     window: Sequence[Question],
-    loaded: Sequence[Tensor | UnreadableImageError],
+    loaded: Sequence[LoadedImage | UnreadableImageError],
     jobs: Sequence[Job],
     taxonomy: Taxonomy,
     batcher: Batcher,
@@ -48,18 +50,18 @@ def run_window(
     Args:
         model: the model.
         window: questions.
-        loaded: of each its pixels, float32[3, height, width], or why there are none.
+        loaded: of each its image, or why it cannot be read.
         jobs: the methods.
         taxonomy: the task's classes.
         batcher: forms batches.
     """
-    readable: list[tuple[Question, Tensor]] = []
+    readable: list[tuple[Question, LoadedImage]] = []
     for question, image in zip(window, loaded, strict=True):
-        if isinstance(image, Tensor):
+        if isinstance(image, LoadedImage):
             readable.append((question, image))
         else:
-            yield from (Result(job, question, None, str(image)) for job in range(len(jobs)))
-    pixels = [image for _, image in readable]
+            yield from (Result(job, question, None, error=str(image)) for job in range(len(jobs)))
+    pixels = [image.pixels for _, image in readable]
     visual_tokens = list(batcher.map(lambda batch: list(model.encode(torch.stack(batch))), pixels))
     rows = [
         (job, image, Sample(question.question_id, model.num_visual_tokens, question.text))
@@ -71,5 +73,6 @@ def run_window(
     ]
 
     for place, outcome in run_dialogues(model, dialogues, visual_tokens, batcher.map):
-        job, image, _ = rows[place]
-        yield Result(job, readable[image][0], outcome)
+        job, index, _ = rows[place]
+        question, image = readable[index]
+        yield Result(job, question, outcome, image.sha256)

@@ -183,7 +183,7 @@ def test_the_commit_of_a_surrounding_checkout_is_not_taken_for_ours(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(device, "__file__", f"{tmp_path}/site-packages/sepm/evaluation/device.py")
-    assert device._git_commit() is None
+    assert device.git_commit() is None
 
 
 def test_a_checkout_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,4 +193,4 @@ def test_a_checkout_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         device, "subprocess", SimpleNamespace(run=no_git, CalledProcessError=OSError)
     )
-    assert device._git_commit() is None
+    assert device.git_commit() is None
