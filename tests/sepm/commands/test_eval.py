@@ -220,7 +220,6 @@ def test_another_configuration_is_refused_with_the_difference_named(
     said = refused(own_scenes, "--variance", "sample")
     assert "holds a run with another configuration" in said
     assert "configuration.variance is 'population' there, 'sample' now" in said
-    assert "configuration.save_scores is True there, False now" in said
     assert "sha256.question_file is " in said
     assert "Start afresh with --overwrite" in said
     assert "configuration.alpha" not in said
@@ -474,7 +473,7 @@ def test_rows_of_a_model_with_other_settings_are_not_mixed(
     (model / "config.json").write_text(json.dumps({**config, "mm_projector_lr": 1}))
     assert main(command(own_scenes, tmp_path, *options)) == 2
     said = capsys.readouterr().err
-    assert "holds a run with another configuration: sha256.model_files is " in said
+    assert "holds a run with another configuration: sha256.model_files.config.json is " in said
 
 
 def test_a_torn_weight_file_is_told_and_changes_nothing(

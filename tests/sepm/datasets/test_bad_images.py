@@ -144,7 +144,12 @@ def test_an_image_that_several_rows_share_is_decoded_once(
 ):
     write_image(tmp_path / "a.jpg")
     decoded: list[Path] = []
-    monkeypatch.setattr(sepm.datasets.check, "read_image", decoded.append)
+
+    def decode(path: Path) -> tuple[None, str]:
+        decoded.append(path)
+        return None, "sum"
+
+    monkeypatch.setattr(sepm.datasets.check, "read_image_and_hash", decode)
     find_bad_images(questions_of("a.jpg", "a.jpg"), tmp_path, workers=1, progress=False)
     assert decoded == [tmp_path / "a.jpg"]
 

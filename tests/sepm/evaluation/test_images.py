@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sepm.datasets.files import file_sha256
 from sepm.errors import RunError
 from sepm.evaluation import images
-from sepm.evaluation.images import loaded_ahead, worker_failures
+from sepm.evaluation.images import LoadedImage, loaded_ahead, worker_failures
 from sepm.evaluation.share import GOES_ON
 from sepm.images import UnreadableImageError
 
@@ -38,12 +39,14 @@ def paths(tmp_path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_images_come_in_order_whatever_the_number_of_workers(
+def test_images_come_in_order_with_their_hashes_whatever_the_number_of_workers(
     workers: int, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "num_workers", lambda: workers)
     loaded = list(loaded_ahead(paths, brightness, 8, CPU))
-    assert [float(p[0, 0, 0]) for p in loaded if isinstance(p, Tensor)] == list(range(20))
+    found = [image for image in loaded if isinstance(image, LoadedImage)]
+    assert [float(image.pixels[0, 0, 0]) for image in found] == list(range(20))
+    assert [image.sha256 for image in found] == [file_sha256(path) for path in paths]
 
 
 def test_an_unreadable_image_is_its_reason_and_the_others_come(paths: list[Path]) -> None:
@@ -51,8 +54,8 @@ def test_an_unreadable_image_is_its_reason_and_the_others_come(paths: list[Path]
     first, second, third, *_ = loaded_ahead(paths, brightness, 8, CPU)
     assert isinstance(second, UnreadableImageError)
     assert str(second) == "not an image that PIL can read (8 bytes)"
-    assert isinstance(first, Tensor)
-    assert isinstance(third, Tensor)
+    assert isinstance(first, LoadedImage)
+    assert isinstance(third, LoadedImage)
 
 
 def test_no_process_is_left_when_it_is_left_early(paths: list[Path]) -> None:

@@ -18,6 +18,7 @@ from sepm.method.prompts import Query
 
 EMOSET = load_taxonomy("emoset")
 AWE = Question("awe/1.jpg", "awe/1.jpg", "awe")
+SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def outcome(letter: str | None, text: str, **probs: float) -> Outcome:
@@ -28,10 +29,11 @@ def outcome(letter: str | None, text: str, **probs: float) -> Outcome:
 
 
 def test_a_read_answer_is_a_prediction() -> None:
-    assert record_of(AWE, outcome("C", "C", A=0.25, C=0.5), EMOSET) == {
+    assert record_of(AWE, outcome("C", "C", A=0.25, C=0.5), EMOSET, SHA256) == {
         "question_id": "awe/1.jpg",
         "image": "awe/1.jpg",
         "label": "awe",
+        "image_sha256": SHA256,
         "prediction": "awe",
         "correct": True,
         "status": "ok",
@@ -53,20 +55,20 @@ def test_both_stages_say_how_their_answer_was_read() -> None:
 
 
 def test_an_unread_answer_keeps_its_text_and_is_wrong() -> None:
-    record = record_of(AWE, outcome(None, "a fine day", A=0.1), EMOSET)
+    record = record_of(AWE, outcome(None, "a fine day", A=0.1), EMOSET, SHA256)
     assert (record["prediction"], record["correct"], record["status"]) == (None, False, "unread")
     assert record["fine"]["text"] == "a fine day"
 
 
 def test_a_letter_that_was_not_offered_is_read_as_its_class() -> None:
-    record = record_of(AWE, outcome("B", "B", A=0.1, C=0.2), EMOSET)
+    record = record_of(AWE, outcome("B", "B", A=0.1, C=0.2), EMOSET, SHA256)
     assert (record["prediction"], record["status"], record["correct"]) == ("anger", "ok", False)
     assert "B" not in record["fine"]["probs"]
 
 
 def test_any_of_several_labels_is_correct_and_all_are_kept() -> None:
     tied = Question("fear/2.jpg", "fear/2.jpg", "fear", other_labels=("awe",))
-    record = record_of(tied, outcome("C", "C", C=0.5), EMOSET)
+    record = record_of(tied, outcome("C", "C", C=0.5), EMOSET, SHA256)
     assert (record["correct"], record["label"], record["labels"]) == (True, "fear", ["fear", "awe"])
 
 
@@ -85,11 +87,11 @@ def test_an_error_row_says_why_and_predicts_nothing() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_probabilities_that_are_no_numbers_stop_the_run(value: float) -> None:
     with pytest.raises(RunError, match=r"awe/1\.jpg.*not numbers.*--dtype bfloat16"):
-        record_of(AWE, outcome("A", "A", A=value), EMOSET)
+        record_of(AWE, outcome("A", "A", A=value), EMOSET, SHA256)
     coarse = CoarseResult(Query("Which?"), Reply("A", "A", {"A": value, "B": 0}), 0.2, "positive")
     fine = Outcome(Query("?"), Reply("A", "A", {"A": 1}), ("A",), coarse)
     with pytest.raises(RunError, match="not numbers"):
-        record_of(AWE, fine, EMOSET)
+        record_of(AWE, fine, EMOSET, SHA256)
 
 
 # ---- a file that grows
@@ -150,7 +152,8 @@ def test_one_line_a_question(finished: dict, scenes: Any) -> None:
 def test_the_fields_of_both_stages(finished: dict) -> None:
     for row in finished["sepm"].records().values():
         assert list(row) == [
-            *("question_id", "image", "label", "prediction", "correct", "status"),
+            *("question_id", "image", "label", "image_sha256"),
+            *("prediction", "correct", "status"),
             *("coarse", "dropped", "fine", "foe_scores"),
         ]
         assert list(row["coarse"]) == [
@@ -165,7 +168,8 @@ def test_the_fields_of_both_stages(finished: dict) -> None:
 def test_a_method_of_one_stage_has_its_query_under_fine_and_no_coarse(finished: dict) -> None:
     for row in finished["zero-shot"].records().values():
         assert list(row) == [
-            *("question_id", "image", "label", "prediction", "correct", "status"),
+            *("question_id", "image", "label", "image_sha256"),
+            *("prediction", "correct", "status"),
             *("dropped", "fine"),
         ]
         assert row["dropped"] == []
