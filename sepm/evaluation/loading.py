@@ -1,6 +1,7 @@
 """The model as the command line names it, on the device and in the precision asked for."""
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,9 @@ def _named_files(checkpoint: Checkpoint) -> dict[str, Path]:
     """The files that make the model; those of a vision tower elsewhere as if it were inside."""
     named: dict[str, Path] = {}
     for folder in checkpoint.folders:
-        inside = folder.is_relative_to(checkpoint.folder)
-        place = folder.relative_to(checkpoint.folder) if inside else Path("vision_tower")
+        place = Path(os.path.relpath(folder, checkpoint.folder))
+        if ".." in place.parts:
+            place = Path("vision_tower")
         files = deciding_files(folder)
         named |= {(place / path.relative_to(folder)).as_posix(): path for path in files}
     return named

@@ -315,12 +315,15 @@ def test_a_run_without_scores_is_refused_where_they_are_asked_for(
     assert main(command(few, tmp_path, "--limit", 1, "--save-scores", "--overwrite")) == 0
 
 
-@pytest.mark.parametrize("options", [("--method", "zero-shot"), ("--drop", "random")])
+@pytest.mark.parametrize(
+    ("method", "options"), [("zero-shot cci+fp", ()), ("sepm", ("--drop", "random"))]
+)
 def test_a_method_that_has_no_scores_is_the_same_run_with_and_without(
-    options: tuple[str, ...], few: Any, command: Any, tmp_path: Path, said: Shown
+    method: str, options: tuple[str, ...], few: Any, command: Any, tmp_path: Path, said: Shown
 ) -> None:
-    assert main(command(few, tmp_path, "--limit", 1, *options)) == 0
-    assert main(command(few, tmp_path, "--limit", 1, *options, "--save-scores")) == 0
+    line = command(few, tmp_path, "--limit", 1, *options, method=method)
+    assert main(line) == 0
+    assert main([*line, "--save-scores"]) == 0
     assert "1 of 1 rows are there already" in said()
 
 
