@@ -43,6 +43,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
         "questions": {
             "common": len(pairs),
             "other_labels": sum(a["label"] != b["label"] for a, b in pairs),
+            "other_images": sum(map(_of_other_images, pairs)),
         },
         "accuracy": counts.as_json(),
         "per_class": per_class_change(pairs, classes),
@@ -124,6 +125,12 @@ def margin(record: Record) -> float | None:
     """Probability of the likeliest option minus that of the next; None where one was offered."""
     best = sorted(record["fine"]["probs"].values(), reverse=True)[:2]
     return best[0] - best[1] if len(best) == 2 else None
+
+
+def _of_other_images(pair: Pair) -> bool:
+    """Whether the files are known to differ; records of early versions keep no hash."""
+    first, second = (record.get("image_sha256") for record in pair)
+    return None not in (first, second) and first != second
 
 
 def _flip(pair: Pair) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def reading(found: dict[str, Any]) -> Iterator[str]:
     """What the numbers say about the two questions: why is it less, and why is it not the same."""
     accuracy, flips, differing = found["accuracy"], found["flips"], found["differences"]
     named = [name for group in differing.values() for name in group]
-    if not named:
+    if found["questions"]["other_images"]:
+        yield "Image files differ: the runs are about other data, whatever else is the same."
+    elif not named:
         yield "Nothing that was written down differs between the runs."
     elif not differing["settings"] and not differing["inputs"]:
         code = "; or from the code, for the commit differs" * any("git_commit" in n for n in named)
@@ -70,6 +72,8 @@ def _runs(found: dict[str, Any]) -> Iterator[str]:
         yield f"Different question sets or errors: compared on the {common} questions both ran."
     if found["questions"]["other_labels"]:
         yield f"{found['questions']['other_labels']} of them are labelled differently."
+    if found["questions"]["other_images"]:
+        yield f"{found['questions']['other_images']} of them are about other image files."
 
 
 def _differences(found: dict[str, Any]) -> Iterator[str]:

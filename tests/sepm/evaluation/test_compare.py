@@ -165,6 +165,17 @@ def test_labels_that_differ_are_counted() -> None:
     assert found["questions"]["other_labels"] == 1
 
 
+def test_images_that_differ_are_counted_before_anything_is_said_of_the_environment() -> None:
+    here, there, unknown = (
+        stored(record("a", "joy") | fields)
+        for fields in ({"image_sha256": "1"}, {"image_sha256": "2"}, {})
+    )
+    assert [compare(here, other)["questions"]["other_images"] for other in (there, unknown)] == [
+        *(1, 0)
+    ]
+    assert next(reading(compare(here, there))).startswith("Image files differ")
+
+
 def test_differences_stand_in_their_groups() -> None:
     changed = FACTS | {
         "preset": "released",
