@@ -14,8 +14,10 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from PIL import Image
 
 from sepm.cli import main
+from sepm.datasets.check import ImageHashes
 from sepm.errors import InputError
 from sepm.evaluation.plain_text import ways_read
+from sepm.evaluation.preflight import check_images
 
 BOTH_FAMILIES = True
 
@@ -326,9 +328,10 @@ def test_an_image_that_goes_bad_during_the_run_is_no_guess(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def spoil_after_the_check(*arguments: object) -> dict[str, str]:
+    def spoil_after_the_check(*arguments: Any) -> ImageHashes:
+        hashes = check_images(*arguments)
         spoil(own_scenes)
-        return {}
+        return hashes
 
     monkeypatch.setattr("sepm.evaluation.evaluate.check_images", spoil_after_the_check)
     assert main(command(own_scenes, tmp_path, "--on-bad-image", skip)) == status
