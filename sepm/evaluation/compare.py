@@ -64,12 +64,12 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What differs in settings, inputs and environment, by name: both values.
 
-    Settings that neither method reads are left out.
+    Settings that neither method reads are left out, and whether scores were kept.
     """
     unread = {f.name for f in fields(MethodConfig)}
     for facts in (first, second):
         unread -= METHODS[facts["method"]].reads if facts["method"] in METHODS else unread
-    hidden = {f"configuration.{name}" for name in unread}
+    hidden = {f"configuration.{name}" for name in (*unread, "save_scores")}
     groups: dict[str, dict[str, Any]] = {}
     for group, keys in (
         ("settings", SETTINGS),

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from PIL import Image
 import sepm.datasets.check
 import sepm.evaluation.evaluate
 from sepm.cli import main
+from sepm.errors import InputError
+from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
+from sepm.evaluation.share import _check_same_model
 from sepm.images import image_hash
 
 Shown = Callable[[], str]
@@ -153,6 +157,19 @@ def test_the_same_files_by_another_commit_are_the_same_run(
         shutil.copytree(tiny_model, snapshots / commit)
         assert main(command(few, tmp_path, "--model-path", snapshots / commit, "--limit", 1)) == 0
     assert "1 of 1 rows are there already" in said()
+
+
+def test_a_machine_with_another_model_than_the_first_is_refused_and_the_files_named(
+    tiny_model: Path,
+) -> None:
+    checkpoint = find_checkpoint(str(tiny_model))
+    files = checkpoint_hashes(checkpoint)["model_files"]
+    request = SimpleNamespace(model_path=str(tiny_model), conversation="auto")
+    order: Any = SimpleNamespace(request=request, model_files=files)
+    _check_same_model(order)
+    order.model_files = {**files, "config.json": "0" * 64}
+    with pytest.raises(InputError, match=r"another one here than .* process: config\.json differ"):
+        _check_same_model(order)
 
 
 # ---- the images
