@@ -76,7 +76,7 @@ class ImageProcessor:
         image = image.convert("RGB")
         if self.fitting == "pad":
             sides = self.processor.size
-            edge = sides.get("shortest_edge")
+            edge = sides.get("shortest_edge") if self.processor.do_resize else max(image.size)
             size = (edge, edge) if edge else (sides["width"], sides["height"])
             image = padded_and_resized(image, size, self.background, self.processor.resample)
         return self.processor(image, return_tensors="pt")["pixel_values"][0].to(torch.float32)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from llava import Llava, load_llava
-from llava.image import padded_and_resized
+from llava.image import ImageProcessor, padded_and_resized
 
 SIDE = 56
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -98,7 +99,7 @@ def test_strips_take_no_square_of_their_length() -> None:
     taken = """
 import resource
 from PIL import Image
-from llava.image import padded_and_resized
+from llava.image import ImageProcessor, padded_and_resized
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for size in ((8000, 100), (100, 8000)):
     padded_and_resized(Image.new("RGB", size), (56, 56), (0, 0, 0), Image.Resampling.BICUBIC)
@@ -107,6 +108,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     run = subprocess.run([sys.executable, "-c", taken], capture_output=True, check=True)
 
     assert int(run.stdout) < 50_000  # kB; the square takes 192,000
+
+
+def test_without_resizing_the_padded_square_is_cropped() -> None:
+    kept = CLIPImageProcessorPil(do_resize=False, crop_size={"height": 56, "width": 56})
+    pixels = ImageProcessor(kept, "pad")(Image.new("RGB", (100, 20), (255, 255, 255)))
+    white = [y for y in range(56) if pixels[0, y, 28] > 1.9]
+
+    assert white == list(range(18, 38))  # rows 40 to 59 of 100, less the 22 that are cut
 
 
 def test_integer_sizes_of_old_preprocessor_files_mean_the_same(
