@@ -98,7 +98,8 @@ def test_a_run_with_layers_is_recognized_when_it_goes_on(tmp_path: Path) -> None
     identity = {"configuration": {"sparsevlm_layers": (0, 1, 2)}}
     asked, taxonomy = Question("awe/1.jpg", "awe/1.jpg", "awe"), load_taxonomy("emoset")
     reply = Reply("C", "C", {"C": 0.5}, read="letter")
-    record = record_of(asked, Outcome(Query("Which?"), reply, ("C",)), taxonomy)
+    outcome = Outcome(Query("Which?"), reply, ("C",))
+    record = record_of(asked, outcome, taxonomy, "0" * 64)
     output.begin(tmp_path, identity, [record])
     found = output.finished_records(tmp_path, identity, taxonomy, [asked])
     assert found == {"awe/1.jpg": record}

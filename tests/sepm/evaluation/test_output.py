@@ -28,7 +28,9 @@ from sepm.method.prompts import Query
 EMOSET = load_taxonomy("emoset")
 QUESTIONS = [Question(key, f"{key}.jpg", "awe") for key in "abcd"]
 FINE = Reply("C", "C", {"C": 0.5}, read="letter")
-A, B, C, D = (record_of(q, Outcome(Query("Which?"), FINE, ("C",)), EMOSET) for q in QUESTIONS)
+A, B, C, D = (
+    record_of(q, Outcome(Query("Which?"), FINE, ("C",)), EMOSET, "0" * 64) for q in QUESTIONS
+)
 ROWS = {"a": A, "b": B, "c": C, "d": D}
 IDENTITY = {"method": "sepm", "configuration": {"alpha": 0.1, "beta": 0.2}}
 

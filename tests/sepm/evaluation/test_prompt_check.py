@@ -52,7 +52,10 @@ def test_prompts_that_fit_with_an_answer_of_128_tokens_pass_and_one_position_few
 
 
 def test_a_long_text_of_the_question_file_is_named_with_its_line(model: Llava) -> None:
-    texts = {"Which?": "questions.jsonl:1", "Which? " * 5000: "questions.jsonl:7"}
+    texts: dict[str | None, str] = {
+        "Which?": "questions.jsonl:1",
+        "Which? " * 5000: "questions.jsonl:7",
+    }
 
     check_prompts(model, [job()], EMOSET, texts)  # which does not read them
     with pytest.raises(InputError, match=r"questions.jsonl:7: the prompt needs \d+ positions"):

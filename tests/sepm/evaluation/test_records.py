@@ -50,6 +50,7 @@ def test_both_stages_say_how_their_answer_was_read() -> None:
         AWE,
         Outcome(Query("?"), fine, ("C",), CoarseResult(Query("?"), coarse, 0.0625, "ambiguous")),
         EMOSET,
+        SHA256,
     )
     assert (record["coarse"]["read"], record["fine"]["read"]) == ("text", "letter")
 
