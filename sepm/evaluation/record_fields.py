@@ -92,14 +92,14 @@ class RecordFields(_Fields):
     prediction: Word | None
     correct: bool
     status: Literal["ok", "unread", "error"]
-    labels: list[Word] | UnsetType = UNSET
+    labels: Annotated[list[Word], Meta(min_length=1)] | UnsetType = UNSET
     image_sha256: str | UnsetType | None = UNSET
     error: str | UnsetType = UNSET
     coarse: CoarseFields | UnsetType = UNSET
     dropped: list[Index] | UnsetType = UNSET
     sparsevlm: TokenUsageFields | UnsetType = UNSET
     fine: FineFields | UnsetType = UNSET
-    foe_scores: list[Share] | UnsetType = UNSET
+    foe_scores: Annotated[list[Share], Meta(min_length=1)] | UnsetType = UNSET
 
     def faults(self) -> Iterator[str]:
         """What contradicts the status, the labels, the prediction or the visual tokens."""

@@ -112,6 +112,8 @@ def test_a_row_as_it_was_written_is_read_as_it_is(good: Json, tmp_path: Path) ->
         (FAILED | {"error": 404}, "Expected `str`, got `int`"),
         (row(status="error", prediction=None, correct=False), "status error without field `error`"),
         (FAILED | {"dropped": []}, "status error with field `dropped`"),
+        (row(labels=[]), "length >= 1"),
+        (row(foe_scores=[]), "length >= 1"),
         (row(labels=["fear", "awe"]), "the first 'awe'"),
         (row(labels=["awe", "awe"]), "must be different"),
         (row(dropped=[2, 0]), "dropped is not ascending"),
