@@ -203,8 +203,8 @@ def test_sparsevlm_that_does_not_fit_the_model_says_why_and_the_rest_goes_on(
     assert main(on_scenes(tmp_path, "--limit", 2, numbers="1")) == 0
     text = capsys.readouterr().out
     assert (
-        "- emoset, sparsevlm: sparsevlm's layers 2, 6, 15 need at least 16 decoder layers, "
-        "this model has 3; give --sparsevlm-layers"
+        "- emoset, sparsevlm (version 1.5, 192 tokens): sparsevlm's layers 2, 6, 15 need at least "
+        "16 decoder layers, this model has 3; give --sparsevlm-layers"
     ) in text
     rows = json.loads((tmp_path / "tables/llava-tiny/table1.json").read_text())["rows"]
     assert [row["cells"]["emoset"].get("n") for row in rows] == [2, 2, None, 2, 2]
