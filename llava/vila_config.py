@@ -11,7 +11,7 @@ from llava.config import llama_config, require_plain_image
 from llava.conversation import LLAMA_3, LLAMA_3_FIX, Conversation
 from llava.errors import CheckpointError
 from llava.parts import read_tower
-from llava.unusable import require_unquantised
+from llava.unusable import require_merged, require_unquantised
 from llava.values import checked
 
 PARTS = LANGUAGE, TOWER, PROJECTOR = ("llm", "vision_tower", "mm_projector")
@@ -66,6 +66,7 @@ def read_vila_config(folder: Path) -> VilaConfig:
         CheckpointError: a part is missing, or something is not as in VILA-1.5.
     """
     root = read_json(folder, "config.json")
+    require_merged(folder)
     require_plain_image(root, folder)
     require_unquantised(root, folder / "config.json")
     for key, expected in SETTINGS.items():

@@ -12,7 +12,7 @@ import torch
 from llava import CheckpointError, load_checkpoint
 
 VALUES: list[Any] = [
-    *(None, True, False, -1, 0, 1, 3, 64, 10**9, 10**30, 0.5, -0.5, 1e300, "", "8", "abc", "\0"),
+    *(None, True, False, -1, 0, 1, 3, 5, 10**9, 10**30, 0.5, -0.5, 1e300, "", "8", "abc", "\0"),
     *([], [1, 2], ["a"], [None], {}, {"a": 1}, {"type": "yarn", "factor": "x"}),
 ]
 FILES = {
