@@ -293,7 +293,7 @@ def test_a_piped_question_file_is_known_by_what_came_through_it(
     sent = "".join(json.dumps(row) + "\n" for row in rows).encode()
     hashes = run_of(tmp_path).accuracy()["sha256"]
     assert hashes["question_file"] == hashlib.sha256(sent).hexdigest()
-    assert piped(few, line, *({**row, "category": "fear"} for row in rows)) == 2
+    assert piped(few, line, *({**row, "text": "How is it?"} for row in rows)) == 2
     assert "sha256.question_file is " in said()
 
 
