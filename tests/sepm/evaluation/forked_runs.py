@@ -5,7 +5,7 @@ by SIGKILL). Of each run:
 
 - `arguments`: the command line.
 - `log`: file that its standard error goes to.
-- `at_row`, `signal`: the signal it sends itself when so many rows are on the disk.
+- `at_row`, `signal`: the signal it sends itself when it has written so many rows.
 - `file_size`: the largest file that it may write, in bytes, as on a full disk.
 """
 
@@ -13,27 +13,27 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 import sepm.evaluation.evaluate
 from sepm.cli import main
+from sepm.evaluation.records import Record, RecordFile
 
 
-def signal_at_row(at_row: int, number: int) -> Callable[[int], None]:
-    """A replacement of `os.fsync`, which is called once a row, that sends a signal at a row."""
-    rows, fsync = 0, os.fsync
+def signal_at_row(at_row: int, number: int) -> None:
+    """Let this process send itself a signal when it has written so many rows."""
+    rows, append = 0, RecordFile.append
 
-    def count(file: int) -> None:
+    def count(file: RecordFile, record: Record) -> None:
         nonlocal rows
-        fsync(file)
+        append(file, record)
         rows += 1
         if rows == at_row:
             os.kill(os.getpid(), number)
 
-    return count
+    RecordFile.append = count
 
 
 def child(run: dict[str, Any]) -> int:
@@ -42,7 +42,7 @@ def child(run: dict[str, Any]) -> int:
     for stream in (1, 2):
         os.dup2(log, stream)
     if "signal" in run:
-        os.fsync = signal_at_row(run["at_row"], run["signal"])
+        signal_at_row(run["at_row"], run["signal"])
     if "file_size" in run:
         resource.setrlimit(resource.RLIMIT_FSIZE, (run["file_size"], run["file_size"]))
     return main(run["arguments"])
