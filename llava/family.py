@@ -114,11 +114,11 @@ def _tower_notes(folder: Path, config: LlavaConfig) -> tuple[str, ...]:
     where = f"{folder / 'config.json'} says unfreeze_mm_vision_tower: {str(trained).lower()}"
     if inside:
         return (
-            f"note: the weights hold a vision_tower of their own, but {where}: that of "
+            f"the weights hold a vision_tower of their own, but {where}: the one in "
             f"{config.mm_vision_tower} is used. Set it to true to use the one inside",
         )
     return (
-        f"note: {where}, but the weights hold no vision_tower: that of {config.mm_vision_tower} is "
+        f"{where}, but the weights hold no vision_tower: the one in {config.mm_vision_tower} is "
         "used, which may not be the one that was trained",
     )
 

@@ -121,7 +121,7 @@ def load_model(
 
 def _template_note(checkpoint: Checkpoint) -> str:
     return (
-        "note: this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
+        "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
         f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
         "--conversation llama_3_fix is that of the -Fix re-release"
     )
