@@ -1,11 +1,12 @@
 """Measuring: variants once each in every repeat, so that a noisy machine troubles all alike."""
 
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
-import psutil
 import torch
 
 from sepm.bench.flops import count_flops
@@ -81,16 +82,24 @@ def measure(variant: Variant, workload: Workload) -> Measurement:
     seconds: dict[str, float] = {}
     ticks: list[Tick] = []
     outcomes: Outcomes = {}
-    process = psutil.Process()
     for name, one_pass in variant.passes.items():
         started = time.perf_counter()
         for run, question_id, outcome in one_pass(workload.questions, clock):
             outcomes[run, question_id] = outcome
             elapsed = time.perf_counter() - started
-            ticks.append(Tick(elapsed, process.memory_info().rss))
+            ticks.append(Tick(elapsed, resident_bytes()))
         seconds[name] = time.perf_counter() - started
     stages = clock.totals()  # answers are read on the CPU, so nothing is left to wait for
     return Measurement(seconds, stages, peak_memory(device), ticks, outcomes)
+
+
+def resident_bytes() -> int:
+    """Memory of this process now; its largest so far where the system has no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return round(peak_memory(torch.device("cpu")).allocated * 1e9)
+    return pages * resource.getpagesize()
 
 
 def measure_variants(
