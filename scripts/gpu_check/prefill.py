@@ -1,0 +1,90 @@
+"""What one prefill launches and waits for, and what a decoded token costs: `prefill.py SHAPE FILE`.
+
+Random weights in float16 on `cuda:0`, a batch of 8.
+"""
+
+import json
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from sepm.bench.shapes import get_shape
+from sepm.bench.weights import random_model
+from sepm.evaluation.device import prepare_device
+
+BATCH, TOKENS = 8, 32
+ATTENTION = ("flash", "fmha", "cudnn", "sdpa", "attention")
+"""One of these is part of the name of every kernel of attention but the math fallback's."""
+
+
+def kernels_of(action: Callable[[], object]) -> Counter[str]:
+    """How often each kernel was launched."""
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+        action()
+        torch.cuda.synchronize()
+    events = found.events() or []
+    return Counter(event.name for event in events if event.device_type.name == "CUDA")
+
+
+def waits_of(action: Callable[[], object]) -> int:
+    """How often the host waited for the device, as PyTorch warns of it."""
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        action()
+    torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(warning.message) for warning in caught)
+
+
+def measure(shape: str) -> dict[str, Any]:
+    """Launches, kernels of attention by name, waits, and milliseconds a decoded token."""
+    device = torch.device("cuda", 0)
+    prepare_device(device)
+    model = random_model(get_shape(shape), device, torch.float16, seed=0)
+    model.end_ids = frozenset()  # so that each answer has as many tokens as it may
+    side = model.vision_tower.image_size
+    tokens = model.encode(torch.zeros(BATCH, 3, side, side))
+    prompts = [model.tokenize("Please focus on emotion.\nWhich emotion is it?")] * BATCH
+    rows = [prompts[0].image_position + 4, prompts[0].image_position + 5]
+    opening = model.opening(prompts[0])
+
+    def prefill() -> Any:
+        return model.prefill(prompts, tokens, attention_rows=rows, opening=opening)
+
+    prefilled = prefill()
+    model.decode(prefilled, range(BATCH), 2)  # warms it up
+    kernels = kernels_of(prefill)
+    waits = waits_of(prefill)
+
+    def seconds(tokens_each: int) -> float:
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        model.decode(prefilled, range(BATCH), tokens_each)
+        torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    per_token = (seconds(TOKENS) - seconds(2)) / (TOKENS - 2)
+    return {
+        "layers": model.num_layers,
+        "launches": kernels.total(),
+        "attention_kernels": {
+            name: count
+            for name, count in kernels.items()
+            if any(word in name.lower() for word in ATTENTION)
+        },
+        "waits": waits,
+        "ms_per_token": 1000 * per_token,
+    }
+
+
+if __name__ == "__main__":
+    found = measure(sys.argv[1])
+    print(json.dumps(found, indent=2))
+    Path(sys.argv[2]).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
