@@ -643,7 +643,7 @@ def test_a_broken_line_of_an_earlier_run_is_told(
     path.write_text("".join([*lines[:2], "oops\n", *lines[2:]]))
     said = refused(scenes, "--save-scores")
     assert f"{path}:3: not a prediction record" in said
-    assert "repair the line or start afresh with --overwrite" in said
+    assert "Repair the rows or start afresh with --overwrite" in said
 
 
 def test_results_that_cannot_be_written_after_the_run_are_status_1_and_keep_the_rows(
@@ -673,7 +673,7 @@ def test_a_result_that_cannot_be_replaced_is_told(
 ) -> None:
     (run_of(tmp_path).folder / "accuracy.json" / "in the way").mkdir(parents=True)
     assert main(command(own_scenes, tmp_path, "--limit", 1)) == 2
-    assert "accuracy.json: cannot be removed: Is a directory" in capsys.readouterr().err
+    assert "accuracy.json: cannot be read: Is a directory" in capsys.readouterr().err
 
 
 # ---- the question file's own text
@@ -700,7 +700,7 @@ def test_a_method_without_a_coarse_stage_says_nothing_of_the_text(
     make_scenes: Any, command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command(make_scenes(1, text=TEXT), tmp_path, method="zero-shot fp")) == 0
-    assert "note:" not in capsys.readouterr().err
+    assert "question file's text" not in capsys.readouterr().err
 
 
 def test_text_without_the_phrase_gets_it_in_front_and_that_is_said_once(
@@ -711,7 +711,7 @@ def test_text_without_the_phrase_gets_it_in_front_and_that_is_said_once(
     )
     assert main(line) == 0
     said = capsys.readouterr().err
-    assert said.count("note:") == 1
+    assert said.count("note: the question file's text") == 1
     assert "lacks the phrase 'Please focus on emotion.', which is put in front of it" in said
     assert coarse_prompts(run_of(tmp_path)) == {f"Please focus on emotion.\n{TEXT}"}
 
