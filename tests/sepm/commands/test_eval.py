@@ -721,7 +721,7 @@ def test_text_that_has_the_phrase_is_taken_as_it_is(
 ) -> None:
     text = f"Please focus on emotion.\n{TEXT}"
     assert main(command(make_scenes(1, text=text), tmp_path, "--coarse-query", "file")) == 0
-    assert "note:" not in capsys.readouterr().err
+    assert "question file's text" not in capsys.readouterr().err
     assert coarse_prompts(run_of(tmp_path)) == {text}
 
 
@@ -729,7 +729,7 @@ def test_a_released_preset_without_text_asks_from_the_taxonomy(
     own_scenes: Any, command: Any, run_of: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(command(own_scenes, tmp_path, "--preset", "released", "--limit", 1)) == 0
-    assert "note:" not in capsys.readouterr().err
+    assert "question file's text" not in capsys.readouterr().err
     (prompt,) = coarse_prompts(run_of(tmp_path, "sepm-released"))
     assert prompt.splitlines()[0] == "Please focus on emotion."
     assert prompt.splitlines()[-1] == LAST_LINE
