@@ -26,9 +26,9 @@ def signal_at_row(at_row: int, number: int) -> None:
     """Let this process send itself a signal when it has written so many rows."""
     rows, append = 0, RecordFile.append
 
-    def count(file: RecordFile, record: Record) -> None:
+    def count(self: RecordFile, record: Record) -> None:
         nonlocal rows
-        append(file, record)
+        append(self, record)
         rows += 1
         if rows == at_row:
             os.kill(os.getpid(), number)
