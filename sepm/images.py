@@ -123,7 +123,11 @@ def _other_unicode_form(path: Path) -> str | None:
     name = unicodedata.normalize("NFC", path.name)
     if name.isascii() or not path.parent.is_dir():
         return None
-    if any(unicodedata.normalize("NFC", other) == name for other in os.listdir(path.parent)):
+    try:
+        others = os.listdir(path.parent)
+    except OSError:  # a folder that may be entered but not listed
+        return None
+    if any(unicodedata.normalize("NFC", other) == name for other in others):
         return (
             f"no such file: in {path.parent} the name '{name}' has another Unicode form (NFC or "
             "NFD); rename it, or write the question file anew with `sepm questions`"

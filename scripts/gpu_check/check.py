@@ -102,17 +102,16 @@ class Check:
         dtype: str = "float32",
         launcher: Sequence[str] = (),
     ) -> Path:
-        """Folder of the runs of some methods over the demo's scenes, kept where it is there.
+        """Folder of the runs of some methods over the demo's scenes; rows that are there stay.
 
         All scenes are two windows, so that two processes have one each.
         """
         output = self.folder / name
-        if not output.is_dir():
-            self.run(
-                *(name, *launcher, "-m", "sepm", "eval", "--method", *methods, *self._demo()),
-                *("--output-dir", output, "--batch-size", max(1, self.scenes // 16)),
-                *("--device", device, "--dtype", dtype),
-            )
+        self.run(
+            *(name, *launcher, "-m", "sepm", "eval", "--method", *methods, *self._demo()),
+            *("--output-dir", output, "--batch-size", max(1, self.scenes // 16)),
+            *("--device", device, "--dtype", dtype),
+        )
         return output / "emoset" / "llava-demo"
 
     def _demo(self) -> tuple[object, ...]:
@@ -393,6 +392,9 @@ def main() -> int:
         print(f"gpu_check: {reason}", file=sys.stderr)
         return 2
     args.folder.mkdir(parents=True, exist_ok=True)
+    if any(args.folder.iterdir()):
+        print(f"gpu_check: {args.folder} is not empty; name a new folder", file=sys.stderr)
+        return 2
     check = Check(args.folder.resolve(), args.scenes, time.monotonic() + TOTAL_SECONDS)
     results: list[Json] = []
     for name in args.steps:

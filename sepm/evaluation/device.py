@@ -1,6 +1,5 @@
 """Where and in what precision a run computes, and on what it ran."""
 
-import os
 import platform
 import resource
 import subprocess
@@ -54,7 +53,7 @@ def choose_device(name: str) -> torch.device:
             return choose_device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdecimal()):
         raise InputError(
             f"device must be auto, cpu, cuda, cuda:N or mps, got '{name}'"
             f"{did_you_mean(name, ('auto', 'cpu', 'cuda', 'mps'))}"
@@ -71,8 +70,7 @@ def choose_device(name: str) -> torch.device:
 
 def _own_gpu() -> int:
     """Number of the GPU that this process takes, among those that it sees."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    return 0 if len(shown) == 1 and shown != [""] else local_index()
+    return 0 if torch.cuda.device_count() == 1 else local_index()
 
 
 def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:

@@ -59,8 +59,10 @@ class Parcel:
         """The image on the device, or why it cannot be read."""
         if isinstance(self.content, UnreadableImageError):
             return self.content
-        pixels = torch.as_tensor(self.content).to(device, non_blocking=device.type == "cuda")
-        return LoadedImage(pixels, self.sha256)
+        pixels = torch.as_tensor(self.content)
+        if device.type == "cuda":
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
+        return LoadedImage(pixels.to(device), self.sha256)
 
 
 class ImageFiles(Dataset[Parcel]):

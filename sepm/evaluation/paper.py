@@ -63,7 +63,7 @@ def paper_value(
         n: how many images the run's accuracy is of.
     """
     column = MODEL_COLUMNS.get(model)
-    if column is None or not has_papers_settings(method, config):
+    if dataset not in READERS or column is None or not has_papers_settings(method, config):
         return None
     percent = _cell(paper_tables(), dataset, column, method, config)
     return None if percent is None else value_at(percent / 100, dataset, method, n)

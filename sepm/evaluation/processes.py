@@ -127,7 +127,8 @@ def current_processes() -> Processes:
 
 def local_index() -> int:
     """Which of its machine's processes this one is, as a launcher or SLURM says."""
-    return _launcher_number("LOCAL_RANK", _launcher_number("SLURM_LOCALID", 0))
+    on_any_machine = _launcher_number("RANK", 0)
+    return _launcher_number("LOCAL_RANK", _launcher_number("SLURM_LOCALID", on_any_machine))
 
 
 def local_count() -> int:

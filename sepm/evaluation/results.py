@@ -12,6 +12,7 @@ from sepm.errors import InputError, RunError
 from sepm.evaluation import output
 from sepm.evaluation.metrics import summarize
 from sepm.evaluation.paper import paper_value
+from sepm.evaluation.records import as_line
 from sepm.evaluation.released_format import write_released_files
 from sepm.evaluation.stored_records import read_records
 from sepm.method.taxonomy import Taxonomy
@@ -44,8 +45,10 @@ def write_results(
     """
     with _rows_are_kept():
         output.merge_shards(folder, [q.question_id for q in questions])
-        by_id = read_records([folder / output.PREDICTIONS], taxonomy, questions)
-    records = [by_id[q.question_id] for q in questions]
+        by_id = read_records([folder / output.PREDICTIONS], taxonomy)
+        records = [by_id[q.question_id] for q in questions]
+        if len(by_id) > len(records):  # images that failed under a larger --limit
+            write_whole(folder / output.PREDICTIONS, "".join(map(as_line, records)))
     earlier = output.earlier_accuracy(folder)
     summary = summarize(records, taxonomy)
     if measured["timing"] is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sepm.errors import InputError
+from sepm.errors import InputError, RunError
 from sepm.evaluation.metrics import ratio, wilson_interval
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.records import Record
@@ -99,7 +99,8 @@ def rescored(
         when: when a sample is ambiguous.
 
     Raises:
-        ValueError: α is outside the two runs' range for some sample.
+        RunError: a sample needs a branch that neither run asked: α is outside their range, or their
+            coarse stages differ by rounding.
     """
     by_id = {r["question_id"]: r for r in high}
     return [
@@ -121,9 +122,10 @@ def _rescore(
     for record in stored:
         if record["coarse"]["branch"] == branch:
             return {**record, "coarse": {**record["coarse"], "confidence": value}}
-    raise ValueError(
+    raise RunError(
         f"{stored[0]['question_id']}: α = {alpha:g} ({variance} variance) needs the {branch} "
-        "branch, which neither run asked"
+        "branch, which neither run asked; if their own α enclose it, their coarse stages differ by "
+        "rounding (another batch size, in half precision): compute both anew with --overwrite"
     )
 
 

@@ -71,8 +71,11 @@ class VisualGrid:
         """
         try:
             (rows, columns), fields = visual_tokens["grid"], dict(visual_tokens)
-            return cls(rows, columns, **{k: v for k, v in fields.items() if k != "grid"})
-        except (KeyError, TypeError) as error:
+            made = cls(rows, columns, **{k: v for k, v in fields.items() if k != "grid"})
+            if min(rows, columns, made.patch_size, made.patches) < 1:
+                raise ValueError(f"visual_tokens: no such grid: {fields}")
+            return made
+        except (KeyError, TypeError, ZeroDivisionError) as error:
             raise ValueError(f"visual_tokens: {error}") from error
 
     @property

@@ -742,3 +742,16 @@ def test_a_released_preset_with_text_asks_it(
     assert coarse_prompts(run_of(tmp_path, "sepm-released")) == {
         f"Please focus on emotion.\n{TEXT}"
     }
+
+
+def test_an_image_that_failed_under_a_larger_limit_leaves_the_rows_of_a_smaller_one(
+    make_scenes: Any, command: Any, run_of: Any, tmp_path: Path
+) -> None:
+    scenes = make_scenes(4)
+    (scenes.image_folder / scenes.questions()[3]["image"]).write_bytes(b"no image")
+    skip = ("--on-bad-image", "skip", "--limit")
+    assert main(command(scenes, tmp_path, *skip, 4, method="zero-shot")) == 0
+    assert run_of(tmp_path, "zero-shot").accuracy()["errors"] == 1
+    assert main(command(scenes, tmp_path, *skip, 2, method="zero-shot")) == 0
+    run = run_of(tmp_path, "zero-shot")
+    assert (run.accuracy()["n"], run.accuracy()["errors"], len(run.records())) == (3, 0, 3)

@@ -45,7 +45,7 @@ def test_auto_is_cuda_where_there_is_one() -> None:
 
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize("name", ["auto", "cuda"])
-@pytest.mark.parametrize("number", ["LOCAL_RANK", "SLURM_LOCALID"])
+@pytest.mark.parametrize("number", ["LOCAL_RANK", "SLURM_LOCALID", "RANK"])
 def test_each_process_of_a_machine_takes_its_own_gpu(
     name: str, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +61,6 @@ def test_a_task_that_sees_one_gpu_takes_it_whatever_its_number(
 ) -> None:
     """SLURM shows each task its own GPU alone, which is then number 0."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     monkeypatch.setenv("SLURM_LOCALID", "2")
     assert choose_device("cuda") == torch.device("cuda", 0)
 
@@ -77,6 +76,7 @@ def test_auto_is_mps_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("cudda", "must be auto, cpu, cuda, cuda:N or mps, got 'cudda'; did you mean 'cuda'?"),
         ("cuda:x", "got 'cuda:x'"),
+        ("cuda:²", "got 'cuda:²'"),
         ("cuda", "device 'cuda:0': 0 CUDA devices are visible"),
         ("mps", "device 'mps' is not available here; use --device cpu"),
     ],

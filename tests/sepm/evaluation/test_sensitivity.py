@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sepm.errors import InputError
+from sepm.errors import InputError, RunError
 from sepm.evaluation.sensitivity import (
     alpha_sweep,
     alphas_of,
@@ -61,7 +61,7 @@ def test_equality_falls_as_the_gate_says(when: Any, branch: str) -> None:
 
 
 def test_an_alpha_outside_the_runs_range_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"a: α = 0.25 .* needs the ambiguous branch"):
+    with pytest.raises(RunError, match=r"a: α = 0.25 .* needs the ambiguous branch"):
         rescored(LOW, LOW, 0.25, "population", "at-most")
 
 

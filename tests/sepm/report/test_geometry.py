@@ -175,6 +175,8 @@ def test_the_grid_is_read_from_a_run_s_accuracy_file() -> None:
     with pytest.raises(ValueError, match="25 tokens in a line do not tile 24 patches"):
         VisualGrid.of({**stored, "grid": [25, 24]})
     with pytest.raises(ValueError, match="visual_tokens"):
+        VisualGrid.of({**stored, "patch_size": 0})
+    with pytest.raises(ValueError, match="visual_tokens"):
         VisualGrid.of({"grid": [24, 24]})
 
 
