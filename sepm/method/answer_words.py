@@ -25,11 +25,17 @@ _WORDS_OF_KIND = {
     # Rejection, and the mere possibility.
     "X": "not no never neither none cannot without wrong incorrect unlikely less least false"
     " eliminate eliminated exclude excluded rejected ruled lacks hardly rarely barely second worst"
-    " opposite alternative",
-    "H": "could may might maybe perhaps possibly",
+    " opposite alternative nobody doubt doubts doubtful avoid avoided dismiss dismissed discard"
+    " discarded",
+    "x": "✗ ✘ ✖ ❌ ☒ 🚫 👎",
+    "H": "could may might maybe perhaps possibly first thought initially originally previously",
+    # A change of mind.
+    "R": "wait sorry correction now actually no_wait no_sorry no_actually second_thought"
+    " second_thoughts on_second_thought on_second_thoughts looking_closer looking_again",
     # Words that change nothing; so does any other that ends in "ly".
     "F": "my your i we me would will should must can does did in here one most more very main"
-    " primary predominant dominant strong deep general both makes no_doubt",
+    " primary predominant dominant strong deep general both makes no_doubt"
+    " without_doubt without_a_doubt beyond_doubt",
     "T": "of with for to by about on under",
     "D": "a an",
     "t": "the",
@@ -37,9 +43,11 @@ _WORDS_OF_KIND = {
     "S": "because since although though while whereas if whether unless when due despite",
     "K": "than except excluding unlike rather_than instead_of other_than",
     "B": "but however rather instead yet",
-    "o": "and or nor &",
+    "o": "and or nor & + plus as_well_as along_with together_with",
     "C": "therefore thus hence",
-    "Z": "final finally overall ultimately conclusion actually",
+    "Z": "final finally overall ultimately conclusion",
+    # What is in a picture, no class.
+    "W": "image_content picture_content photo_content scene_content main_content visual_content",
     # Told apart by what stands beside them.
     "a": "as",
     "s": "so",
@@ -64,8 +72,10 @@ _NO_WORD = re.compile(r"\\[A-Za-z]*|</\w+>|(?<!\S):[DPOX]\b")  # LaTeX, end of a
 _ENCLOSED = re.compile(r"""[(\[{<"'“\u2018*_`$«「『【《]([A-Za-z])[)\]}>"'”\u2019*_`$»」』】》]""")
 _INVISIBLE = "\x00-\x09\x0b-\x1f\x7f\xad\u200b-\u200f\u202a-\u202e\u2060\ufe0f\ufeff"
 _EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff"
+_CROSSES = _WORDS_OF_KIND["x"].replace(" ", "")
 _DECORATION = re.compile(
-    rf"""[][*_`"“”$#{{}}<>~«»「」『』【】《》{_INVISIBLE}{_EMOJI}]|(?<!\w)'|'(?!\w)|[^\S\n]"""
+    rf"""(?![{_CROSSES}])[][*_`"“”$#{{}}<>~«»「」『』【】《》{_INVISIBLE}{_EMOJI}]"""
+    r"|(?<!\w)'|'(?!\w)|[^\S\n]"
 )
 
 
@@ -140,7 +150,7 @@ def _token_pattern(options: Options) -> re.Pattern[str]:
     return re.compile(
         rf"{_W}(?:\.{_W})+(?!{_W})"  # "i.e", "J.F"
         rf"|(?P<name>{_AFTER_WORD}{names}(?![-']?{_W}))"
-        rf"|(?P<letter>\([A-Za-z]\)|{_AFTER_WORD}(?:{'|'.join(letters)})(?![-']?{_W}))"
+        rf"|(?P<letter>\([A-Za-z]\)|{_AFTER_WORD}(?:{'|'.join(letters)})(?![-']?{_W}|%))"
         r"|(?P<verdict>[:–—-] ?(?i:yes|no)(?= ?(?:[^\w\s]|\n|$)))"
         rf"|{phrases}(?!{_W})|{_W}+(?:[-']{_W}+)*|[{_CJK}]+"
         r"|[^\w ]"

@@ -11,8 +11,9 @@ its name or option word, or several of them ("D. Content", "A or B"). A clause
 
 An answer counts more than a statement, either more after "so" or "therefore", most as "final". The
 affirmations that count most decide: all must pick one and the same letter of the task, and no
-rejection that counts as much may name it. All else is unread. A table of texts and their readings,
-which is the test too, is in docs/answers.md.
+rejection that counts as much may name it. Whatever comes after the last of them counts as much,
+for it may correct it: "The answer is A. No, wait, D." All else is unread. A table of texts and
+their readings, which is the test too, is in docs/answers.md.
 """
 
 import re
@@ -29,13 +30,15 @@ _LONGEST = 2000
 """Characters of the longest text that is read whole, more than an answer of 128 tokens has."""
 
 # Kinds of words that may stand between a verb and its pick, and those before an affirmed pick.
-_FILLING = "FTDtNIY"
+_FILLING = "FTDtNIYR"
 _LEADING_UP = _FILLING + "LVZBCo:"
 _PICKS = re.compile(
     # A name that stands behind a letter belongs to it unless it goes on: "D. Fear is absent".
-    r"[PM](?:(?:[,/()o-]*+[FDtN]*+|:)P"
-    r"|(?:[,/()o-]*+[FDtN]*+|[.:)])M(?=[^LWTXH]|$)|[.:]?\nM(?=[.\n]|$))*"
+    r"[PM](?:(?:[,/()o-]*+[FDtNH]*+|:)P"
+    r"|(?:[,/()o-]*+[FDtNH]*+|[.:)])M(?=[^LWTXH]|$)|[.:]?\nM(?=[.\n]|$))*"
 )
+_REJECTING = re.compile(r"(?<=[PM])(?:[.\n]\n?(?!XY?,)|[:,(-])(?=(?:XY?|x)(?:[.,!)\nS]|$))")
+"""What stands between a pick and its rejection: "D: wrong"."""
 _SENTENCE = re.compile(r"([^.!?\n]*)([.!?\n]|$)")
 _CLAUSE = re.compile(r"[SBCKo]?[^-,()/SBCKo]*")
 
@@ -70,7 +73,8 @@ class AnswerKey:
             text = f"{start} … {end}"
         claims = list(_claims(*words_of(text, self.words)))
         top = max((c.weight for c in claims if c.affirmed), default=0)
-        decisive = [c for c in claims if c.weight >= top]
+        last = max((i for i, c in enumerate(claims) if c.affirmed and c.weight == top), default=0)
+        decisive = [c for i, c in enumerate(claims) if c.weight >= top or i > last]
         picked = frozenset[str]().union(*(c.letters for c in decisive if c.affirmed))
         rejected = frozenset[str]().union(*(c.letters for c in decisive if not c.affirmed))
         letters = picked & {*self.letters} - rejected
@@ -86,11 +90,12 @@ def _claims(kinds: str, picks: list[frozenset[str]]) -> Iterator[_Claim]:
         begins = sentence.start() == 0 or kinds[sentence.start() - 1] == "\n"
         placed, denied = begins or sentence is sentences[-1], False
         for clause in filter(None, _CLAUSE.findall(sentence[1])):
-            placed |= clause[0] == "C" or (clause[0] == "B" and denied)
+            placed |= clause[0] in "CR" or (clause[0] == "B" and denied)
             own = [next(left) for kind in clause if kind in "PM"]
             if sentence[2] != "?":
                 yield from _claims_of_clause(clause, own, placed)
-            placed, denied = False, "X" in clause
+            denied = "X" in clause
+            placed = not clause.strip("FXR") and _any(clause, "XR")  # "no, E"
 
 
 def _joined(kinds: str, picks: list[frozenset[str]]) -> tuple[str, list[frozenset[str]]]:
@@ -103,9 +108,11 @@ def _joined(kinds: str, picks: list[frozenset[str]]) -> tuple[str, list[frozense
         return "P" if "P" in group[0] else "M"
 
     kinds = _PICKS.sub(join, kinds)
+    kinds = _REJECTING.sub("", kinds)
     kinds = re.sub("(?<=[PM]):", ",", kinds)  # "D: it is calm"
     kinds = re.sub("(?<=[BCZ]),", "", kinds)  # "therefore, D"
-    return re.sub("(?<=[PM])X(?=[FDNtT]*[PM])", "K", kinds), joined  # "D, not A"
+    kinds = re.sub("(?<=[PM])X(?=[FDNtT]*[PM])", "K", kinds)  # "D, not A"
+    return kinds.replace("x", "X"), joined
 
 
 def _claims_of_clause(clause: str, picks: list[frozenset[str]], placed: bool) -> Iterator[_Claim]:
