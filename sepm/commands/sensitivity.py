@@ -100,8 +100,9 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
     content = request.read_questions()
     paths = dict(zip(distinct, evaluate(request, distinct, content), strict=True))
     asked = [q.question_id for q in content.questions[: request.limit]]
+    known = content.taxonomy, content.questions
     stored = {
-        run: read_records([path.parent / output.PREDICTIONS], content.taxonomy, content.questions)
+        run: read_records([path.parent / output.PREDICTIONS], *known, run.facts)
         for run, path in paths.items()
     }
     return [[stored[run][key] for key in asked] for run in runs]

@@ -55,8 +55,8 @@ class Cells:
         tell(f"{task}: {len(questions)} images of {request.image_folder}, {len(runs)} runs")
         paths = evaluate(request, list(runs), content)
         done: dict[str, CellResult] = {}
-        for path, rows in zip(paths, runs.values(), strict=True):
-            records = read_records([path.parent / PREDICTIONS], taxonomy, whole)
+        for path, (run, rows) in zip(paths, runs.items(), strict=True):
+            records = read_records([path.parent / PREDICTIONS], taxonomy, whole, run.facts)
             result = CellResult(path.parent, [records[q.question_id] for q in questions])
             done |= {row.name: result for row in rows}
         self.results[task] = done

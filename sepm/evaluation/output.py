@@ -4,7 +4,7 @@ import errno
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -68,6 +68,11 @@ class MethodRun:
     def __post_init__(self) -> None:
         config = get_method(self.method).relevant(self.config, PRESETS[self.preset])
         object.__setattr__(self, "config", config)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What rows must agree with to be this run's."""
+        return {"method": self.method, "configuration": asdict(self.config)}
 
     @property
     def has_scores(self) -> bool:
@@ -208,8 +213,9 @@ def finished_records(
         raise InputError(
             f"{folder} holds a run with another configuration: {'; '.join(differences)}. {AFRESH}"
         )
+    run = {**wanted, "visual_tokens": earlier_accuracy(folder).get("visual_tokens")}
     try:
-        records = read_records(files, taxonomy, questions)
+        records = read_records(files, taxonomy, questions, run)
     except InputError as error:
         raise InputError(f"{error}\nRepair the rows or start afresh with --overwrite") from error
     return {key: record for key, record in records.items() if record["status"] != "error"}

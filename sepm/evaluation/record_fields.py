@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sepm.method.confidence import MAXIMUM_CONFIDENCE, POLARITY_OF_LETTER, Branch, confidence
+from sepm.method.answers import COARSE_KEY, AnswerKey
+from sepm.method.confidence import MAXIMUM_CONFIDENCE, Branch, choose_branch, confidence
 
 ROUNDING = 1e-6
 """How far float32 may round a softmax above 1, and a confidence away from its formula."""
@@ -23,6 +24,13 @@ Share = Annotated[float, Meta(ge=0, le=1 + ROUNDING)]
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[float, Meta(ge=0)]
 Read = Literal["letter", "text"]
+
+
+def answer_given(text: str, read: Read, key: AnswerKey) -> str | None:
+    """The option letter that an answer gives where it is read in that way; None: none."""
+    if read == "letter":
+        return text if text in key.letters else None
+    return key.read(text)
 
 
 class _Fields(Struct, forbid_unknown_fields=True):
@@ -56,9 +64,12 @@ class CoarseFields(_Fields):
         variances = [confidence(self.p_a, self.p_b, name) for name in MAXIMUM_CONFIDENCE]
         if not any(math.isclose(self.confidence, v, abs_tol=ROUNDING) for v in variances):
             yield f"confidence {self.confidence:g} is no variance of p_a and p_b"
-        polarity = POLARITY_OF_LETTER.get(self.text)
-        if polarity and self.branch not in ("ambiguous", polarity):
-            yield f"text '{self.text}' contradicts branch {self.branch}"
+        given = self.read and answer_given(self.text, self.read, COARSE_KEY)
+        if self.read and given is None:
+            yield f"read is '{self.read}', but neither A nor B is given so in {self.text!r}"
+        ambiguous = self.branch == "ambiguous"
+        if self.branch != choose_branch(given, self.p_a, self.p_b, ambiguous=ambiguous):
+            yield f"text {self.text!r} contradicts branch {self.branch}"
 
 
 class FineFields(_Fields):

@@ -45,7 +45,7 @@ def write_results(
     """
     with _rows_are_kept():
         output.merge_shards(folder, [q.question_id for q in questions])
-        by_id = read_records([folder / output.PREDICTIONS], taxonomy)
+        by_id = read_records([folder / output.PREDICTIONS], taxonomy, run=identity)
         records = [by_id[q.question_id] for q in questions]
         if len(by_id) > len(records):  # images that failed under a larger --limit
             write_whole(folder / output.PREDICTIONS, "".join(map(as_line, records)))

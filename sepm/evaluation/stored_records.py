@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -9,15 +10,20 @@ from sepm.datasets.files import Problem, raise_problems
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, unknown_name
 from sepm.evaluation.progress import tell
-from sepm.evaluation.record_fields import RecordFields
+from sepm.evaluation.record_fields import RecordFields, answer_given
 from sepm.evaluation.records import Record
+from sepm.evaluation.rows_of_a_run import run_faults
+from sepm.method.answers import fine_key
 from sepm.method.taxonomy import Taxonomy
 
 _DECODER = msgspec.json.Decoder(RecordFields)
 
 
 def read_records(
-    paths: Iterable[Path], taxonomy: Taxonomy | None, questions: Iterable[Question] | None = None
+    paths: Iterable[Path],
+    taxonomy: Taxonomy | None,
+    questions: Iterable[Question] | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> dict[str, Record]:
     """The records of a run's files by question id, every field of every row checked.
 
@@ -28,10 +34,11 @@ def read_records(
         paths: files of one run, in JSON Lines.
         taxonomy: the task's classes; None where they are not known.
         questions: the question file's, where it is at hand; rows must be about them.
+        run: `method` and `configuration` of the run, where they are at hand; rows must be its own.
 
     Raises:
-        InputError: a file cannot be read, a line is no record, or two rows of one question say
-            different things; each is told with its file and line.
+        InputError: a file cannot be read, a line is no record or not of the run, or two rows of one
+            question say different things; each is told with its file and line.
     """
     asked = None if questions is None else {q.question_id: q for q in questions}
     records: dict[str, Record] = {}
@@ -40,7 +47,7 @@ def read_records(
     for path in paths:
         for number, line in enumerate(_whole_lines(path), start=1):
             try:
-                record = _record(line, taxonomy, asked)
+                record = _record(line, taxonomy, asked, run)
             except ValueError as error:
                 problems.append(Problem(path, number, str(error)))
                 continue
@@ -68,11 +75,16 @@ def _whole_lines(path: Path) -> list[bytes]:
     return [*lines, last]
 
 
-def _record(line: bytes, taxonomy: Taxonomy | None, asked: Mapping[str, Question] | None) -> Record:
+def _record(
+    line: bytes,
+    taxonomy: Taxonomy | None,
+    asked: Mapping[str, Question] | None,
+    run: Mapping[str, Any] | None,
+) -> Record:
     """The record of one line.
 
     Raises:
-        ValueError: it is none, or contradicts the task's classes or the question file.
+        ValueError: it is none, or contradicts the task's classes, the question file or the run.
     """
     try:
         _DECODER.decode(line)
@@ -82,6 +94,8 @@ def _record(line: bytes, taxonomy: Taxonomy | None, asked: Mapping[str, Question
     faults = [] if taxonomy is None else list(_class_faults(record, taxonomy))
     if asked is not None:
         faults += _question_faults(record, asked.get(record["question_id"]))
+    if run is not None and not faults:
+        faults += run_faults(record, run, taxonomy)
     if faults:
         raise ValueError("; ".join(faults))
     return record
@@ -94,12 +108,17 @@ def _class_faults(record: Record, taxonomy: Taxonomy) -> Iterator[str]:
             yield unknown_name("class", name, taxonomy.names)
     if "fine" not in record:
         return
-    text, letters = record["fine"]["text"], taxonomy.option_letters
-    for letter in record["fine"]["probs"]:
+    fine, letters = record["fine"], taxonomy.option_letters
+    for letter in fine["probs"]:
         if letter not in letters:
             yield unknown_name("option letter", letter, letters)
-    if text in letters and taxonomy.by_letter(text).name != record["prediction"]:
-        yield f"prediction is {record['prediction']!r}, but the answer is '{text}'"
+    if fine["read"] is None:
+        return
+    given = answer_given(fine["text"], fine["read"], fine_key(taxonomy))
+    if given is None:
+        yield f"read is '{fine['read']}', but no option is given so in {fine['text']!r}"
+    elif taxonomy.by_letter(given).name != record["prediction"]:
+        yield f"prediction is {record['prediction']!r}, but the answer is '{given}'"
 
 
 def _question_faults(record: Record, question: Question | None) -> Iterator[str]:

@@ -77,7 +77,10 @@ def read_run(folder: Path) -> StoredRun:
         raise InputError(
             f"{path}: not of a run of this version ({error}); run it again with --overwrite"
         ) from error
-    records = list(read_records(files, taxonomy).values())
+    try:
+        records = list(read_records(files, taxonomy, run=facts).values())
+    except InputError as error:
+        raise InputError(f"{error}\nWhat the rows must agree with is in {path}") from error
     _tell_contradictions(path, facts, records)
     return StoredRun(folder, facts, records, taxonomy)
 

@@ -76,10 +76,35 @@ def test_a_second_row_that_says_another_thing_is_refused_by_all(
     consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = sepm_run / "predictions.jsonl"
-    row = json.loads(path.read_text().splitlines()[0]) | {"dropped": [0]}
+    row = json.loads(path.read_text().splitlines()[0]) | {"image_sha256": "0" * 64}
     path.write_text(path.read_text() + json.dumps(row) + "\n")
     assert main(commands[consumer]) == 2
     assert f"predictions.jsonl:25: question_id '{row['question_id']}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_rows_of_another_method_are_refused_by_all(
+    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(sepm_run.parent / "zero-shot" / "predictions.jsonl", sepm_run)
+    assert main(commands[consumer]) == 2
+    said = f"{sepm_run}/predictions.jsonl:1: a row without `coarse` is not of sepm"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+def test_rows_of_another_drop_ratio_are_refused_by_all(
+    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sepm_run / "predictions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row["dropped"] = list(range(2 * len(row["dropped"])))
+        row.pop("foe_scores", None)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(commands[consumer]) == 2
+    assert "predictions.jsonl:1: " in (err := capsys.readouterr().err)
+    assert "as with this run's β = 0.2" in err
 
 
 @pytest.mark.parametrize("consumer", ["eval", "table", "sensitivity"])

@@ -27,12 +27,12 @@ from sepm.method.prompts import Query
 
 EMOSET = load_taxonomy("emoset")
 QUESTIONS = [Question(key, f"{key}.jpg", "awe") for key in "abcd"]
-FINE = Reply("C", "C", {"C": 0.5}, read="letter")
+FINE = Reply("C", "C", dict.fromkeys("ABCDEFGH", 0.1), read="letter")
 A, B, C, D = (
     record_of(q, Outcome(Query("Which?"), FINE, ("C",)), EMOSET, "0" * 64) for q in QUESTIONS
 )
 ROWS = {"a": A, "b": B, "c": C, "d": D}
-IDENTITY = {"method": "sepm", "configuration": {"alpha": 0.1, "beta": 0.2}}
+IDENTITY = {"method": "zero-shot", "configuration": {"alpha": 0.1, "beta": 0.2}}
 
 
 def finished(folder: Path, identity: dict[str, Any] = IDENTITY) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def test_differences_are_named_with_both_values(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         finished(tmp_path, other)
     assert (
-        "method is 'sepm' there, 'cci' now; configuration.beta is 0.2 there, 0.3 now; "
+        "method is 'zero-shot' there, 'cci' now; configuration.beta is 0.2 there, 0.3 now; "
         "configuration.seed is None there, 1 now. Start afresh with --overwrite"
     ) in str(error.value)
     assert "alpha" not in str(error.value)

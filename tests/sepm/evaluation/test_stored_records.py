@@ -1,6 +1,7 @@
 """Rows read back: what a line says is checked, and what is wrong is told with its place."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation.records import error_record
 from sepm.evaluation.stored_records import read_records
+from sepm.method.config import MethodConfig
 
 Json = dict[str, Any]
 EMOSET = load_taxonomy("emoset")
@@ -170,6 +172,105 @@ def test_a_whole_last_line_counts_without_its_line_feed(tmp_path: Path) -> None:
     path = written(tmp_path / "p.jsonl", row())
     path.write_bytes(path.read_bytes().rstrip())
     assert read(path) == [row()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fine__text": "It is awe."}, "read is 'letter', but no option is given so in 'It is awe"),
+        ({"fine__read": "text", "fine__text": "Lovely."}, "read is 'text', but no option is given"),
+        ({"fine__read": "text", "fine__text": "It is fear."}, "but the answer is 'G'"),
+        ({"coarse__text": "Positive"}, "read is 'letter', but neither A nor B is given so"),
+        ({"coarse__read": "text", "coarse__text": "So so"}, "neither A nor B is given so in 'So"),
+        ({"coarse__read": "text", "coarse__text": "Negative"}, "contradicts branch positive"),
+    ],
+)
+def test_an_answer_that_its_text_does_not_give_is_refused(
+    changes: Json, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
+        read(written(tmp_path / "p.jsonl", row(**changes)))
+
+
+# ---- rows and their run
+
+OFFERED = {"fine__probs": dict.fromkeys("ACDF", 0.2)}
+ALL = {"fine__probs": dict.fromkeys("ABCDEFGH", 0.1)}
+OF_SEPM = OFFERED | {"dropped": [0, 2]}
+ONE_STAGE = ALL | {"coarse": ..., "foe_scores": ..., "dropped": []}
+GRID = {"grid": [2, 2]}
+
+
+def read_as(path: Path, method: str, visual_tokens: Json | None, settings: Json) -> list[Json]:
+    """The rows of a run of that method, β being 0.5 unless set."""
+    configuration = asdict(MethodConfig(**{"beta": 0.5, **settings}))
+    run = {"method": method, "configuration": configuration, "visual_tokens": visual_tokens}
+    return list(read_records([path], EMOSET, run=run).values())
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "settings"),
+    [
+        ("sepm", OF_SEPM, {}),
+        ("sepm", OF_SEPM | {"foe_scores": ...}, {}),
+        ("sepm", OF_SEPM | ALL | {"coarse__branch": "ambiguous"}, {"alpha": 0.16}),
+        ("sepm", OF_SEPM, {"alpha": 0.16, "ambiguous_when": "below"}),
+        ("sepm", OF_SEPM | {"coarse__confidence": 0.32}, {"variance": "sample"}),
+        ("cci", OFFERED | {"dropped": [], "foe_scores": ...}, {}),
+        ("zero-shot", ONE_STAGE, {}),
+        ("sparsevlm", ONE_STAGE | {"sparsevlm": USAGE}, {}),
+        ("a later method", {}, {}),
+    ],
+)
+def test_rows_of_the_run_are_accepted(
+    method: str, changes: Json, settings: Json, tmp_path: Path
+) -> None:
+    good = row(**changes)
+    path = written(tmp_path / "p.jsonl", good, FAILED | {"question_id": "awe/3.jpg"})
+    assert read_as(path, method, GRID, settings)[0] == good
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "settings", "said"),
+    [
+        ("sepm", ONE_STAGE, {}, "a row without `coarse` is not of sepm"),
+        ("cci", ONE_STAGE, {}, "a row without `coarse` is not of cci"),
+        ("zero-shot", OF_SEPM, {}, "a row with `coarse` is not of zero-shot"),
+        ("sparsevlm", ONE_STAGE, {}, "a row without `sparsevlm` is not of sparsevlm"),
+        ("fp", ONE_STAGE | {"sparsevlm": USAGE}, {}, "a row with `sparsevlm` is not of fp"),
+        ("cci+fp", OF_SEPM, {}, "2 of 4 visual tokens are dropped, not 0"),
+        ("sepm", OF_SEPM, {"beta": 0.25}, "2 of 4 visual tokens are dropped, not 1"),
+        ("sepm", OF_SEPM, {"alpha": 0.2}, "branch positive does not follow from confidence 0.16"),
+        ("sepm", OF_SEPM, {"alpha": 0.16}, r"confidence 0\.16 with this run's α = 0\.16"),
+        ("sepm", OF_SEPM | {"coarse__branch": "ambiguous"}, {}, "branch ambiguous does not follow"),
+        ("sepm", OF_SEPM, {"variance": "sample"}, "0.16 is not this run's sample variance"),
+        ("sepm", OF_SEPM | ALL, {}, "are of A B C D E F G H, but the query offers A C D F"),
+        ("zero-shot", ONE_STAGE | OFFERED, {}, "of A C D F, but the query offers A B C D E F G H"),
+    ],
+)
+def test_rows_of_another_run_are_refused_with_their_line(
+    method: str, changes: Json, settings: Json, said: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "p.jsonl", row(**changes))
+    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
+        read_as(path, method, None, settings)
+
+
+@pytest.mark.parametrize(
+    ("grid", "beta", "said"),
+    [
+        (GRID, 0.25, "2 of 4 visual tokens are dropped, not 1"),
+        (GRID, 0.75, "2 of 4 visual tokens are dropped, not 3"),
+        (None, 0.999, "1 of at least"),
+    ],
+)
+def test_another_drop_ratio_is_refused_without_scores(
+    grid: Json | None, beta: float, said: str, tmp_path: Path
+) -> None:
+    dropped = [0, 2] if grid else [3]
+    path = written(tmp_path / "p.jsonl", row(**OFFERED, foe_scores=..., dropped=dropped))
+    with pytest.raises(InputError, match=said):
+        read_as(path, "sepm", grid, {"beta": beta})
 
 
 # ---- rows of one question
