@@ -39,6 +39,9 @@ def row(
     if p_a is not None:
         confidence = (2 * p_a - 1) ** 2 / 4
         branch = "ambiguous" if confidence <= 0.1 else "positive" if p_a > 0.5 else "negative"
+        if branch != "ambiguous":
+            offered = [name for name in CLASSES if (name in POSITIVE) == (branch == "positive")]
+            probs = {letters[name]: probs[letters[name]] for name in offered}
         coarse["coarse"] = {
             "prompt": "coarse?",
             "text": "A" if p_a >= 0.5 else "B",
