@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from sepm.datasets.tasks import load_taxonomy
+from sepm.method.confidence import choose_branch, confidence, is_ambiguous
 from sepm.method.presets import PRESETS
+from sepm.method.significance import num_dropped
 from sepm.report.runs import RunGroup, read_run_groups
 
 Json = dict[str, Any]
@@ -72,6 +74,30 @@ def row(
     }
 
 
+def under(record: Json, settings: Json) -> Json:
+    """A record of two stages as it would be with a run's α, variance and β."""
+    if "coarse" not in record:
+        return record
+    p_a, p_b = record["coarse"]["p_a"], record["coarse"]["p_b"]
+    value = confidence(p_a, p_b, settings["variance"])
+    ambiguous = is_ambiguous(value, settings["alpha"], settings["ambiguous_when"])
+    branch = choose_branch(record["coarse"]["text"], p_a, p_b, ambiguous=ambiguous)
+    probs = {
+        letter: record["fine"]["probs"].get(letter, 0.05)
+        for letter, name in zip("ABCDEFGH", CLASSES, strict=True)
+        if ambiguous or (name in POSITIVE) == (branch == "positive")
+    }
+    dropped = record["dropped"]
+    if len(dropped) != (due := num_dropped(settings["beta"], 16)):
+        dropped = list(range(due))
+    return {
+        **record,
+        "coarse": {**record["coarse"], "confidence": value, "branch": branch},
+        "dropped": dropped,
+        "fine": {**record["fine"], "probs": probs},
+    }
+
+
 def zero_shot_rows(per_class: int = 5) -> list[Json]:
     """Of each class all but the first one or two are taken for anger."""
     return [
@@ -114,12 +140,13 @@ def write_run() -> WriteRun:
     ) -> Path:
         folder = output / dataset / model / (name or method)
         folder.mkdir(parents=True)
+        configuration = {**asdict(PRESETS["paper"]), "dtype": "float32", **settings}
         facts = {
             "dataset": dataset,
             "method": method,
             "model": model,
             "preset": "paper",
-            "configuration": {**asdict(PRESETS["paper"]), "dtype": "float32", **settings},
+            "configuration": configuration,
             "limit": None,
             "timing": {"images_per_second": 12.5},
             "environment": {"python": "3.11.7", "git_commit": "abc"},
@@ -128,7 +155,7 @@ def write_run() -> WriteRun:
             "sha256": {"question_file": "0123", "checkpoint": "4567"},
         }
         (folder / "accuracy.json").write_text(json.dumps(facts))
-        lines = [json.dumps(record) + "\n" for record in rows]
+        lines = [json.dumps(under(record, configuration)) + "\n" for record in rows]
         (folder / "predictions.jsonl").write_text("".join(lines))
         return folder
 
