@@ -48,8 +48,8 @@ def test_the_pages_have_a_demo_command_for_every_command_of_theirs() -> None:
     run = " ".join(c for p in PAGES for c in readme_commands.demo_commands(p.read_text("utf-8")))
     for name in ("eval", "predict", "table", "sensitivity", "figures", "report"):
         assert f"sepm {name} " in run
-    assert "measure.py" in run
-    assert "train.py" not in run
+    for name in ("measure.py", "train.py"):  # which take long, and say so
+        assert name not in run
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
