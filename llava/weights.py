@@ -10,7 +10,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from llava.checkpoint import identity_file, is_index, weight_files, weight_map
-from llava.errors import CheckpointError
+from llava.errors import CheckpointError, checkpoint_errors
 from llava.unusable import QUANTISED, UNQUANTISED
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -41,9 +41,21 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 def has_weights(folder: Path, prefix: str) -> bool:
     """Whether a checkpoint holds weights whose names begin so."""
     first = identity_file(folder)
-    if is_index(first):
-        return any(name.startswith(prefix) for name in weight_map(first))
-    return any(name.startswith(prefix) for name, _ in stored_tensors(*weight_files(folder)))
+    names = weight_map(first) if is_index(first) else stored_names(*weight_files(folder))
+    return any(name.startswith(prefix) for name in names)
+
+
+def stored_names(path: Path) -> list[str]:
+    """Names of the tensors in one weight file; those of safetensors without reading the tensors.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    if path.suffix != ".safetensors":
+        return [name for name, _ in stored_tensors(path)]
+    unread = f"{path}: cannot be read as weights; download the file again"
+    with checkpoint_errors(unread), safe_open(path, framework="pt") as tensors:
+        return list(tensors.keys())
 
 
 def load_weights(

@@ -15,11 +15,11 @@ from sepm.evaluation.loading import check_option_letters, find_checkpoint, load_
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.progress import progress_bar, tell
-from sepm.evaluation.prompt_check import check_prompts
+from sepm.evaluation.prompt_check import check_prompts, texts_of
 from sepm.evaluation.records import Record, record_of
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.runner import run_questions
-from sepm.evaluation.window import Job
+from sepm.evaluation.window import jobs_of
 from sepm.method.taxonomy import Taxonomy
 from sepm.methods import get_method
 
@@ -75,9 +75,8 @@ def _of_one_model(
         advice="Try --reference float16, which needs no float32 weights, or --device cpu",
     )
     check_option_letters(model, taxonomy)
-    jobs = [Job(get_method(run.method).recipe, run.config) for run in runs]
-    texts = {q.text: f"{request.question_file}:{q.line}" for q in reversed(questions)}
-    check_prompts(model, jobs, taxonomy, texts)
+    texts = texts_of(questions, request.question_file)
+    check_prompts(model, jobs_of(runs), taxonomy, texts)
     with worker_failures("An audit keeps nothing: give the command again"):
         return {
             variant: _of_variant(model, variant, runs, questions, taxonomy, request)
@@ -100,7 +99,7 @@ def _of_variant(
     records: dict[str, dict[str, Record]] = {run.folder_name: {} for run in runs}
     with progress_bar(len(passes) * len(questions), 0) as bar:
         for together in passes:
-            jobs = [Job(get_method(run.method).recipe, run.config) for run in together]
+            jobs = jobs_of(together)
             rows_left = {question.question_id: len(jobs) for question in questions}
             for result in run_questions(
                 model,

@@ -19,7 +19,6 @@ from sepm.evaluation.device import (
     choose_placement,
     dtype_name,
     environment,
-    git_commit,
     prepare_device,
 )
 from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
@@ -54,12 +53,13 @@ def evaluate(
     questions = whole[: request.limit]
     place = choose_placement(request.device, request.dtype, request.vision_dtype)
     prepare_device(place.device)
+    machine = environment(place)
     checkpoint = find_checkpoint(request.model_path, request.conversation)
     for run in runs:
         get_method(run.method).require_model(run.config, checkpoint.family, checkpoint.num_layers)
     made_of = {
         "sha256": {**checkpoint_hashes(checkpoint), **_data_hashes(content)},
-        "software": [{"version": __version__, "git_commit": git_commit()}],
+        "software": [{"version": __version__, "git_commit": machine["git_commit"]}],
     }
     with ExitStack() as stack:
         identities = [
@@ -91,7 +91,7 @@ def evaluate(
             hashes,
             bad,
         )
-        measured = {"environment": environment(place), **computed}
+        measured = {"environment": machine, **computed}
         return [
             write_results(
                 task.folder,

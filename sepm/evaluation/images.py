@@ -59,10 +59,10 @@ class Parcel:
         """The image on the device, or why it cannot be read."""
         if isinstance(self.content, UnreadableImageError):
             return self.content
-        pixels = torch.as_tensor(self.content)
-        if device.type == "cuda":
-            pixels = pixels.pin_memory().to(device, non_blocking=True)
-        return LoadedImage(pixels.to(device), self.sha256)
+        pixels, on_cuda = torch.as_tensor(self.content), device.type == "cuda"
+        if on_cuda:
+            pixels = pixels.pin_memory()
+        return LoadedImage(pixels.to(device, non_blocking=on_cuda), self.sha256)
 
 
 class ImageFiles(Dataset[Parcel]):

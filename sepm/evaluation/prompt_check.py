@@ -1,8 +1,10 @@
 """Every prompt that a run can come to, checked before anything is computed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from llava import Llava
+from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.evaluation.window import Job
 from sepm.method.answering import MAX_NEW_TOKENS
@@ -22,7 +24,7 @@ def check_prompts(
         model: the model.
         jobs: the methods.
         taxonomy: the task's classes.
-        texts: coarse queries of the question file (None: it has none), each with its place there.
+        texts: as `texts_of` gives them; None as a query: the file has none.
 
     Raises:
         InputError: a prompt and its answer are too long for the model, or its tokenizer is not fit
@@ -37,6 +39,11 @@ def check_prompts(
                 if query not in checked:
                     checked.add(query)
                     _check_prompt(model, query, place)
+
+
+def texts_of(questions: Sequence[Question], file: Path) -> dict[str | None, str]:
+    """A question file's own coarse queries, each with the first place where it stands."""
+    return {q.text: f"{file}:{q.line}" for q in reversed(questions)}
 
 
 def possible_queries(job: Job, sample: Sample, taxonomy: Taxonomy) -> Iterator[str]:

@@ -30,13 +30,12 @@ from sepm.evaluation.loading import (
 from sepm.evaluation.output import MethodRun
 from sepm.evaluation.processes import Processes, current_processes, local_index
 from sepm.evaluation.progress import progress_bar, tell_own
-from sepm.evaluation.prompt_check import check_prompts
+from sepm.evaluation.prompt_check import check_prompts, texts_of
 from sepm.evaluation.records import Record, RecordFile, error_record, record_of
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.runner import dealt, run_questions
-from sepm.evaluation.window import Job, Result
+from sepm.evaluation.window import Job, Result, jobs_of
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import get_method
 
 GOES_ON = "The rows before are kept, and the same command goes on from there"
 """What to do after a failure in the midst of an evaluation."""
@@ -67,13 +66,7 @@ class Order:
     @property
     def jobs(self) -> list[Job]:
         """The methods to run."""
-        return [Job(get_method(run.method).recipe, run.config) for run in self.runs]
-
-    @property
-    def texts(self) -> dict[str | None, str]:
-        """The question file's own coarse queries, each with the first place where it stands."""
-        file = self.request.question_file
-        return {q.text: f"{file}:{q.line}" for q in reversed(self.questions)}
+        return jobs_of(self.runs)
 
     @property
     def pending(self) -> frozenset[str]:
@@ -147,7 +140,8 @@ def _prepare(order: Order, processes: Processes) -> Llava:
         prepare_device(choose_device(order.request.device))
         _check_same_data(order)
     model = load(order.request, order.taxonomy)
-    check_prompts(model, order.jobs, order.taxonomy, order.texts)
+    texts = texts_of(order.questions, order.request.question_file)
+    check_prompts(model, order.jobs, order.taxonomy, texts)
     return model
 
 

@@ -9,12 +9,13 @@ from llava import Llava
 from sepm.datasets.question_file import Question
 from sepm.evaluation.batch_size import Batcher
 from sepm.evaluation.images import LoadedImage
+from sepm.evaluation.output import MethodRun
 from sepm.images import UnreadableImageError
 from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import Recipe
+from sepm.methods import Recipe, get_method
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Job:
 
     recipe: Recipe
     config: MethodConfig
+
+
+def jobs_of(runs: Sequence[MethodRun]) -> list[Job]:
+    """The job of each run, in their order."""
+    return [Job(get_method(run.method).recipe, run.config) for run in runs]
 
 
 @dataclass(frozen=True)
