@@ -1,8 +1,8 @@
 """The LLaVA-1.5 and VILA-1.5 models: original checkpoints, run by transformers' building blocks."""
 
+from llava.checkpoints.family import Checkpoint, inspect_checkpoint, load_checkpoint
+from llava.checkpoints.llava import load_llava
 from llava.errors import CheckpointError
-from llava.family import Checkpoint, inspect_checkpoint, load_checkpoint
-from llava.load import load_llava
 from llava.model import Llava
 
 __all__ = [

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from llava.load import load_llava
+from llava.checkpoints.llava import load_llava
 from llava.model import Llava
 from sepm.baselines.single_query import single_query
+from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.batch_size import Batcher
-from sepm.images import read_image
+from sepm.inference.batch_size import Batcher
+from sepm.inference.batching import run_dialogues
 from sepm.method.algorithm import assess, coarse_query, coarse_to_fine, fine_query, scoring_span
 from sepm.method.answers import COARSE_KEY, fine_key
-from sepm.method.batching import run_dialogues
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
 from sepm.method.presets import PRESETS

@@ -5,12 +5,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from sepm.audit.compute import compute
-from sepm.audit.report import compared
+from sepm.audit.summary import compared
 from sepm.audit.variants import REFERENCE, Precision, comparisons, default_precisions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.device import choose_device, choose_placement, environment, prepare_device
-from sepm.evaluation.output import MethodRun
 from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.run_folder import MethodRun
+from sepm.inference.device import choose_device, choose_placement, environment, prepare_device
 
 
 def audit(

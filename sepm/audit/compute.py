@@ -9,19 +9,19 @@ from sepm.audit.variants import Variant
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import RunError
-from sepm.evaluation.batch_size import Batcher
-from sepm.evaluation.images import worker_failures
-from sepm.evaluation.loading import check_option_letters, find_checkpoint, load_model
-from sepm.evaluation.output import MethodRun
 from sepm.evaluation.preflight import check_images, note_text_use
-from sepm.evaluation.progress import progress_bar, tell
-from sepm.evaluation.prompt_check import check_prompts, texts_of
-from sepm.evaluation.records import Record, record_of
 from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.runner import run_questions
-from sepm.evaluation.window import jobs_of
+from sepm.evaluation.run_folder import MethodRun
+from sepm.inference.batch_size import Batcher
+from sepm.inference.image_loader import worker_failures
+from sepm.inference.progress import progress_bar, tell
+from sepm.inference.prompt_check import check_prompts, texts_of
+from sepm.inference.runner import run_questions
+from sepm.inference.window import jobs_of
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import get_method
+from sepm.models.opening import check_option_letters, find_checkpoint, load_model
+from sepm.records.record import Record, record_of
+from sepm.registry import get_method
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sepm.evaluation.compare import margin as answer_margin
-from sepm.evaluation.records import Record
-from sepm.evaluation.statistics import Pair
+from sepm.analysis.compare import margin as answer_margin
+from sepm.analysis.paired import Pair
 from sepm.method.answers import COARSE_KEY
+from sepm.records.record import Record
 
 What = Literal["coarse answer", "branch", "dropped tokens", "answer"]
 

@@ -1,11 +1,11 @@
-"""An audit as one reads it, from what `sepm.audit.report` found."""
+"""An audit as one reads it, from what `sepm.audit.summary` found."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from sepm.audit.report import WHATS
+from sepm.analysis import plain_text as text
+from sepm.audit.summary import WHATS
 from sepm.audit.variants import Variant
-from sepm.evaluation import plain_text as text
 
 READING = """\
 How to read it:

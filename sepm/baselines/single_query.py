@@ -11,7 +11,7 @@ from sepm.method.prompts import CHAIN_OF_THOUGHT, Query, fine_body
 from sepm.method.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from sepm.method.model import TokenReduction
+    from sepm.models.protocol import TokenReduction
 
 
 def single_query(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sepm.baselines.sparsevlm import num_kept, reduced, text_raters
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings
-from sepm.method.model import Prefill, Prompt, ReducedPrefill
+from sepm.models.protocol import Prefill, Prompt, ReducedPrefill
 
 AttentionOf = Callable[[Sequence[int]], Tensor]
 """A layer's attention, float32[1, H, M, T], of M positions over the sequence."""

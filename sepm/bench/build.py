@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 
-from sepm.bench.images import write_images
 from sepm.bench.letters import answer_with_letters
+from sepm.bench.random_images import write_images
 from sepm.bench.request import BenchRequest
 from sepm.bench.shapes import Shape
 from sepm.bench.variants import Workload, asked_queries
 from sepm.bench.weights import random_model
+from sepm.datasets.image_files import read_image
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.device import Placement
-from sepm.evaluation.progress import tell
-from sepm.images import read_image
+from sepm.inference.device import Placement
+from sepm.inference.progress import tell
 
 SEED = 0
 TASK = "emoset"

@@ -12,8 +12,8 @@ import torch
 from sepm.bench.flops import count_flops
 from sepm.bench.stages import Stage, StageClock
 from sepm.bench.variants import Variant, Workload
-from sepm.evaluation.device import PeakMemory, peak_memory
-from sepm.images import read_image
+from sepm.datasets.image_files import read_image
+from sepm.inference.device import PeakMemory, peak_memory
 from sepm.method.dialogue import Outcome
 
 COUNTED_IMAGES = 8

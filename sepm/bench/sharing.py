@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from sepm.bench.variants import Workload, asked_queries
-from sepm.images import read_image
+from sepm.datasets.image_files import read_image
 
 IMAGES = 2
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sepm.analysis import plain_text as text
 from sepm.bench.stages import ANSWER, COARSE, ENCODE, FINE, LOAD, MIXED, PREFIX
-from sepm.evaluation import plain_text as text
 
 Json = Mapping[str, Any]
 

@@ -6,23 +6,23 @@ from pathlib import Path
 
 from llava import Llava
 from llava.prompt import Prompt
+from sepm.analysis.sweep import outer_runs
 from sepm.bench.reference import Reference, reference_of
 from sepm.bench.request import BenchRequest
 from sepm.bench.shapes import Shape
 from sepm.bench.stages import StageClock
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
-from sepm.evaluation.batch_size import Batcher
-from sepm.evaluation.progress import tell
-from sepm.evaluation.runner import run_questions
-from sepm.evaluation.sensitivity import outer_runs
-from sepm.evaluation.window import Job
+from sepm.inference.batch_size import Batcher
+from sepm.inference.progress import tell
+from sepm.inference.runner import run_questions
+from sepm.inference.window import Job
 from sepm.method.algorithm import coarse_query, fine_query
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import METHODS, get_method
+from sepm.registry import METHODS, get_method
 
 CONFIG = PRESETS[DEFAULT_PRESET]
 ALPHAS = (0.06, 0.08, 0.1, 0.12, 0.14)

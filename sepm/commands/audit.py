@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from sepm.audit.report import unexplained_in_float32
+from sepm.audit.summary import unexplained_in_float32
 from sepm.audit.text import as_text
 from sepm.audit.variants import PRECISIONS
 from sepm.commands.method_options import add_method_names, add_method_options, method_runs
+from sepm.commands.options import add_options, given_options
 from sepm.datasets.files import write_whole
 from sepm.errors import RunError
-from sepm.evaluation.output import as_json
 from sepm.evaluation.request import EvaluationRequest
-from sepm.options import add_options, given_options
+from sepm.evaluation.run_folder import as_json
 from sepm.terminal import show, show_json
 
 DECIDED_HERE = (

@@ -4,9 +4,9 @@ import argparse
 from typing import Any
 
 from sepm.bench.request import PARTS, BenchRequest
+from sepm.commands.options import add_options, given_options
 from sepm.datasets.files import write_whole
-from sepm.evaluation.output import as_json
-from sepm.options import add_options, given_options
+from sepm.evaluation.run_folder import as_json
 from sepm.terminal import complain, show, show_json
 
 

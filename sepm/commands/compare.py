@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from sepm.evaluation.compare import compare
-from sepm.evaluation.compare_text import as_text
-from sepm.evaluation.stored_run import read_run
+from sepm.analysis.compare import compare
+from sepm.analysis.compare_text import as_text
+from sepm.records.stored_run import read_run
 from sepm.terminal import show, show_json
 
 

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sepm.analysis.plain_text import row_label, ways_read
 from sepm.commands.method_options import add_method_names, add_method_options, method_runs
-from sepm.evaluation.plain_text import row_label, ways_read
+from sepm.commands.options import add_options, given_options
 from sepm.evaluation.request import EvaluationRequest
-from sepm.options import add_options, given_options
 from sepm.terminal import show, show_json
 
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     request = EvaluationRequest(**given_options(args, EvaluationRequest))
     runs = method_runs(args)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
-    from sepm.evaluation.progress import tell
+    from sepm.inference.progress import tell
 
     paths = evaluate(request, runs, request.read_questions())
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]

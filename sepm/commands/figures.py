@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.per_class < 1:
         raise InputError(f"--per-class must be at least 1, got {args.per_class}")
     from sepm.report.figures import FIGURES, Choice
-    from sepm.report.images import image_folders
+    from sepm.report.image_folders import image_folders
     from sepm.report.runs import read_run_groups
 
     names = args.figure or list(FIGURES)

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Collection
 from dataclasses import replace
 
+from sepm.commands.options import add_options, given_options
 from sepm.errors import InputError, unknown_name
-from sepm.evaluation.output import MethodRun
+from sepm.evaluation.run_folder import MethodRun
 from sepm.method.config import MethodConfig
 from sepm.method.presets import DEFAULT_PRESET, PRESETS
-from sepm.methods import METHODS
-from sepm.options import add_options, given_options
+from sepm.registry import METHODS
 
 
 def add_method_names(parser: argparse.ArgumentParser) -> None:

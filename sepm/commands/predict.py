@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from sepm.commands.method_options import add_method_options, method_config
+from sepm.commands.options import add_options, given_options
 from sepm.datasets.files import write_whole
+from sepm.datasets.image_files import read_image
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation.request import (
@@ -16,16 +18,14 @@ from sepm.evaluation.request import (
     ConversationName,
     Dtype,
 )
-from sepm.images import read_image
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.methods import get_method
-from sepm.options import add_options, given_options
+from sepm.registry import get_method
 from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
-    from sepm.evaluation.predict import Decision
+    from sepm.inference.predict import Decision
     from sepm.report.style import Format
 
 
@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--picture must end in {' or '.join(PICTURE_SUFFIXES)}: {args.picture}")
     method, taxonomy = get_method(request.method), load_taxonomy(request.dataset)
     # These import torch, once the options are right.
-    from sepm.evaluation.device import choose_device, prepare_device
-    from sepm.evaluation.loading import find_checkpoint, load_model
-    from sepm.evaluation.predict import predict
+    from sepm.inference.device import choose_device, prepare_device
+    from sepm.inference.predict import predict
+    from sepm.models.opening import find_checkpoint, load_model
 
     prepare_device(choose_device(request.device))
     checkpoint = find_checkpoint(request.model_path, request.conversation)
@@ -119,7 +119,7 @@ def write_picture(
 
 def as_json(decision: "Decision", taxonomy: Taxonomy) -> dict[str, Any]:
     """The decision with the fields of a prediction record."""
-    from sepm.evaluation.records import decision_fields
+    from sepm.records.record import decision_fields
 
     return {
         "image": str(decision.image),

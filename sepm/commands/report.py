@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     if args.thumbnails < 0:
         raise InputError(f"--thumbnails must be at least 0, got {args.thumbnails}")
-    from sepm.report.images import image_folders
-    from sepm.report.report import report_page
+    from sepm.report.image_folders import image_folders
+    from sepm.report.page import report_page
     from sepm.report.runs import read_run_groups
 
     groups = read_run_groups(args.runs)

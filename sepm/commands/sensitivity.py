@@ -5,16 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sepm.commands.method_options import add_method_options, method_config
-from sepm.datasets.files import write_whole
-from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation import output
-from sepm.evaluation import plain_text as text
-from sepm.evaluation.output import MethodRun
-from sepm.evaluation.progress import tell
-from sepm.evaluation.records import Record
-from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.sensitivity import (
+from sepm.analysis import plain_text as text
+from sepm.analysis.sweep import (
     DEFAULT_BETAS,
     VARIANCES,
     alpha_sweep,
@@ -24,11 +16,19 @@ from sepm.evaluation.sensitivity import (
     distinct,
     outer_runs,
 )
-from sepm.evaluation.stored_records import read_records
-from sepm.evaluation.table_text import settings_line
+from sepm.analysis.table_text import settings_line
+from sepm.commands.method_options import add_method_options, method_config
+from sepm.commands.options import add_options, given_options
+from sepm.datasets.files import write_whole
+from sepm.datasets.tasks import load_taxonomy
+from sepm.evaluation import run_folder
+from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.run_folder import MethodRun
+from sepm.inference.progress import tell
 from sepm.method.confidence import Variance
 from sepm.method.config import MethodConfig
-from sepm.options import add_options, given_options
+from sepm.records.reading import read_records
+from sepm.records.record import Record
 from sepm.terminal import show, show_json
 
 
@@ -102,7 +102,7 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
     asked = [q.question_id for q in content.questions[: request.limit]]
     known = content.taxonomy, content.questions
     stored = {
-        run: read_records([path.parent / output.PREDICTIONS], *known, run.facts)
+        run: read_records([path.parent / run_folder.PREDICTIONS], *known, run.facts)
         for run, path in paths.items()
     }
     return [[stored[run][key] for key in asked] for run in runs]
@@ -157,5 +157,5 @@ def _write(
     folder /= f"sensitivity{run.folder_name.removeprefix('sepm')}"
     write_whole(folder / "sensitivity.md", as_text(result, config))
     write_whole(folder / "sensitivity.csv", text.as_csv(list(as_rows(result))))
-    write_whole(folder / "sensitivity.json", output.as_json(result))
+    write_whole(folder / "sensitivity.json", run_folder.as_json(result))
     tell(f"{folder}: sensitivity.md, .csv, .json")

@@ -6,24 +6,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sepm.analysis.plain_text import as_csv
+from sepm.analysis.table_text import as_markdown, as_rows
+from sepm.analysis.tables import TABLES, TASKS, Table, build_table
 from sepm.commands.method_options import add_method_options, method_config
+from sepm.commands.options import add_options, given_options
 from sepm.datasets.files import write_whole
 from sepm.datasets.locations import TaskData, find_task
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation import output
-from sepm.evaluation.output import MethodRun
-from sepm.evaluation.plain_text import as_csv
-from sepm.evaluation.progress import tell
+from sepm.evaluation import run_folder
 from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.table_text import as_markdown, as_rows
-from sepm.evaluation.tables import TABLES, TASKS, Table, build_table
+from sepm.evaluation.run_folder import MethodRun
+from sepm.inference.progress import tell
 from sepm.method.config import MethodConfig
-from sepm.options import add_options, given_options
 from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
-    from sepm.evaluation.cells import Cells
+    from sepm.evaluation.table_cells import Cells
 
 DECIDED_BY_TASK = ("dataset", "question_file", "image_folder")
 DECIDED_BY_ROWS = ("beta", "drop")
@@ -103,7 +103,7 @@ def compute(
         InputError: the checkpoint is not there, or of another family.
         RunError: a run failed on the way.
     """
-    from sepm.evaluation.cells import Cells, methods_too_deep, request_for  # imports torch
+    from sepm.evaluation.table_cells import Cells, methods_too_deep, request_for  # imports torch
 
     cells, failed = Cells(tables), False
     too_deep = methods_too_deep(common.model_path, tables, config)
@@ -176,5 +176,5 @@ def write_tables(built: Sequence[dict[str, Any]], folder: Path, differing: str) 
         stem = f"table{table['table']}{differing}"
         write_whole(folder / f"{stem}.md", as_markdown(table))
         write_whole(folder / f"{stem}.csv", as_csv(as_rows(table)))
-        write_whole(folder / f"{stem}.json", output.as_json(table))
+        write_whole(folder / f"{stem}.json", run_folder.as_json(table))
         tell(f"{folder / stem}.md, .csv, .json")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sepm.datasets.image_files import UnreadableImageError, image_hash, read_image_and_hash
 from sepm.datasets.question_file import Question
 from sepm.datasets.threads import in_threads
 from sepm.errors import InputError
-from sepm.images import UnreadableImageError, image_hash, read_image_and_hash
 
 ImageHashes = dict[str, str | UnreadableImageError]
 """SHA-256 of image files, or why an image cannot be used, by their path in the image folder."""

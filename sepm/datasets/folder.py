@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
+from sepm.datasets.image_files import file_fault
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, unknown_class
 from sepm.datasets.tasks import composed
 from sepm.datasets.tree import files_below, folders_in
 from sepm.errors import InputError
-from sepm.images import file_fault
 from sepm.method.taxonomy import Taxonomy
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from sepm.images import SECONDS_TO_READ
+from sepm.datasets.image_files import SECONDS_TO_READ
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

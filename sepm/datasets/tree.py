@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sepm.datasets.image_files import file_fault
 from sepm.errors import InputError
-from sepm.images import file_fault
 
 SYSTEM_NAMES = frozenset(
     (

@@ -12,27 +12,27 @@ from llava import Checkpoint, Llava
 from sepm import __version__
 from sepm.datasets.check import ImageHashes
 from sepm.datasets.files import write_whole
+from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question, QuestionFile
-from sepm.evaluation import output
-from sepm.evaluation.device import (
+from sepm.evaluation import run_folder
+from sepm.evaluation.compute import Order, carry_out, load
+from sepm.evaluation.plan import Task, plan_task
+from sepm.evaluation.preflight import check_images, note_text_use
+from sepm.evaluation.request import EvaluationRequest, hub_revision
+from sepm.evaluation.results import write_results
+from sepm.evaluation.run_folder import MethodRun
+from sepm.inference.device import (
     Placement,
     choose_placement,
     dtype_name,
     environment,
     prepare_device,
 )
-from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
-from sepm.evaluation.output import MethodRun
-from sepm.evaluation.plan import Task, plan_task
-from sepm.evaluation.preflight import check_images, note_text_use
-from sepm.evaluation.processes import current_processes
-from sepm.evaluation.records import RecordFile, error_record
-from sepm.evaluation.request import EvaluationRequest, hub_revision
-from sepm.evaluation.results import write_results
-from sepm.evaluation.share import Order, carry_out, load
-from sepm.images import UnreadableImageError
+from sepm.inference.processes import current_processes
 from sepm.method.taxonomy import Taxonomy
-from sepm.methods import get_method
+from sepm.models.opening import checkpoint_hashes, find_checkpoint
+from sepm.records.record import RecordFile, error_record
+from sepm.registry import get_method
 
 
 def evaluate(
@@ -181,8 +181,8 @@ def _compute(
 
 def _begin(task: Task, questions: Sequence[Question], bad: dict[str, str]) -> None:
     """Let a folder hold the rows that stay, and those of the images that cannot be read."""
-    output.begin(task.folder, task.identity, task.finished.values())
-    with RecordFile(task.folder / output.PREDICTIONS) as file:
+    run_folder.begin(task.folder, task.identity, task.finished.values())
+    with RecordFile(task.folder / run_folder.PREDICTIONS) as file:
         for question in questions:
             if question.question_id in bad and question.question_id in task.missing:
                 file.append(error_record(question, bad[question.question_id]))
@@ -197,7 +197,7 @@ def _share_out(
     begin: Callable[[], None],
 ) -> tuple[Llava, dict[str, Any]]:
     """Let all processes compute the missing rows of the questions; the model and the timing."""
-    token = tasks[0].folder / output.TOKEN
+    token = tasks[0].folder / run_folder.TOKEN
     order = Order(
         request=request,
         taxonomy=taxonomy,

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 
 from sepm.errors import InputError, RunError
-from sepm.evaluation.processes import LostProcessError, current_processes
+from sepm.inference.processes import LostProcessError, current_processes
 from sepm.terminal import complain
 
 
@@ -29,7 +29,7 @@ def serve() -> int:
 
 
 def _carry_out(order: object) -> None:
-    from sepm.evaluation.share import Order, carry_out  # imports torch
+    from sepm.evaluation.compute import Order, carry_out  # imports torch
 
     assert isinstance(order, Order)
     with suppress(InputError):  # raised on all; the first tells it, and may have other orders

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from sepm.datasets.question_file import Question
-from sepm.evaluation import output
-from sepm.evaluation.output import MethodRun
-from sepm.evaluation.progress import tell
-from sepm.evaluation.records import Record
+from sepm.evaluation import run_folder
 from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.run_folder import MethodRun
+from sepm.inference.progress import tell
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.record import Record
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ def plan_task(
             results that cannot be believed.
     """
     folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
-    stack.enter_context(output.locked(folder))
-    shards = output.free_shards(folder)
+    stack.enter_context(run_folder.locked(folder))
+    shards = run_folder.free_shards(folder)
     finished, earlier = {}, {}
     if not request.overwrite:
-        finished = output.finished_records(folder, identity, taxonomy, whole)
-        earlier = output.earlier_accuracy(folder)
+        finished = run_folder.finished_records(folder, identity, taxonomy, whole)
+        earlier = run_folder.earlier_accuracy(folder)
     asked = whole[: request.limit]
     missing = frozenset(q.question_id for q in asked) - finished.keys()
     there = len(asked) - len(missing)
@@ -68,13 +68,13 @@ def plan_task(
 
 def _going_on(folder: Path, identity: dict[str, Any], *, grows: bool) -> dict[str, Any]:
     """The identity with which a stored run goes on; a line tells of rows by other software."""
-    stored = output.stored_identity(folder)
+    stored = run_folder.stored_identity(folder)
     before, now = stored.get("software") or [], identity["software"]
     if others := [made for made in before if made not in now]:
         made_by, ours = (" and ".join(map(_version, each)) for each in (others, now))
         tell(f"{folder}: rows there were made by {made_by}, not by this {ours}")
     added = [made for made in now if made not in before] if grows else []
-    return {**output.carried_on(stored, identity), "software": [*before, *added]}
+    return {**run_folder.carried_on(stored, identity), "software": [*before, *added]}
 
 
 def _version(software: dict[str, Any]) -> str:

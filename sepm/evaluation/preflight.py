@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sepm.datasets.check import ImageHashes, image_hashes
 from sepm.datasets.files import shortened
+from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation.output import AFRESH, MethodRun
 from sepm.evaluation.plan import Task
-from sepm.evaluation.progress import tell
 from sepm.evaluation.request import EvaluationRequest
-from sepm.images import UnreadableImageError
+from sepm.evaluation.run_folder import AFRESH, MethodRun
+from sepm.inference.progress import tell
 from sepm.method.prompts import without_phrase
-from sepm.methods import get_method
+from sepm.registry import get_method
 
 
 def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> None:

@@ -6,16 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sepm.analysis.metrics import summarize
+from sepm.analysis.paper import paper_value
 from sepm.datasets.files import write_whole
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, RunError
-from sepm.evaluation import output
-from sepm.evaluation.metrics import summarize
-from sepm.evaluation.paper import paper_value
-from sepm.evaluation.records import as_line
+from sepm.evaluation import run_folder
 from sepm.evaluation.released_format import write_released_files
-from sepm.evaluation.stored_records import read_records
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.reading import read_records
+from sepm.records.record import as_line
 
 MEASURED = ("timing", "environment", "visual_tokens", "prompt_format")
 """Fields of `accuracy.json` that only a command that computed something can tell."""
@@ -44,12 +44,12 @@ def write_results(
         RunError: the files cannot be written.
     """
     with _rows_are_kept():
-        output.merge_shards(folder, [q.question_id for q in questions])
-        by_id = read_records([folder / output.PREDICTIONS], taxonomy, run=identity)
+        run_folder.merge_shards(folder, [q.question_id for q in questions])
+        by_id = read_records([folder / run_folder.PREDICTIONS], taxonomy, run=identity)
         records = [by_id[q.question_id] for q in questions]
         if len(by_id) > len(records):  # images that failed under a larger --limit
-            write_whole(folder / output.PREDICTIONS, "".join(map(as_line, records)))
-    earlier = output.earlier_accuracy(folder)
+            write_whole(folder / run_folder.PREDICTIONS, "".join(map(as_line, records)))
+    earlier = run_folder.earlier_accuracy(folder)
     summary = summarize(records, taxonomy)
     if measured["timing"] is None:
         measured = measured | {key: earlier[key] for key in MEASURED if key in earlier}
@@ -65,10 +65,10 @@ def write_results(
     value = paper_value(*made, summary["n"])
     if value is not None and summary["accuracy"] is not None:
         content["paper"] = value.beside(summary["accuracy"])
-    path = folder / output.ACCURACY
+    path = folder / run_folder.ACCURACY
     with _rows_are_kept():
         write_released_files(folder, questions, records, taxonomy, identity["model"])
-        write_whole(path, output.as_json(content))
+        write_whole(path, run_folder.as_json(content))
     return path
 
 

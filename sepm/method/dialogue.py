@@ -2,7 +2,7 @@
 
 A method is a generator: it yields an `Ask`, is sent the `Reply`, and returns its `Outcome`. So
 Algorithm 1 stands in the code as it stands in the paper, one image at a time, while
-`sepm.method.batching` runs many of them side by side in batches of equal length.
+`sepm.inference.batching` runs many of them side by side in batches of equal length.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sepm.method.confidence import Branch
 from sepm.method.prompts import Query, Span
 
 if TYPE_CHECKING:
-    from sepm.method.model import TokenReduction
+    from sepm.models.protocol import TokenReduction
 
 
 @dataclass(frozen=True)

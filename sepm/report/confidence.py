@@ -3,8 +3,8 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sepm.evaluation.calibration import confidence_bins
-from sepm.evaluation.metrics import coarse_is_correct, wilson_interval
+from sepm.analysis.calibration import confidence_bins
+from sepm.analysis.metrics import coarse_is_correct, wilson_interval
 from sepm.method.confidence import MAXIMUM_CONFIDENCE
 from sepm.report.runs import Run
 from sepm.report.style import BLUE, DARK, GREY, SKY, percent_error

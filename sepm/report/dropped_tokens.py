@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from sepm.evaluation.records import Record
 from sepm.method.significance import lowest_scored
+from sepm.records.record import Record
 from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import SCORE_COLORS, Pixels, faded, heat_map, plain, score_scale
 from sepm.report.style import DARK

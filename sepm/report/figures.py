@@ -10,11 +10,11 @@ from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.flips import draw_flips
-from sepm.report.images import load_image
+from sepm.report.image_folders import load_image
 from sepm.report.per_class import draw_per_class
 from sepm.report.runs import Run, RunGroup
 from sepm.report.samples import per_class_samples, samples_by_id
-from sepm.report.sensitivity import draw_sensitivity
+from sepm.report.sweep_figure import draw_sensitivity
 
 
 @dataclass(frozen=True)

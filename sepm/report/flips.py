@@ -2,10 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from sepm.evaluation.compare import compare
-from sepm.evaluation.metrics import UNREAD
-from sepm.evaluation.plain_text import as_csv
-from sepm.evaluation.statistics import Pair, pair_up, paired_counts, per_class_change
+from sepm.analysis.compare import compare
+from sepm.analysis.metrics import UNREAD
+from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
+from sepm.analysis.plain_text import as_csv
 from sepm.method.taxonomy import no_class
 from sepm.report.per_class import by_polarity
 from sepm.report.runs import Run

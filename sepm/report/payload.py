@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sepm.evaluation.records import Record
 from sepm.method.taxonomy import Taxonomy, no_class
+from sepm.records.record import Record
 from sepm.report.runs import Run, RunGroup
 from sepm.report.thumbnails import dropped_by, thumbnail, thumbnail_ids, token_boxes
 

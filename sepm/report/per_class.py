@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sepm.evaluation.metrics import wilson_interval
+from sepm.analysis.metrics import wilson_interval
 from sepm.method.taxonomy import POLARITIES, Taxonomy
 from sepm.report.runs import Run
 from sepm.report.style import BLUE, DARK, ORANGE, in_legend, percent_error

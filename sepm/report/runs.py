@@ -7,15 +7,15 @@ from itertools import chain, count, groupby
 from pathlib import Path
 from typing import Any
 
+from sepm.analysis.metrics import summarize
+from sepm.analysis.paper import PaperValue, paper_value
 from sepm.errors import InputError
-from sepm.evaluation import stored_run
-from sepm.evaluation.metrics import summarize
-from sepm.evaluation.output import ACCURACY, PREDICTIONS
-from sepm.evaluation.paper import PaperValue, paper_value
-from sepm.evaluation.progress import tell
-from sepm.evaluation.records import Record
-from sepm.evaluation.stored_run import StoredRun
+from sepm.evaluation.run_folder import ACCURACY, PREDICTIONS
+from sepm.inference.progress import tell
 from sepm.method.taxonomy import Taxonomy
+from sepm.records import stored_run
+from sepm.records.record import Record
+from sepm.records.stored_run import StoredRun
 from sepm.report.geometry import VisualGrid
 from sepm.report.sweeps import Sweep, read_sweeps
 

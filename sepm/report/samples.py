@@ -5,8 +5,8 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from sepm.errors import InputError, did_you_mean
-from sepm.evaluation.records import Record
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.record import Record
 
 T = TypeVar("T")
 

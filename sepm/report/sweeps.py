@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from sepm.errors import InputError
-from sepm.evaluation.stored_run import check_configuration, check_names
 from sepm.method.confidence import Variance
+from sepm.records.stored_run import check_configuration, check_names
 
 SENSITIVITY = "sensitivity.json"
 

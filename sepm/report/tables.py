@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sepm.evaluation import plain_text as text
-from sepm.evaluation.statistics import pair_up, paired_counts, per_class_change
+from sepm.analysis import plain_text as text
+from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.report.per_class import by_polarity
 from sepm.report.runs import Run, RunGroup
 

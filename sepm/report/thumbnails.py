@@ -6,9 +6,9 @@ from io import BytesIO
 from itertools import zip_longest
 from typing import Any
 
-from sepm.evaluation.records import Record
+from sepm.records.record import Record
 from sepm.report.geometry import VisualGrid
-from sepm.report.images import load_image
+from sepm.report.image_folders import load_image
 from sepm.report.overlay import shrunk
 from sepm.report.runs import Run, RunGroup
 from sepm.report.samples import round_robin

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from llava import Llava, load_llava
-from llava.checkpoint import read_json
+from llava.checkpoints.files import read_json
 
 MakeLlava = Callable[..., Path]
 ReadWeights = Callable[[Path], dict[str, Tensor]]

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from llava import CheckpointError, load_llava
-from llava.checkpoint import locate
+from llava.checkpoints.files import locate
 from tests.conftest import write_llama_3_tokenizer
 
 Change = Callable[[dict[str, Any]], object]

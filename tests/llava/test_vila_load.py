@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from llava import CheckpointError, Llava, inspect_checkpoint, load_checkpoint
-from llava.checkpoint import HUB_PATTERNS
+from llava.checkpoints.files import HUB_PATTERNS
 
 PARTS = ("llm", "vision_tower", "mm_projector")
 

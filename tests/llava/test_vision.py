@@ -9,7 +9,7 @@ from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from llava import Llava, load_llava
-from llava.checkpoint import read_json
+from llava.checkpoints.files import read_json
 from llava.vision import VisionTower, read_layers
 
 

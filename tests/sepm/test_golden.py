@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sepm.cli import main
-from sepm.evaluation.stored_records import read_records
+from sepm.records.reading import read_records
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get("SEPM_GOLDEN_DIR", ROOT.parent / "shared" / "golden"))

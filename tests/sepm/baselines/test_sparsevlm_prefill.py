@@ -20,8 +20,8 @@ from llava.layerwise import AfterLayer, AttentionOf, layerwise_prefill
 from sepm.baselines.sparsevlm_prefill import SparsePrefill
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError
-from sepm.evaluation.records import token_usage
-from sepm.method.model import ReducedPrefill
+from sepm.models.protocol import ReducedPrefill
+from sepm.records.record import token_usage
 
 PREFIX, TEXT = 7, 13
 

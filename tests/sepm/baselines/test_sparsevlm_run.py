@@ -11,11 +11,11 @@ import torch
 from llava import Llava, load_llava
 from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.records import token_usage
-from sepm.method.answering import answer_batch
+from sepm.inference.answering import answer_batch
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Sample
-from sepm.methods import METHODS
+from sepm.records.record import token_usage
+from sepm.registry import METHODS
 
 EMOSET = load_taxonomy("emoset")
 CONFIG = MethodConfig(retain=64, sparsevlm_layers=(0, 1, 2))

@@ -12,12 +12,12 @@ from sepm.commands.method_options import add_method_options, method_config
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation import output
-from sepm.evaluation.output import MethodRun
-from sepm.evaluation.records import record_of
+from sepm.evaluation import run_folder
+from sepm.evaluation.run_folder import MethodRun
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Reply
 from sepm.method.prompts import Query
+from sepm.records.record import record_of
 
 
 def config(**changes: Any) -> MethodConfig:
@@ -100,6 +100,6 @@ def test_a_run_with_layers_is_recognized_when_it_goes_on(tmp_path: Path) -> None
     reply = Reply("C", "C", {"C": 0.5}, read="letter")
     outcome = Outcome(Query("Which?"), reply, ("C",))
     record = record_of(asked, outcome, taxonomy, "0" * 64)
-    output.begin(tmp_path, identity, [record])
-    found = output.finished_records(tmp_path, identity, taxonomy, [asked])
+    run_folder.begin(tmp_path, identity, [record])
+    found = run_folder.finished_records(tmp_path, identity, taxonomy, [asked])
     assert found == {"awe/1.jpg": record}

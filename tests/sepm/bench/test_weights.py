@@ -9,8 +9,8 @@ from sepm.bench.letters import answer_with_letters, direction_of_images
 from sepm.bench.shapes import Shape
 from sepm.bench.variants import CONFIG, Workload, asked_queries
 from sepm.bench.weights import random_model
+from sepm.datasets.image_files import read_image
 from sepm.errors import InputError
-from sepm.images import read_image
 from sepm.method.confidence import confidence
 
 CPU = torch.device("cpu")

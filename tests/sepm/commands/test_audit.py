@@ -272,6 +272,6 @@ def test_a_model_that_does_not_fit_in_float32_names_the_way_out(
     def full(*arguments: object, **options: object) -> None:
         raise RuntimeError("CUDA error: out of memory")
 
-    monkeypatch.setattr("sepm.evaluation.loading.load_checkpoint", full)
+    monkeypatch.setattr("sepm.models.opening.load_checkpoint", full)
     assert main(audit(tmp_path / "report.json", "--limit", 2)) == 2
     assert "Try --reference float16" in capsys.readouterr().err

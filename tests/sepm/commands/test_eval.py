@@ -13,10 +13,10 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 from PIL import Image
 
+from sepm.analysis.plain_text import ways_read
 from sepm.cli import main
 from sepm.datasets.check import ImageHashes
 from sepm.errors import InputError
-from sepm.evaluation.plain_text import ways_read
 from sepm.evaluation.preflight import check_images
 
 BOTH_FAMILIES = True
@@ -35,7 +35,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*arguments: object, **options: object) -> None:
         pytest.fail("a model was loaded")
 
-    monkeypatch.setattr("sepm.evaluation.loading.load_checkpoint", load)
+    monkeypatch.setattr("sepm.models.opening.load_checkpoint", load)
 
 
 @pytest.fixture
@@ -199,14 +199,14 @@ def test_a_method_that_is_done_is_not_run_again_for_the_sake_of_another(
 ) -> None:
     assert main(command(own_scenes, tmp_path, method="zero-shot")) == 0
     timing = run_of(tmp_path, "zero-shot").accuracy()["timing"]
-    monkeypatch.setattr("sepm.evaluation.share.run_questions", only_one_job())
+    monkeypatch.setattr("sepm.evaluation.compute.run_questions", only_one_job())
     assert main(command(own_scenes, tmp_path, method="zero-shot sepm")) == 0
     assert run_of(tmp_path, "zero-shot").accuracy()["timing"] == timing
     assert run_of(tmp_path, "sepm").accuracy()["n"] == 4
 
 
 def only_one_job() -> Callable[..., Any]:
-    from sepm.evaluation.share import run_questions as whole
+    from sepm.evaluation.compute import run_questions as whole
 
     def run(model: Any, questions: Any, jobs: Any, *others: Any) -> Any:
         assert len(jobs) == 1
@@ -521,7 +521,7 @@ def test_a_checkpoint_that_is_nowhere_is_told_with_what_to_run(
     def unreachable(*arguments: object, **options: object) -> None:
         raise LocalEntryNotFoundError("no connection")
 
-    monkeypatch.setattr("llava.checkpoint.snapshot_download", unreachable)
+    monkeypatch.setattr("llava.checkpoints.files.snapshot_download", unreachable)
     said = refused(own_scenes, "--model-path", "liuhaotian/llava-v1.5-7b")
     assert "no folder at liuhaotian/llava-v1.5-7b, and the hub could not be read" in said
     assert "hf download liuhaotian/llava-v1.5-7b --local-dir checkpoints/llava-v1.5-7b" in said
@@ -558,7 +558,7 @@ def test_a_model_that_does_not_fit_in_memory_is_told(
     def load(*arguments: object, **options: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90.00 MiB.")
 
-    monkeypatch.setattr("sepm.evaluation.loading.load_checkpoint", load)
+    monkeypatch.setattr("sepm.models.opening.load_checkpoint", load)
     assert main(command(own_scenes, tmp_path)) == 2
     said = capsys.readouterr().err
     assert "does not fit in the memory of cpu: CUDA out of memory." in said
@@ -617,7 +617,7 @@ def test_an_output_folder_that_another_process_writes_is_refused(
 ) -> None:
     folder = run_of(tmp_path / "out").folder
     holder = (
-        "import sys\nfrom pathlib import Path\nfrom sepm.evaluation.output import locked\n"
+        "import sys\nfrom pathlib import Path\nfrom sepm.evaluation.run_folder import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     )
     with subprocess.Popen(

@@ -27,7 +27,7 @@ def test_the_page_is_written_for_all_runs_below_a_folder(
 
 def test_figures_and_page_are_made_without_torch() -> None:
     code = (
-        "import sys, sepm.report.figures, sepm.report.report, sepm.report.decision;"
+        "import sys, sepm.report.figures, sepm.report.page, sepm.report.decision;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from sepm.analysis.sweep import rescored
 from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.sensitivity import rescored
-from sepm.evaluation.stored_records import read_records
+from sepm.records.reading import read_records
 
 Json = dict[str, Any]
 ALPHAS = (0.0, 0.002, 0.01, 0.03, 0.08, 0.25)
@@ -119,7 +119,7 @@ def test_csv_has_a_row_for_every_point(output: Path, result: Json) -> None:
 def test_only_samples_between_the_smallest_and_the_largest_alpha_are_asked_twice(
     output: Path, sweep_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sepm.method import batching
+    from sepm.inference import batching
 
     asked: list[int] = []
     real = batching.answer_batch
@@ -140,7 +140,7 @@ def test_only_samples_between_the_smallest_and_the_largest_alpha_are_asked_twice
 def test_a_sweep_again_computes_nothing(
     output: Path, sweep_of: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sepm.evaluation.share.load_model", None)
+    monkeypatch.setattr("sepm.evaluation.compute.load_model", None)
     assert main(sweep_of(output, "--json")) == 0
     assert json.loads(capsys.readouterr().out)["dataset"] == "emoset"
 

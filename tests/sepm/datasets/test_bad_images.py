@@ -12,9 +12,9 @@ from PIL.PngImagePlugin import PngInfo
 
 import sepm.datasets.check
 from sepm.datasets.check import find_bad_images
+from sepm.datasets.image_files import UnreadableImageError, read_image
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.images import UnreadableImageError, read_image
 
 
 def questions_of(*images: str) -> list[Question]:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sepm.datasets.image_files import UnreadableImageError, read_image
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.images import UnreadableImageError, read_image
 
 ROWS = 3 * (
     '{"question_id": "awe/a.jpg", "image": "awe/a.jpg", "category": "awe", "text": "Q?", '

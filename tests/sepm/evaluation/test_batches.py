@@ -10,7 +10,7 @@ import torch
 from llava import Llava
 from sepm.cli import main
 from sepm.errors import RunError
-from sepm.evaluation.batch_size import Batcher, is_out_of_memory
+from sepm.inference.batch_size import Batcher, is_out_of_memory
 
 BOTH_FAMILIES = True
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."

@@ -8,9 +8,10 @@ import pytest
 from sepm.cli import main
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation import helper, processes
-from sepm.evaluation.processes import LostProcessError, Processes, current_processes
-from sepm.evaluation.runner import WINDOW_BATCHES, dealt, windows_of
+from sepm.evaluation import helper
+from sepm.inference import processes
+from sepm.inference.processes import LostProcessError, Processes, current_processes
+from sepm.inference.runner import WINDOW_BATCHES, dealt, windows_of
 
 QUESTIONS = [Question(f"q{number}", f"{number}.png", "awe") for number in range(5 * 8 + 3)]
 """Five whole windows of batches of 1, and one of three questions."""

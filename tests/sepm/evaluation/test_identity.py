@@ -15,10 +15,10 @@ from PIL import Image
 import sepm.datasets.check
 import sepm.evaluation.evaluate
 from sepm.cli import main
+from sepm.datasets.image_files import image_hash
 from sepm.errors import InputError
-from sepm.evaluation.loading import checkpoint_hashes, find_checkpoint
-from sepm.evaluation.share import _check_same_model
-from sepm.images import image_hash
+from sepm.evaluation.compute import _check_same_model
+from sepm.models.opening import checkpoint_hashes, find_checkpoint
 
 Shown = Callable[[], str]
 
@@ -125,7 +125,7 @@ def test_other_words_of_the_prompt_template_are_refused_though_it_has_the_same_n
 ) -> None:
     from dataclasses import replace
 
-    from llava import family
+    from llava.checkpoints import family
 
     line = command(few, tmp_path, "--limit", 1, method="zero-shot")
     assert main(line) == 0

@@ -13,7 +13,7 @@ from llava import Llava
 from llava.prefix import Prefix
 from llava.prompt import Prompt
 from sepm.cli import main
-from sepm.method import batching, shared_images
+from sepm.inference import batching, shared_images
 
 BOTH_FAMILIES = True
 METHODS = "zero-shot zero-shot-cot fp cci cci+fp sepm"

@@ -9,7 +9,7 @@ from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
 from sepm.method.presets import PRESETS
-from sepm.methods import METHODS, get_method
+from sepm.registry import METHODS, get_method
 
 EMOSET = load_taxonomy("emoset")
 SAMPLE = Sample("awe/awe_00002.jpg", num_visual_tokens=10)

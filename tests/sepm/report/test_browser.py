@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sepm.report.report import report_page
+from sepm.report.page import report_page
 from sepm.report.runs import read_run_groups
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sepm.evaluation.metrics import wilson_interval
+from sepm.analysis.metrics import wilson_interval
 from sepm.method.presets import PRESETS
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
@@ -24,8 +24,8 @@ from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import faded
 from sepm.report.per_class import draw_per_class
 from sepm.report.runs import Run, RunGroup, read_run_groups
-from sepm.report.sensitivity import curves, draw_sensitivity, swept_curves
 from sepm.report.style import rendered, styled
+from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
 
 Json = dict[str, Any]

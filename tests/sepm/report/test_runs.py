@@ -9,7 +9,7 @@ import pytest
 
 from sepm.errors import InputError
 from sepm.method.presets import PRESETS
-from sepm.report.report import report_page
+from sepm.report.page import report_page
 from sepm.report.runs import labels, read_run_groups
 from sepm.report.sweeps import read_sweeps
 

@@ -1,0 +1,99 @@
+"""Whether the confidence knows when the coarse answer is wrong (Fig. 5), from records alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.metrics import roc_auc_score
+
+from sepm.method.confidence import MAXIMUM_CONFIDENCE, Variance, confidence
+from sepm.records.record import Record
+
+VARIANCE: Variance = "population"
+
+BINS = 10
+"""Bins of equal width, over the variance's whole range and over probabilities from 0 to 1."""
+
+
+def confidence_report(staged: Sequence[Record], coarse_right: Sequence[bool]) -> dict[str, Any]:
+    """Accuracy per confidence bin, ECE, and AUROC.
+
+    The confidence is Eq. (4)'s, whatever variance the run was gated by (the sample variance is
+    twice it), so that runs can be compared.
+
+    Args:
+        staged: records with a coarse stage.
+        coarse_right: whether each coarse answer, gated or not, names the label's polarity.
+    """
+    values = [confidence(r["coarse"]["p_a"], r["coarse"]["p_b"], VARIANCE) for r in staged]
+    stated = [max(r["coarse"]["p_a"], r["coarse"]["p_b"]) for r in staged]
+    final_right = [bool(r["correct"]) for r in staged]
+    return {
+        "variance": VARIANCE,
+        "bins": confidence_bins(values, coarse_right, final_right, MAXIMUM_CONFIDENCE[VARIANCE]),
+        "ece": expected_calibration_error(stated, coarse_right),
+        "auroc_coarse": auroc(values, coarse_right),
+        "auroc_final": auroc(values, final_right),
+    }
+
+
+def confidence_bins(
+    values: Sequence[float],
+    coarse_right: Sequence[bool],
+    final_right: Sequence[bool],
+    maximum: float,
+) -> list[dict[str, Any]]:
+    """Accuracy of both stages in each bin [from, to) of the confidence; the last is closed.
+
+    Fig. 5 shows accuracy over the variance without saying of which stage or in which bins.
+    """
+    table: list[dict[str, Any]] = []
+    places = [_bin(value, maximum) for value in values]
+    for place in range(BINS):
+        inside = [i for i, found in enumerate(places) if found == place]
+        table.append(
+            {
+                "from": maximum * place / BINS,
+                "to": maximum * (place + 1) / BINS,
+                "n": len(inside),
+                "coarse_accuracy": _mean([coarse_right[i] for i in inside]),
+                "accuracy": _mean([final_right[i] for i in inside]),
+            }
+        )
+    return table
+
+
+def expected_calibration_error(stated: Sequence[float], right: Sequence[bool]) -> float | None:
+    """Mean distance between stated probability and accuracy over the bins, weighted by their n.
+
+    Args:
+        stated: probability of each answer, in [0, 1]; here the larger of p_A and p_B, since the
+            confidence, a variance, is no probability.
+        right: whether each answer is right.
+    """
+    if not stated:
+        return None
+    places = [_bin(p, 1.0) for p in stated]
+    total = 0.0
+    for place in set(places):
+        inside = [i for i, found in enumerate(places) if found == place]
+        # n × |mean stated - accuracy| is the distance between the two sums.
+        total += abs(sum(stated[i] for i in inside) - sum(right[i] for i in inside))
+    return total / len(stated)
+
+
+def auroc(values: Sequence[float], right: Sequence[bool]) -> float | None:
+    """Probability that a right answer has more confidence than a wrong one; ties count half.
+
+    None where all answers are right, or all wrong.
+    """
+    if len(set(right)) < 2:
+        return None
+    return float(roc_auc_score(list(right), list(values)))
+
+
+def _bin(value: float, maximum: float) -> int:
+    return min(int(value / maximum * BINS), BINS - 1)
+
+
+def _mean(flags: Sequence[bool]) -> float | None:
+    return sum(flags) / len(flags) if flags else None

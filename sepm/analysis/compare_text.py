@@ -1,0 +1,165 @@
+"""A comparison of two runs as one reads it, from what `sepm.analysis.compare` found."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sepm.analysis import plain_text as text
+from sepm.analysis.compare import CAUSES, NEAR_TIE
+from sepm.analysis.metrics import UNREAD
+from sepm.analysis.paired import SIGNIFICANCE
+from sepm.method.taxonomy import no_class
+
+FLIPS_SHOWN = 20
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Differences first, then accuracy, classes, flips, and how to read them."""
+    blocks = [
+        list(_runs(found)),
+        list(_differences(found)),
+        list(_accuracy(found)),
+        list(_classes(found)),
+        list(_flips(found)),
+        list(_stages(found)),
+        ["How to read it:", *(f"  {line}" for line in reading(found))],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def reading(found: dict[str, Any]) -> Iterator[str]:
+    """What the numbers say about the two questions: why is it less, and why is it not the same."""
+    accuracy, flips, differing = found["accuracy"], found["flips"], found["differences"]
+    named = [name for group in differing.values() for name in group]
+    if found["questions"]["other_images"]:
+        yield "Image files differ: the runs are about other data, whatever else is the same."
+    elif not named:
+        yield "Nothing that was written down differs between the runs."
+    elif not differing["settings"] and not differing["inputs"]:
+        code = "; or from the code, for the commit differs" * any("git_commit" in n for n in named)
+        yield f"Only the environment differs, so flips come from arithmetic{code}."
+    else:
+        yield "Settings or inputs differ; look there first, before the model or the device."
+    if not flips["n"]:
+        yield "No answer changed."
+        return
+    p = text.p_value(accuracy["p"])
+    if accuracy["p"] < SIGNIFICANCE:
+        yield f"The difference is more than chance would change (McNemar p {p})."
+    else:
+        yield (
+            f"{accuracy['gained']} gained and {accuracy['lost']} lost: chance alone changes that "
+            f"much (McNemar p {p})."
+        )
+    silent = flips["causes"][CAUSES[3]]
+    if silent:
+        yield (
+            f"{silent} of {flips['n']} flips saw the same query and tokens; {flips['near_ties']} "
+            f"of these are near ties (margin below {NEAR_TIE}), which rounding can turn."
+        )
+
+
+def _runs(found: dict[str, Any]) -> Iterator[str]:
+    for name, run in zip("AB", found["runs"], strict=True):
+        yield f"{name}  {run['folder']}"
+        paper = run["paper"] or {"reported": None, "note": None}
+        beside = f"; the paper: {text.percent(paper['reported'])}" if paper["reported"] else ""
+        yield f"   {run['method']}, preset {run['preset']}, {run['rows']} rows{beside}"
+        if paper["note"]:
+            yield f"   the paper's: {paper['note']}"
+    common = found["questions"]["common"]
+    rows = [run["rows"] for run in found["runs"]]
+    if any(n != common for n in rows):
+        yield f"Different question sets or errors: compared on the {common} questions both ran."
+    if found["questions"]["other_labels"]:
+        yield f"{found['questions']['other_labels']} of them are labelled differently."
+    if found["questions"]["other_images"]:
+        yield f"{found['questions']['other_images']} of them are about other image files."
+
+
+def _differences(found: dict[str, Any]) -> Iterator[str]:
+    for group, names in found["differences"].items():
+        if not names:
+            yield f"{group}: the same"
+        else:
+            yield f"{group}:"
+            yield from (f"  {name}: A {a!r}, B {b!r}" for name, (a, b) in names.items())
+
+
+def _accuracy(found: dict[str, Any]) -> Iterator[str]:
+    for name, run in zip("AB", found["runs"], strict=True):
+        yield (
+            f"{name}  {text.percent(run['accuracy'])} %  ({run['correct']} of "
+            f"{found['questions']['common']}; 95% interval {text.interval(run['ci95'])}; "
+            f"{run['unread']} unread)"
+        )
+    accuracy = found["accuracy"]
+    yield (
+        f"B - A  {text.points(accuracy['difference'])} points (95% interval "
+        f"{text.points_interval(accuracy['ci95'])}; {accuracy['gained']} gained, "
+        f"{accuracy['lost']} lost, exact McNemar p {text.p_value(accuracy['p'])})"
+    )
+
+
+def _classes(found: dict[str, Any]) -> list[str]:
+    rows = [
+        [
+            name,
+            str(row["n"]),
+            text.percent(row["reference"]),
+            text.percent(row["accuracy"]),
+            text.points(row["change"]),
+            f"{row['gained']} / {row['lost']}",
+            text.p_value(row["p"]),
+        ]
+        for name, row in found["per_class"].items()
+    ]
+    return text.grid(("class", "n", "A", "B", "B - A", "gained / lost", "p"), rows)
+
+
+def _flips(found: dict[str, Any]) -> Iterator[str]:
+    flips = found["flips"]
+    directions = ", ".join(f"{n} {name}" for name, n in flips["directions"].items())
+    yield f"{flips['n']} flips{f' ({directions})' if directions else ''}"
+    for cause, n in flips["causes"].items():
+        if n:
+            yield f"  {n} with {cause}"
+    # The surest changes first: what rounding cannot explain.
+    unread = no_class(UNREAD, found["per_class"])
+    surest = sorted(flips["samples"], key=lambda flip: -min(_known(flip), default=0.0))
+    for flip in surest[:FLIPS_SHOWN]:
+        a, b = (prediction or unread for prediction in flip["predictions"])
+        margins = " / ".join(text.ABSENT if m is None else f"{m:.3f}" for m in flip["margins"])
+        yield (
+            f"  {flip['question_id']}: {a} -> {b} ({flip['direction']}; {flip['cause']}; "
+            f"margins {margins})"
+        )
+    if len(surest) > FLIPS_SHOWN:
+        yield f"  … and {len(surest) - FLIPS_SHOWN} less sure; --json has all"
+
+
+def _known(flip: dict[str, Any]) -> list[float]:
+    return [m for m in flip["margins"] if m is not None]
+
+
+def _stages(found: dict[str, Any]) -> Iterator[str]:
+    margins = found["margins"]
+    if margins["flipped"] is not None and margins["not_flipped"] is not None:
+        yield (
+            f"median margin: {margins['flipped']:.3f} of the flipped, "
+            f"{margins['not_flipped']:.3f} of the others"
+        )
+    if branches := found["branches"]:
+        changes = ", ".join(f"{n} {name}" for name, n in branches["changes"].items())
+        shown = f" ({changes})" if changes else ""
+        yield f"same branch: {branches['same']} of {branches['n']}{shown}"
+    if dropped := found["dropped"]:
+        yield (
+            f"dropped tokens: mean Jaccard {dropped['mean_jaccard']:.4f}; the same in "
+            f"{dropped['same']} of {dropped['n']}"
+        )
+    for stage, moved in found["drift"].items():
+        if moved:
+            yield (
+                f"same {stage} query: probabilities moved by {moved['median']:.2g} (median), "
+                f"{moved['max']:.2g} (most), in {moved['n']} samples"
+            )

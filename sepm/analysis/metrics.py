@@ -1,0 +1,173 @@
+"""Numbers about a run, from its prediction records alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any, Literal
+
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+from sepm.analysis.calibration import confidence_report
+from sepm.method.answers import COARSE_KEY
+from sepm.method.confidence import choose_branch
+from sepm.method.taxonomy import Polarity, Taxonomy, no_class
+from sepm.records.record import Record
+
+UNREAD = "unread"
+"""Column of the confusion matrix for answers that name no class."""
+
+
+def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
+    """Everything `accuracy.json` says of the predictions.
+
+    Rows that could not be run (`error`) are counted and otherwise left out; answers that could not
+    be read (`unread`) count as wrong.
+
+    Args:
+        records: prediction records of one run.
+        taxonomy: the task's classes.
+    """
+    run = [r for r in records if r["status"] != "error"]
+    n, correct = len(run), sum(r["correct"] for r in run)
+    return {
+        "n": n,
+        "correct": correct,
+        "accuracy": ratio(correct, n),
+        "ci95": wilson_interval(correct, n),
+        "chance": 1 / len(taxonomy.classes),
+        "per_class": per_class(run, taxonomy),
+        "confusion": confusion(run, taxonomy),
+        "macro_f1": macro_f1(run, taxonomy),
+        "polarity_accuracy": polarity_accuracy(run, taxonomy),
+        "coarse": coarse_summary(run, taxonomy),
+        "sparsevlm": sparsevlm_summary(run),
+        "unread": sum(r["status"] == UNREAD for r in run),
+        "answers": ways_read(run, "fine"),
+        "off_menu": sum(is_off_menu(r, taxonomy) for r in run),
+        "errors": len(records) - n,
+    }
+
+
+def ways_read(run: Sequence[Record], stage: Literal["coarse", "fine"]) -> dict[str, int]:
+    """The number of a stage's answers that were bare letters, read from text, and unread."""
+    counts = Counter(r[stage].get("read") or UNREAD for r in run)
+    return {way: counts[way] for way in ("letter", "text", UNREAD)}
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """A fraction, or None of nothing."""
+    return part / whole if whole else None
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float] | None:
+    """95% Wilson score interval of a fraction; None for n = 0."""
+    if n == 0:
+        return None
+    interval = binomtest(correct, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def credited_label(record: Record) -> str:
+    """The label that a row counts under: of several tied ones the predicted, else the first."""
+    labels: list[str] = record.get("labels", [record["label"]])
+    return record["prediction"] if record["prediction"] in labels else labels[0]
+
+
+def label_polarities(record: Record, taxonomy: Taxonomy) -> set[Polarity]:
+    """The polarities of a row's labels: one, or two where tied classes differ."""
+    labels: list[str] = record.get("labels", [record["label"]])
+    return {taxonomy.by_name(label).polarity for label in labels}
+
+
+def per_class(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:
+    """n, correct and accuracy (recall) of each class."""
+    table = {}
+    for name in taxonomy.names:
+        rows = [r for r in run if credited_label(r) == name]
+        correct = sum(r["correct"] for r in rows)
+        table[name] = {"n": len(rows), "correct": correct, "accuracy": ratio(correct, len(rows))}
+    return table
+
+
+def confusion(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
+    """Counts of predictions (columns, the last unread) for each label (rows)."""
+    unread = no_class(UNREAD, taxonomy.names)
+    counts = Counter((credited_label(r), r["prediction"] or unread) for r in run)
+    columns = [*taxonomy.names, unread]
+    matrix = [[counts[label, column] for column in columns] for label in taxonomy.names]
+    return {"labels": list(taxonomy.names), "predictions": columns, "counts": matrix}
+
+
+def macro_f1(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
+    """Mean F1 over the classes that occur as a label."""
+    truth = [credited_label(r) for r in run]
+    predicted = [r["prediction"] or no_class(UNREAD, taxonomy.names) for r in run]
+    present = sorted(set(truth))
+    if not present:
+        return None
+    return float(f1_score(truth, predicted, labels=present, average="macro", zero_division=0))  # pyright: ignore[reportArgumentType] - documented
+
+
+def polarity_accuracy(run: Sequence[Record], taxonomy: Taxonomy) -> float | None:
+    """Share of rows whose predicted class has the label's polarity."""
+    polarity = {c.name: c.polarity for c in taxonomy.classes}
+    right = sum(polarity.get(r["prediction"]) in label_polarities(r, taxonomy) for r in run)
+    return ratio(right, len(run))
+
+
+def coarse_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any] | None:
+    """What the coarse stage did: its accuracy, its gate, the errors it causes; None: no CCI."""
+    staged = [r for r in run if "coarse" in r]
+    if not staged:
+        return None
+    ambiguous = sum(r["coarse"]["branch"] == "ambiguous" for r in staged)
+    right = [coarse_is_correct(r, taxonomy) for r in staged]
+    inherited = sum(is_inherited_error(r, taxonomy) for r in staged)
+    return {
+        "accuracy": ratio(sum(right), len(staged)),
+        "ambiguous_rate": ratio(ambiguous, len(staged)),
+        "off_menu": sum(r["coarse"]["off_menu"] for r in staged),
+        "answers": ways_read(staged, "coarse"),
+        "inherited_errors": inherited,
+        "inherited_share": ratio(inherited, sum(not r["correct"] for r in staged)),
+        "confidence": confidence_report(staged, right),
+    }
+
+
+def coarse_is_correct(record: Record, taxonomy: Taxonomy) -> bool:
+    """Whether the coarse answer, gated or not, names the label's polarity.
+
+    Where it names none, the larger of p_A and p_B stands for it, as in the method.
+    """
+    coarse = record["coarse"]
+    letter = COARSE_KEY.read(coarse["text"])
+    polarity = choose_branch(letter, coarse["p_a"], coarse["p_b"], ambiguous=False)
+    return polarity in label_polarities(record, taxonomy)
+
+
+def is_inherited_error(record: Record, taxonomy: Taxonomy) -> bool:
+    """Whether a row is wrong because the coarse stage, trusted, chose the wrong polarity.
+
+    The fine query then offered no right class. An ambiguous row's errors are its own.
+    """
+    branch = record["coarse"]["branch"]
+    wrong_branch = branch != "ambiguous" and branch not in label_polarities(record, taxonomy)
+    return not record["correct"] and wrong_branch
+
+
+def sparsevlm_summary(run: Sequence[Record]) -> dict[str, float] | None:
+    """Mean over rows of each of their mean token counts; None: not SparseVLM."""
+    sparse = [r["sparsevlm"] for r in run if "sparsevlm" in r]
+    if not sparse:
+        return None
+    names = ("mean_tokens", "mean_tokens_processed")
+    return {name: fmean(usage[name] for usage in sparse) for name in names}
+
+
+def is_off_menu(record: Record, taxonomy: Taxonomy) -> bool:
+    """Whether the fine answer is a class that its query did not offer."""
+    if record["prediction"] is None:
+        return False
+    letter = taxonomy.by_name(record["prediction"]).option_letter
+    return letter not in record["fine"]["probs"]

@@ -1,0 +1,211 @@
+"""Accuracy over α and β (Fig. 3): α by re-scoring what two runs have stored, β by a run a value.
+
+Whether a sample is ambiguous is all that α decides. Two ordinary runs therefore hold everything
+that any α between theirs can need: the one of the smallest α has the fine answer of the trusted
+branch of all samples that may be trusted, the one of the largest α the fine answer of all samples
+that may be ambiguous. Their other asks are the same, and asked once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.paired import SIGNIFICANCE, pair_up, paired_counts
+from sepm.errors import InputError, RunError
+from sepm.evaluation.run_folder import MethodRun
+from sepm.method.answers import COARSE_KEY
+from sepm.method.confidence import (
+    MAXIMUM_CONFIDENCE,
+    AmbiguousWhen,
+    Variance,
+    choose_branch,
+    confidence,
+    is_ambiguous,
+)
+from sepm.method.config import MethodConfig
+from sepm.records.record import Record
+
+VARIANCES: tuple[Variance, Variance] = ("population", "sample")
+DEFAULT_BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+ALPHA_STEPS = 20
+
+
+def distinct(values: Iterable[float]) -> tuple[float, ...]:
+    """The values, ascending, to the 12 digits that tell the folders of their runs apart."""
+    return tuple(sorted({float(f"{value:.12g}") for value in values}))
+
+
+def alphas_of(given: Sequence[float] | None, variance: Variance) -> tuple[float, ...]:
+    """The values of α that a variance can reach: those given, else 21 over its whole range.
+
+    Raises:
+        InputError: a value that no variance can reach.
+    """
+    maximum = MAXIMUM_CONFIDENCE[variance]
+    if given is None:
+        return tuple(round(maximum * i / ALPHA_STEPS, 6) for i in range(ALPHA_STEPS + 1))
+    for alpha in given:
+        if not 0 <= alpha <= max(MAXIMUM_CONFIDENCE.values()):
+            ranges = ", ".join(f"[0, {end}] ({name})" for name, end in MAXIMUM_CONFIDENCE.items())
+            raise InputError(
+                f"alphas (α) must be in the range of a variance, {ranges}: got {alpha}"
+            )
+    return distinct(alpha for alpha in given if alpha <= maximum)
+
+
+def outer_runs(
+    config: MethodConfig, preset: str, alphas: Mapping[Variance, Sequence[float]]
+) -> tuple[MethodRun, MethodRun]:
+    """The runs of the smallest and the largest α, which store what every α between them needs.
+
+    Args:
+        config: all other settings; their variance is the runs' own.
+        preset: its name.
+        alphas: values of α for each variance. The sample variance is twice the population's, so
+            an α there gates as α / 2 does here, to the last bit.
+
+    Raises:
+        InputError: the configuration has no gate, or an α is out of its range.
+    """
+    if config.ambiguous_when == "never":
+        raise InputError("the preset has no gate, so α changes nothing; give --ambiguous-when")
+    units: dict[Variance, float] = {"population": 1.0, "sample": 0.5}
+    gates = [
+        a * units[variance] / units[config.variance]
+        for variance in alphas
+        for a in alphas[variance]
+    ]
+    low, high = (
+        MethodRun("sepm", replace(config, alpha=a), preset) for a in (min(gates), max(gates))
+    )
+    return low, high
+
+
+def rescored(
+    low: Iterable[Record],
+    high: Iterable[Record],
+    alpha: float,
+    variance: Variance,
+    when: AmbiguousWhen,
+) -> list[Record]:
+    """The records that a run with this gate would have, in the order of `low`.
+
+    Args:
+        low: records of a run with a smaller α, or the same.
+        high: records of a run with a larger α, or the same, and otherwise the same settings.
+        alpha: confidence threshold.
+        variance: variance that it is compared with.
+        when: when a sample is ambiguous.
+
+    Raises:
+        RunError: a sample needs a branch that neither run asked: α is outside their range, or their
+            coarse stages differ by rounding.
+    """
+    by_id = {r["question_id"]: r for r in high}
+    return [
+        _rescore((record, by_id[record["question_id"]]), alpha, variance, when) for record in low
+    ]
+
+
+def _rescore(
+    stored: tuple[Record, Record], alpha: float, variance: Variance, when: AmbiguousWhen
+) -> Record:
+    """The stored record whose branch is the one that this gate chooses."""
+    if any(record["status"] == "error" for record in stored):
+        return next(record for record in stored if record["status"] == "error")
+    coarse = stored[0]["coarse"]
+    p_a, p_b = coarse["p_a"], coarse["p_b"]
+    value = confidence(p_a, p_b, variance)
+    ambiguous = is_ambiguous(value, alpha, when)
+    branch = choose_branch(COARSE_KEY.read(coarse["text"]), p_a, p_b, ambiguous=ambiguous)
+    for record in stored:
+        if record["coarse"]["branch"] == branch:
+            return {**record, "coarse": {**record["coarse"], "confidence": value}}
+    raise RunError(
+        f"{stored[0]['question_id']}: α = {alpha:g} ({variance} variance) needs the {branch} "
+        "branch, which neither run asked; if their own α enclose it, their coarse stages differ by "
+        "rounding (another batch size, in half precision): compute both anew with --overwrite"
+    )
+
+
+def alpha_sweep(
+    low: Sequence[Record],
+    high: Sequence[Record],
+    alphas: Iterable[float],
+    variance: Variance,
+    when: AmbiguousWhen,
+) -> dict[str, Any]:
+    """Accuracy at every α, ascending, and which are as good as the best."""
+    return _sweep({alpha: rescored(low, high, alpha, variance, when) for alpha in alphas})
+
+
+def beta_sweep(records: Mapping[float, Sequence[Record]]) -> dict[str, Any]:
+    """Accuracy at every β, and which β are as good as the best; records by β."""
+    return _sweep({beta: list(records[beta]) for beta in sorted(records)})
+
+
+def _sweep(records: Mapping[float, list[Record]]) -> dict[str, Any]:
+    points = [_point(value, rows) for value, rows in records.items()]
+    # Of equally accurate values the smallest is named.
+    best = max(points, key=lambda point: point["correct"])["value"]
+    for point in points:
+        pairs = pair_up(records[best], records[point["value"]])
+        point["versus_best"] = paired_counts(pairs).as_json()
+    alike = [p["value"] for p in points if p["versus_best"]["p"] >= SIGNIFICANCE]
+    return {
+        "best": best,
+        "indistinguishable": alike,
+        "interval": _around(best, list(records), alike),
+        "points": points,
+    }
+
+
+def _point(value: float, rows: Sequence[Record]) -> dict[str, Any]:
+    run = [r for r in rows if r["status"] != "error"]
+    n, correct = len(run), sum(r["correct"] for r in run)
+    ambiguous = sum(r["coarse"]["branch"] == "ambiguous" for r in run)
+    return {
+        "value": value,
+        "n": n,
+        "correct": correct,
+        "accuracy": ratio(correct, n),
+        "ci95": wilson_interval(correct, n),
+        "ambiguous_rate": ratio(ambiguous, n),
+        "unread": sum(r["status"] == "unread" for r in run),
+    }
+
+
+def _around(best: float, values: Sequence[float], alike: Sequence[float]) -> tuple[float, float]:
+    """The longest stretch of neighbouring values around the best that cannot be told from it."""
+    place = values.index(best)
+    return _last_alike(values[place::-1], alike), _last_alike(values[place:], alike)
+
+
+def _last_alike(outwards: Sequence[float], alike: Sequence[float]) -> float:
+    reached = outwards[0]
+    for value in outwards[1:]:
+        if value not in alike:
+            break
+        reached = value
+    return reached
+
+
+def as_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A flat row for every point of the sweeps, for CSV; accuracies are fractions."""
+    sweeps = [("alpha", variance, sweep) for variance, sweep in result["alpha"].items()]
+    for name, variance, sweep in (*sweeps, ("beta", result["variance"], result["beta"])):
+        for point in sweep["points"]:
+            low, high = point["ci95"] or (None, None)
+            difference = point["versus_best"]
+            yield {
+                "parameter": name,
+                "variance": variance,
+                **{k: point[k] for k in ("value", "n", "correct", "accuracy")},
+                "ci95_low": low,
+                "ci95_high": high,
+                "ambiguous_rate": point["ambiguous_rate"],
+                "minus_best": difference["difference"],
+                "p_mcnemar": difference["p"],
+                "indistinguishable": point["value"] in sweep["indistinguishable"],
+            }

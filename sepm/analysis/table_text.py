@@ -1,0 +1,172 @@
+"""A table as Markdown and as CSV, from what `sepm.analysis.tables` built."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sepm.analysis import plain_text as text
+from sepm.method.presets import PRESETS
+
+PAPER = "paper ({})"
+"""Heading of the paper's numbers: for which of its models."""
+
+DETAIL = (
+    *("row", "n", "accuracy", "95% interval", PAPER, "paper in interval"),
+    *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
+)
+
+
+def as_markdown(table: dict[str, Any]) -> str:
+    """The table as the paper prints it, then every task by itself with its statistics."""
+    lines = [f"# Table {table['table']}: {table['title']}", ""]
+    lines += [settings_line(table)]
+    if not table["model_is_the_papers"]:
+        lines += [
+            "",
+            f"**{table['model']} is not the paper's model.** '{_heading(table)}' is what the paper "
+            "reports for",
+            f"{table['paper_model']} on the real data sets; nothing here is a reproduction of it.",
+        ]
+    lines += ["", *_overview(table)]
+    for task in table["tasks"]:
+        if any("accuracy" in row["cells"][task] for row in table["rows"]):
+            lines += ["", f"## {task}", "", *_details(table, task)]
+    if table["contrasts"]:
+        lines += ["", "## Other comparisons on the same images", "", *_contrasts(table)]
+    lines += ["", *_absences(table), "Statistics: docs/statistics.md."]
+    return "\n".join(lines) + "\n"
+
+
+def settings_line(result: dict[str, Any]) -> str:
+    """What a result was made with: model, preset, what differs from it, and the limit."""
+    preset = PRESETS[result["preset"]]
+    differing = [
+        f"{name} {value!r}"
+        for name, value in result["configuration"].items()
+        if value != getattr(preset, name)
+    ]
+    chosen = ", but ".join([result["preset"], *([", ".join(differing)] if differing else [])])
+    limit = result["limit"]
+    first = "" if limit is None else f" Only the first {limit} questions of each task."
+    return f"Model: {result['model']}. Preset: {chosen}.{first} Accuracy in percent."
+
+
+def as_rows(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """A flat row for every cell; accuracies and differences are fractions."""
+    return [
+        _flat(table, row["name"], task, row["cells"][task])
+        for row in table["rows"]
+        for task in table["tasks"]
+    ]
+
+
+def _overview(table: dict[str, Any]) -> list[str]:
+    """Every row as the paper prints it, the paper's own below it."""
+    header = ["row", *table["tasks"], *(["average"] if table["table"] == 1 else [])]
+    rows: list[list[str]] = []
+    for row in table["rows"]:
+        cells = [row["cells"][task] for task in table["tasks"]]
+        cells += [row["average"]] if "average" in row else []
+        rows.append([row["name"], *(text.percent(cell.get("accuracy")) for cell in cells)])
+        rows.append([f"- {_heading(table)}", *(text.percent(cell["paper"]) for cell in cells)])
+    return text.grid(header, rows)
+
+
+def _details(table: dict[str, Any], task: str) -> list[str]:
+    rows: list[list[str]] = []
+    for row in table["rows"]:
+        cell = row["cells"][task]
+        if "accuracy" not in cell:
+            blank = [text.ABSENT] * (len(DETAIL) - 1)
+            blank[3] = text.percent(cell["paper"])
+            rows.append([row["name"], *blank])
+            continue
+        versus = cell.get("versus_zero_shot", {})
+        changed = f"{versus['gained']} / {versus['lost']}" if versus else text.ABSENT
+        rows.append(
+            [
+                row["name"],
+                str(cell["n"]),
+                text.percent(cell["accuracy"]),
+                text.interval(cell["ci95"]),
+                text.percent(cell["paper"]),
+                text.yes_no(cell["paper_in_ci95"]),
+                text.points(versus.get("difference")),
+                text.points_interval(versus.get("ci95")),
+                changed,
+                text.p_value(versus.get("p")),
+                str(cell["unread"]),
+            ]
+        )
+    return text.grid([_heading(table) if name == PAPER else name for name in DETAIL], rows)
+
+
+def _heading(table: dict[str, Any]) -> str:
+    return PAPER.format(table["paper_model"])
+
+
+def _contrasts(table: dict[str, Any]) -> list[str]:
+    header = ("row", "against", "task", "n", "difference", "95% interval", "gained / lost", "p")
+    return text.grid(
+        header,
+        [
+            [
+                found["row"],
+                found["against"],
+                found["task"],
+                str(found["n"]),
+                text.points(found["difference"]),
+                text.points_interval(found["ci95"]),
+                f"{found['gained']} / {found['lost']}",
+                text.p_value(found["p"]),
+            ]
+            for found in table["contrasts"]
+        ],
+    )
+
+
+def _absences(table: dict[str, Any]) -> Iterator[str]:
+    """What is not there or not whole; a reason that holds for a whole task stands once."""
+    said: list[str] = []
+    for task in table["tasks"]:
+        cells = {row["name"]: row["cells"][task] for row in table["rows"]}
+        reasons = {name: cell["absent"] for name, cell in cells.items() if "absent" in cell}
+        if len(reasons) == len(cells) and len(set(reasons.values())) == 1:
+            reasons = {"all rows": next(iter(reasons.values()))}
+        said += [f"- {task}, {name}: {reason}" for name, reason in reasons.items()]
+        said += [
+            f"- {task}, {name}: {cell['errors']} rows could not be run and are not in n"
+            for name, cell in cells.items()
+            if cell.get("errors")
+        ]
+        noted = {cell["paper_note"]: name for name, cell in cells.items() if cell.get("paper_note")}
+        said += [
+            f"- {task}{f', {name}' if len(noted) > 1 else ''}, the paper's numbers: {note}"
+            for note, name in noted.items()
+        ]
+    if said:
+        yield from (*said, "")
+
+
+def _flat(table: dict[str, Any], row: str, task: str, cell: dict[str, Any]) -> dict[str, Any]:
+    low, high = cell.get("ci95") or (None, None)
+    versus = cell.get("versus_zero_shot", {})
+    versus_low, versus_high = versus.get("ci95") or (None, None)
+    return {
+        "table": table["table"],
+        "row": row,
+        "task": task,
+        **{name: cell.get(name) for name in ("n", "correct", "accuracy")},
+        "ci95_low": low,
+        "ci95_high": high,
+        "paper": cell["paper"],
+        "paper_model": table["paper_model"],
+        "paper_in_ci95": cell.get("paper_in_ci95"),
+        "paper_note": cell.get("paper_note"),
+        "minus_zero_shot": versus.get("difference"),
+        "minus_zero_shot_low": versus_low,
+        "minus_zero_shot_high": versus_high,
+        "gained": versus.get("gained"),
+        "lost": versus.get("lost"),
+        "p_mcnemar": versus.get("p"),
+        **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
+    }

@@ -1,0 +1,241 @@
+"""Tables 1-3: their rows, and their cells made from prediction records, beside the paper's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.paired import pair_up, paired_counts, per_class_change
+from sepm.analysis.paper import (
+    MODEL_COLUMNS,
+    PAPER_MODELS,
+    PaperValue,
+    has_papers_settings,
+    paper_tables,
+    value_at,
+)
+from sepm.analysis.plain_text import row_label
+from sepm.evaluation.run_folder import MethodRun
+from sepm.method.config import Drop, MethodConfig
+from sepm.method.taxonomy import Taxonomy
+from sepm.records.record import Record
+
+TASKS = ("emotion6", "emoset", "webemo7", "webemo25", "abstract")
+"""The tasks of Table 1, in its order; Tables 2 and 3 have the first two."""
+
+PAPER_COLUMN = "llava-7b"
+"""Shown beside a model that the paper does not have."""
+
+REFERENCE = "zero-shot"
+"""Name of the row that the others are compared with, on the same images."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of one of the paper's tables: a method with its settings."""
+
+    name: str
+    method: str
+    paper: tuple[str, ...] = ()
+    """Where `paper.json` has the row: its name there and, in Table 2, the drop rate."""
+    beta: float | None = None
+    drop: Drop = "foe"
+
+    def run(self, config: MethodConfig, preset: str) -> MethodRun:
+        """The run that fills the row, on any task."""
+        beta = config.beta if self.beta is None else self.beta
+        return MethodRun(self.method, replace(config, beta=beta, drop=self.drop), preset)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One of the paper's tables."""
+
+    number: int
+    title: str
+    tasks: tuple[str, ...]
+    rows: tuple[Row, ...]
+    contrasts: tuple[tuple[str, str], ...]
+    """Further comparisons that the paper draws from it: a row, and the row it is compared with."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a run left for one cell: its folder and its records of the questions asked."""
+
+    folder: Path
+    records: Sequence[Record]
+
+
+ZERO_SHOT = Row(REFERENCE, "zero-shot", ("zero-shot",))
+DROP_RATES = (0.1, 0.2)
+DROP_NAMES: dict[Drop, str] = {
+    "random": "random",
+    "query": "query-related",
+    "foe": "foe-related",
+}
+"""What Table 2 calls the rows."""
+
+TABLES: dict[int, Table] = {
+    1: Table(
+        1,
+        "Comparison with other training-free methods",
+        TASKS,
+        (
+            ZERO_SHOT,
+            Row("zero-shot-cot", "zero-shot-cot", ("zero-shot-cot",)),
+            Row("sparsevlm", "sparsevlm", ("sparsevlm",)),
+            *(Row(f"sepm β={b}", "sepm", (f"sepm-b{b}",), b) for b in DROP_RATES),
+        ),
+        tuple((f"sepm β={b}", "sparsevlm") for b in DROP_RATES),
+    ),
+    2: Table(
+        2,
+        "What is dropped",
+        TASKS[:2],
+        (
+            replace(ZERO_SHOT, paper=()),  # a reference that the paper's Table 2 does not have
+            *(
+                Row(f"{drop} β={b}", "sepm", (row, str(b)), b, drop)
+                for drop, row in DROP_NAMES.items()
+                for b in DROP_RATES
+            ),
+        ),
+        tuple(
+            (f"foe β={b}", f"{other} β={b}") for other in ("random", "query") for b in DROP_RATES
+        ),
+    ),
+    3: Table(
+        3,
+        "Ablation of the parts",
+        TASKS[:2],
+        (
+            ZERO_SHOT,
+            Row("cci", "cci", ("cci",)),
+            Row("fp", "fp", ("fp",)),
+            Row("cci+fp", "cci+fp", ("cci+fp",)),
+            Row("sepm (cci+fp+vta)", "sepm", ("cci+fp+vta",), 0.2),
+        ),
+        (("cci+fp", "cci"), ("cci+fp", "fp"), ("sepm (cci+fp+vta)", "cci+fp")),
+    ),
+}
+
+
+def build_table(
+    table: Table,
+    model: str,
+    results: Mapping[str, Mapping[str, CellResult]],
+    absent: Mapping[tuple[str, str], str],
+    taxonomies: Mapping[str, Taxonomy],
+    config: MethodConfig,
+) -> dict[str, Any]:
+    """The whole table, ready for JSON; accuracies and differences are fractions.
+
+    Args:
+        table: which one.
+        model: checkpoint name.
+        results: what the runs left, by task and row; cells that were not run are not in it.
+        absent: why other cells are not there, by task and row.
+        taxonomies: the classes of each task in `results`.
+        config: what the rows were made with, but for what each says itself.
+    """
+    column = MODEL_COLUMNS.get(model, PAPER_COLUMN)
+    rows: list[dict[str, Any]] = []
+    settings = asdict(config)
+    labels = {row.name: row_label(row.name, row.method, settings) for row in table.rows}
+    for row in table.rows:
+        cells: dict[str, Any] = {}
+        for task in table.tasks:
+            paper = paper_cell(table.number, row, task, column)
+            if row.name in results.get(task, {}):
+                paper = paper if has_papers_settings(row.method, settings) else None
+                cells[task] = _cell(row, task, results[task], paper, taxonomies[task])
+            else:
+                cells[task] = {"absent": absent.get((task, row.name), "not run"), "paper": paper}
+        rows.append({"name": labels[row.name], "method": row.method, "cells": cells})
+    if table.number == 1:
+        for row, made in zip(table.rows, rows, strict=True):
+            measured = [cell for cell in made["cells"].values() if "accuracy" in cell]
+            apart = any(cell["paper"] is None for cell in measured)
+            made["average"] = {
+                "accuracy": _average([made["cells"][task].get("accuracy") for task in table.tasks]),
+                "paper": None if apart else paper_cell(1, row, "average", column),
+            }
+    return {
+        "table": table.number,
+        "title": table.title,
+        "model": model,
+        "model_is_the_papers": model in MODEL_COLUMNS,
+        "paper_model": PAPER_MODELS[column],
+        "tasks": list(table.tasks),
+        "rows": rows,
+        "contrasts": [
+            {
+                "task": task,
+                "row": row,
+                "against": labels[against],
+                **_difference(done[against], done[row]),
+            }
+            for task, done in results.items()
+            for row, against in table.contrasts
+            if row in done and against in done
+        ],
+    }
+
+
+def paper_cell(number: int, row: Row, task: str, column: str = PAPER_COLUMN) -> float | None:
+    """What the paper reports for a model, a fraction; None where it has no such cell."""
+    if not row.paper:
+        return None
+    name, *drop_rate = row.paper
+    found = paper_tables()[f"table{number}"].get(column, {}).get(name, {}).get(task)
+    for key in drop_rate:
+        found = found[key] if found is not None else None
+    return None if found is None else found / 100
+
+
+def _cell(
+    row: Row,
+    task: str,
+    done: Mapping[str, CellResult],
+    paper: float | None,
+    taxonomy: Taxonomy,
+) -> dict[str, Any]:
+    """One cell, and its paired difference to zero-shot."""
+    result = done[row.name]
+    run = [r for r in result.records if r["status"] != "error"]
+    n, correct = len(run), sum(r["correct"] for r in run)
+    bounds = wilson_interval(correct, n)
+    value = PaperValue(None, None) if paper is None else value_at(paper, task, row.method, n)
+    cell: dict[str, Any] = {
+        "folder": str(result.folder),
+        "n": n,
+        "correct": correct,
+        "accuracy": ratio(correct, n),
+        "ci95": bounds,
+        "unread": sum(r["status"] == "unread" for r in run),
+        "errors": len(result.records) - n,
+        "paper": value.reported,
+        "paper_note": value.note,
+        "paper_in_ci95": bounds[0] <= value.reported <= bounds[1]
+        if value.reported and bounds
+        else None,
+    }
+    reference = done.get(REFERENCE)
+    if row.name != REFERENCE and reference is not None:
+        cell["versus_zero_shot"] = _difference(reference, result)
+        pairs = pair_up(reference.records, result.records)
+        cell["per_class"] = per_class_change(pairs, taxonomy.names)
+    return cell
+
+
+def _difference(reference: CellResult, other: CellResult) -> dict[str, Any]:
+    return paired_counts(pair_up(reference.records, other.records)).as_json()
+
+
+def _average(values: Sequence[float | None]) -> float | None:
+    """Mean over the tasks, each with the same weight, as the paper's; None unless all are there."""
+    there = [value for value in values if value is not None]
+    return fmean(there) if len(there) == len(values) else None

@@ -1,0 +1,70 @@
+"""What an audit found, ready for JSON: every comparison, method by method, row by row."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, get_args
+
+from sepm.analysis.paired import Pair
+from sepm.audit.differences import Change, What, changes, largest_shift
+from sepm.audit.variants import LARGEST_TIE, Comparison
+from sepm.records.record import Record
+
+WHATS: tuple[What, ...] = get_args(What)
+
+
+def compared(
+    comparison: Comparison,
+    reference: Mapping[str, Sequence[Record]],
+    other: Mapping[str, Sequence[Record]],
+    alphas: Mapping[str, float],
+) -> dict[str, Any]:
+    """One comparison; records and α by the method's name, rows in the same order in both."""
+    tie = LARGEST_TIE[comparison[1].dtype]
+    return {
+        "reference": asdict(comparison[0]),
+        "other": asdict(comparison[1]),
+        "largest_tie": tie,
+        "methods": {
+            name: _method(list(zip(rows, other[name], strict=True)), alphas[name], tie)
+            for name, rows in reference.items()
+        },
+    }
+
+
+def _method(pairs: Sequence[Pair], alpha: float, tie: float) -> dict[str, Any]:
+    found = {pair[0]["question_id"]: changes(pair, alpha) for pair in pairs}
+    every = [change for row in found.values() for change in row]
+    first = [change for change in every if change.follows is None]
+    return {
+        "n": len(pairs),
+        "largest_shift": largest_shift(pairs),
+        "changed": {what: sum(change.what == what for change in every) for what in WHATS},
+        "unprompted": len(first),
+        "beyond_rounding": sum(change.beyond(tie) for change in every),
+        "largest_margin": max((c.margin for c in first if c.margin is not None), default=None),
+        "rows": [
+            {"question_id": key, "changes": [_as_json(change, tie) for change in row]}
+            for key, row in found.items()
+            if row
+        ],
+    }
+
+
+def _as_json(change: Change, tie: float) -> dict[str, Any]:
+    return {
+        **asdict(change),
+        "margin": change.margin,
+        "beyond_rounding": change.beyond(tie),
+    }
+
+
+def unexplained_in_float32(report: Mapping[str, Any]) -> Iterator[str]:
+    """Each change in float32 that rounding does not explain: its method, question and what."""
+    for comparison in report["comparisons"]:
+        if comparison["other"]["dtype"] != "float32":
+            continue
+        for name, method in comparison["methods"].items():
+            for row in method["rows"]:
+                for change in row["changes"]:
+                    if change["beyond_rounding"]:
+                        yield f"{name} {row['question_id']} ({change['what']})"

@@ -1,0 +1,311 @@
+"""A run's output folder: its name, its lock, what it is a run of, what it already holds."""
+
+import errno
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from filelock import FileLock, Timeout
+
+from sepm.datasets.files import write_whole
+from sepm.datasets.question_file import Question
+from sepm.errors import InputError
+from sepm.evaluation.released_format import RELEASED_FILES
+from sepm.method.config import MethodConfig
+from sepm.method.presets import DEFAULT_PRESET, PRESETS
+from sepm.method.taxonomy import Taxonomy
+from sepm.records.reading import read_records
+from sepm.records.record import Record, as_line
+from sepm.registry import get_method
+
+PREDICTIONS = "predictions.jsonl"
+ACCURACY = "accuracy.json"
+IDENTITY = "run.json"
+"""What the folder's rows depend on, written before the first of them."""
+TOKEN = ".token"
+"""Says while a run goes on, to processes on other machines, that they see its folder."""
+
+NAMED_SETTINGS = {
+    "drop": "drop-{}",
+    "alpha": "alpha{:.12g}",
+    "beta": "beta{:.12g}",
+    "seed": "seed{}",
+    "sparsevlm_version": "v{}",
+    "retain": "retain{}",
+    "sparsevlm_layers": "layers{}",
+}
+"""Settings that stand in the folder's name where they differ from the preset's."""
+
+NOT_COMPARED = ("revision", "software")
+"""Parts of an identity that are recorded and make no other run: files are known by their content,
+and another version of this software is told."""
+
+AFRESH = "Start afresh with --overwrite, or choose another --output-dir"
+SHOWN_CHARACTERS = 40
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a disk answers that keeps no locks, as some network disks do."""
+
+REMADE = f"{ACCURACY} may be removed: sepm eval makes it anew; else start afresh with --overwrite"
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """One method with its settings: what one output folder is a run of.
+
+    Settings that the method does not read are the preset's, so that they make no difference.
+
+    Raises:
+        InputError: no such method.
+    """
+
+    method: str
+    config: MethodConfig
+    preset: str = DEFAULT_PRESET
+
+    def __post_init__(self) -> None:
+        config = get_method(self.method).relevant(self.config, PRESETS[self.preset])
+        object.__setattr__(self, "config", config)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What rows must agree with to be this run's."""
+        return {"method": self.method, "configuration": asdict(self.config)}
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether visual tokens are dropped by scores, which the records can keep."""
+        return "drop" in get_method(self.method).reads and self.config.drop != "random"
+
+    @property
+    def folder_name(self) -> str:
+        """`<method>[-…]`, naming what differs from the defaults."""
+        chosen = PRESETS[self.preset]
+        parts = [self.method] if self.preset == DEFAULT_PRESET else [self.method, self.preset]
+        parts += [
+            template.format(_joined(getattr(self.config, name)))
+            for name, template in NAMED_SETTINGS.items()
+            if getattr(self.config, name) != getattr(chosen, name)
+        ]
+        return "-".join(parts)
+
+
+def _joined(setting: Any) -> Any:
+    """A setting as a folder's name shows it: several numbers joined, one as it is."""
+    return "-".join(map(str, setting)) if isinstance(setting, tuple) else setting
+
+
+@contextmanager
+def locked(folder: Path, process: int = 0) -> Iterator[None]:
+    """The folder, made and held by this process alone; a helper holds its own shard in it.
+
+    Args:
+        folder: a run's.
+        process: index of the process; 0 is the one that runs the command.
+
+    Raises:
+        InputError: another run holds it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / (f".lock-{process}" if process else ".lock"), timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"{folder} is being written by another run; wait for it or choose another --output-dir"
+        ) from error
+    except (OSError, NotImplementedError) as error:  # the second: there is no flock at all
+        if isinstance(error, NotImplementedError) or error.errno in NO_LOCKS:
+            raise InputError(
+                f"{folder} lies on a disk without file locks, which keep two runs from writing one "
+                f"output ({error}); choose an --output-dir on another disk"
+            ) from error
+        raise InputError(
+            f"{folder}: cannot be written: {error.strerror}; choose another --output-dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def rows_name(process: int) -> str:
+    """Name of the file that a process appends its rows to; all but the first's are shards."""
+    return f"{Path(PREDICTIONS).stem}-{process}.jsonl" if process else PREDICTIONS
+
+
+def free_shards(folder: Path) -> list[Path]:
+    """The shards that processes of an earlier run have left.
+
+    Raises:
+        InputError: one is still being written: the run's first process has ended, on another
+            machine perhaps, and this one has not.
+    """
+    found = _shards(folder)
+    for process in found:
+        with locked(folder, process):
+            pass
+    return list(found.values())
+
+
+def merge_shards(folder: Path, order: Iterable[str]) -> None:
+    """Put the shards' rows among the others, each question once, and remove the shards.
+
+    Args:
+        folder: the run's.
+        order: ids of all questions; rows stand in their order afterwards.
+
+    Raises:
+        InputError: the rows contradict each other or cannot be written; the shards are then still
+            there.
+    """
+    if not _shards(folder):
+        return
+    records = read_records(row_files(folder), taxonomy=None)
+    write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
+    _remove_shards(folder)
+
+
+def _shards(folder: Path) -> dict[int, Path]:
+    """The shards in a folder by the index of the process that wrote them."""
+    stem = Path(PREDICTIONS).stem
+    found = {path.stem.removeprefix(f"{stem}-"): path for path in folder.glob(f"{stem}-*.jsonl")}
+    return {int(name): found[name] for name in sorted(found) if name.isdigit()}
+
+
+def row_files(folder: Path) -> list[Path]:
+    """The files that hold a run's rows; one that a crash left in two of them stands in both."""
+    return [path for path in (folder / PREDICTIONS, *_shards(folder).values()) if path.exists()]
+
+
+def finished_records(
+    folder: Path, identity: dict[str, Any], taxonomy: Taxonomy, questions: Iterable[Question]
+) -> dict[str, Record]:
+    """The records of an earlier run with the same identity, by question id; nothing is changed.
+
+    A torn last line and rows with errors are left out, to be computed again. A run that kept scores
+    serves one that is to keep none.
+
+    Args:
+        folder: the run's.
+        identity: what its rows depend on.
+        taxonomy: the task's classes.
+        questions: all of the question file.
+
+    Raises:
+        InputError: the folder holds a run with another configuration (the differences are named),
+            or rows that cannot be believed.
+    """
+    files = row_files(folder)
+    if not files:
+        return {}
+    stored = stored_identity(folder)
+    if not stored:
+        raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {AFRESH}")
+    wanted: dict[str, Any] = json.loads(as_json(carried_on(stored, identity)))  # tuples are lists
+    there, now = (
+        {key: value for key, value in facts.items() if key not in NOT_COMPARED}
+        for facts in (stored, wanted)
+    )
+    if differences := list(_differences(there, now)):
+        raise InputError(
+            f"{folder} holds a run with another configuration: {'; '.join(differences)}. {AFRESH}"
+        )
+    run = {**wanted, "visual_tokens": earlier_accuracy(folder).get("visual_tokens")}
+    try:
+        records = read_records(files, taxonomy, questions, run)
+    except InputError as error:
+        raise InputError(f"{error}\nRepair the rows or start afresh with --overwrite") from error
+    return {key: record for key, record in records.items() if record["status"] != "error"}
+
+
+def stored_identity(folder: Path) -> dict[str, Any]:
+    """What the rows in a folder depend on, as it was written before the first; or nothing."""
+    return read_json(folder / IDENTITY)
+
+
+def carried_on(stored: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
+    """The identity with which a stored run goes on: rows keep scores where those there do."""
+    configuration = stored.get("configuration")
+    if not isinstance(configuration, dict) or configuration.get("save_scores") is not True:
+        return identity
+    return {**identity, "configuration": {**identity["configuration"], "save_scores": True}}
+
+
+def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> None:
+    """Let the folder hold the records that are kept and nothing else of an earlier run's rows.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    lines = [as_line(record) for record in kept]
+    if not lines:
+        for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES):
+            _remove(folder / name)
+        _remove_shards(folder)  # before they could be taken for those of the new identity
+    write_whole(folder / IDENTITY, as_json(identity))
+    write_whole(folder / PREDICTIONS, "".join(lines))
+    _remove_shards(folder)  # whose rows are among those that are kept
+
+
+def _remove_shards(folder: Path) -> None:
+    for shard in _shards(folder).values():
+        _remove(shard)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
+def earlier_accuracy(folder: Path) -> dict[str, Any]:
+    """What the folder's `accuracy.json` says, or nothing where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_json(folder / ACCURACY)
+
+
+def as_json(content: object) -> str:
+    """A value as one reads it in a file."""
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of a run's; nothing where there is no file.
+
+    Raises:
+        InputError: it cannot be read or holds no JSON object.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged, no JSON ({error}); {REMADE}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: damaged, no JSON object; {REMADE}")
+    return cast("dict[str, Any]", content)
+
+
+def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:
+    """What differs, each as `name: there, now`."""
+    for key in [*wanted, *(key for key in stored if key not in wanted)]:
+        there, now = stored.get(key), wanted.get(key)
+        label = f"{name}{key}"
+        if isinstance(there, dict) and isinstance(now, dict):
+            yield from _differences(there, now, f"{label}.")
+        elif there != now:
+            yield f"{label} is {_shown(there)} there, {_shown(now)} now"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"

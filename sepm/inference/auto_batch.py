@@ -1,0 +1,79 @@
+"""The batch size at which a device is fastest, found by trying."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from llava import Llava
+from sepm.datasets.image_files import UnreadableImageError
+from sepm.datasets.question_file import Question
+from sepm.errors import RunError
+from sepm.inference.batch_size import free_memory, is_out_of_memory
+from sepm.inference.image_loader import load_image
+from sepm.inference.progress import tell
+from sepm.inference.window import Job
+from sepm.method.dialogue import Sample
+from sepm.method.taxonomy import Taxonomy
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+WORTH_IT = 0.03
+"""By how much an image must get faster for a larger batch to be taken: larger ones fill memory."""
+
+
+def fastest_batch_size(seconds_of: Callable[[int], float | None]) -> int:
+    """The size after which doubling stops paying.
+
+    Args:
+        seconds_of: how long a batch of a size takes; None where memory does not suffice. Sizes are
+            asked in turn, and none above the first that brings no gain.
+    """
+    best, best_seconds = 1, None
+    for size in SIZES:
+        seconds = seconds_of(size)
+        if seconds is None:
+            break
+        seconds /= size  # of one image
+        if best_seconds is not None and seconds > (1 - WORTH_IT) * best_seconds:
+            break
+        best, best_seconds = size, seconds
+    return best
+
+
+def find_batch_size(
+    model: Llava, question: Question, job: Job, taxonomy: Taxonomy, image_folder: Path
+) -> int:
+    """The fastest batch size on the model's device, timed on a method's first query of an image.
+
+    Raises:
+        RunError: the image can no longer be read.
+    """
+    image = load_image(image_folder / question.image, model.preprocess)
+    if isinstance(image, UnreadableImageError):
+        raise RunError(f"{question.image}: {image}, though it could be read before the run began")
+    sample = Sample(question.question_id, model.num_visual_tokens, question.text)
+    first_ask = next(job.recipe(sample, taxonomy, job.config))
+    prompt = model.tokenize(first_ask.query.text)
+
+    def compute(size: int) -> None:
+        tokens = model.encode(torch.stack([image.pixels] * size))
+        model.prefill([prompt] * size, tokens).logits.cpu()  # waits for the device
+
+    size = fastest_batch_size(lambda size: _seconds(compute, size))
+    tell(f"--batch-size auto: {size}, at which an image takes least time on {model.device}")
+    return size
+
+
+def _seconds(compute: Callable[[int], None], size: int) -> float | None:
+    """How long a batch takes when the device is warm; None where memory does not suffice."""
+    try:
+        compute(size)
+        started = time.perf_counter()
+        compute(size)
+        return time.perf_counter() - started
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    free_memory()  # outside `except`, whose traceback holds on to the tensors
+    return None

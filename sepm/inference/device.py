@@ -1,0 +1,175 @@
+"""Where and in what precision a run computes, and on what it ran."""
+
+import platform
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from sepm.errors import InputError, did_you_mean
+from sepm.inference.heap import keep_freed_memory
+from sepm.inference.processes import local_index
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a model computes, and in what precision."""
+
+    device: torch.device
+    dtype: torch.dtype
+    vision_dtype: torch.dtype
+
+
+def choose_placement(device: str, dtype: str, vision_dtype: str = "auto") -> Placement:
+    """The placement of those names; a vision tower's "auto" is the language model's dtype.
+
+    Raises:
+        InputError: the device is unknown, or not there.
+    """
+    place = choose_device(device)
+    chosen = choose_dtype(dtype, place)
+    vision = chosen if vision_dtype == "auto" else choose_dtype(vision_dtype, place)
+    return Placement(place, chosen, vision)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, a GPU always with its index; "auto" takes CUDA, else MPS, else CPU.
+
+    A CUDA device without a number is the process's own: of several processes on a machine each
+    takes the GPU of its own number, and where a single one is visible (as a SLURM task sees) that.
+
+    Raises:
+        InputError: unknown, or not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return choose_device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdecimal()):
+        raise InputError(
+            f"device must be auto, cpu, cuda, cuda:N or mps, got '{name}'"
+            f"{did_you_mean(name, ('auto', 'cpu', 'cuda', 'mps'))}"
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device 'mps' is not available here; use --device cpu")
+    if kind != "cuda":
+        return torch.device(kind)
+    number, count = int(index) if index else _own_gpu(), torch.cuda.device_count()
+    if number >= count:
+        raise InputError(f"device 'cuda:{number}': {count} CUDA devices are visible")
+    return torch.device("cuda", number)
+
+
+def _own_gpu() -> int:
+    """Number of the GPU that this process takes, among those that it sees."""
+    return 0 if torch.cuda.device_count() == 1 else local_index()
+
+
+def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
+    """Settings of the whole process for computing on a device; a command begins with it.
+
+    Float32 products and convolutions keep all their bits (no TF32). Attention never runs in cuDNN,
+    which plans anew for each shape: prompts, batches' ends and every decoded token have their own.
+
+    Args:
+        device: as `choose_device` gives it.
+        keep_memory: on a CPU, keep what is freed (`sepm.inference.heap`).
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # else other libraries' helpers use the first GPU too
+    elif device.type == "cpu" and keep_memory:
+        keep_freed_memory()
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of that name; "auto" is float32 on a CPU, the reference, and float16 elsewhere."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    return DTYPES[name]
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Name of a dtype: "float16" for `torch.float16`."""
+    return str(dtype).removeprefix("torch.")
+
+
+def environment(place: Placement) -> dict[str, Any]:
+    """What a run ran on, for its results; what only a CUDA device has is None elsewhere."""
+    on_cuda = place.device.type == "cuda"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "device": str(place.device),
+        "device_name": _device_name(place.device),
+        "cuda": torch.version.cuda if on_cuda else None,
+        "cudnn": torch.backends.cudnn.version() if on_cuda else None,
+        "driver": _nvidia_driver() if on_cuda else None,
+        "dtype": dtype_name(place.dtype),
+        "vision_dtype": dtype_name(place.vision_dtype),
+        "attention_implementation": "sdpa",
+        "git_commit": git_commit(),
+    }
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """Largest memory so far, in GB (10⁹ bytes)."""
+
+    allocated: float
+    """In tensors of a CUDA device; of the process elsewhere."""
+    reserved: float | None
+    """Held by PyTorch on a CUDA device, which is what must fit; None elsewhere."""
+
+
+def peak_memory(device: torch.device) -> PeakMemory:
+    """Largest memory of this process so far."""
+    if device.type == "cuda":
+        allocated = torch.cuda.max_memory_allocated(device)
+        return PeakMemory(allocated / 1e9, torch.cuda.max_memory_reserved(device) / 1e9)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return PeakMemory(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, None)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()
+
+
+def _nvidia_driver() -> str | None:
+    """Version of the NVIDIA driver, None where `nvidia-smi` does not tell it."""
+    query = "nvidia-smi --query-gpu=driver_version --format=csv,noheader"
+    versions = _printed_by(query)
+    return versions.splitlines()[0] if versions else None
+
+
+def git_commit() -> str | None:
+    """Commit of the source tree, with "+" where it was changed since; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():  # installed, perhaps inside the checkout of something else
+        return None
+    command = "git --no-optional-locks describe --always --abbrev=40 --dirty=+ --exclude=*"
+    return _printed_by(command, root)
+
+
+def _printed_by(command: str, folder: Path | None = None) -> str | None:
+    """Output of a command, None where it is absent or fails."""
+    try:
+        done = subprocess.run(
+            command.split(), cwd=folder, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,132 @@
+"""Prediction records read back: nothing that a line says is believed unchecked."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sepm.datasets.files import Problem, raise_problems
+from sepm.datasets.question_file import Question
+from sepm.errors import InputError, unknown_name
+from sepm.inference.progress import tell
+from sepm.method.answers import fine_key
+from sepm.method.taxonomy import Taxonomy
+from sepm.records.fields import RecordFields, answer_given
+from sepm.records.of_a_run import run_faults
+from sepm.records.record import Record
+
+_DECODER = msgspec.json.Decoder(RecordFields)
+
+
+def read_records(
+    paths: Iterable[Path],
+    taxonomy: Taxonomy | None,
+    questions: Iterable[Question] | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> dict[str, Record]:
+    """The records of a run's files by question id, every field of every row checked.
+
+    A torn last line (power cut, full disk) is left out with a note. A row that a crash left in two
+    files counts once.
+
+    Args:
+        paths: files of one run, in JSON Lines.
+        taxonomy: the task's classes; None where they are not known.
+        questions: the question file's, where it is at hand; rows must be about them.
+        run: `method` and `configuration` of the run, where they are at hand; rows must be its own.
+
+    Raises:
+        InputError: a file cannot be read, a line is no record or not of the run, or two rows of one
+            question say different things; each is told with its file and line.
+    """
+    asked = None if questions is None else {q.question_id: q for q in questions}
+    records: dict[str, Record] = {}
+    places: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        for number, line in enumerate(_whole_lines(path), start=1):
+            try:
+                record = _record(line, taxonomy, asked, run)
+            except ValueError as error:
+                problems.append(Problem(path, number, str(error)))
+                continue
+            key: str = record["question_id"]
+            if records.setdefault(key, record) != record:
+                contradiction = f"question_id '{key}' has another record at {places[key]}"
+                problems.append(Problem(path, number, contradiction))
+            places.setdefault(key, f"{path}:{number}")
+    raise_problems(problems)
+    return records
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if not last:
+        return lines
+    try:
+        msgspec.json.decode(last)  # a beginning of a JSON object is none
+    except ValueError:
+        tell(f"{path}: the last line is torn, and left out")
+        return lines
+    return [*lines, last]
+
+
+def _record(
+    line: bytes,
+    taxonomy: Taxonomy | None,
+    asked: Mapping[str, Question] | None,
+    run: Mapping[str, Any] | None,
+) -> Record:
+    """The record of one line.
+
+    Raises:
+        ValueError: it is none, or contradicts the task's classes, the question file or the run.
+    """
+    try:
+        _DECODER.decode(line)
+    except ValueError as error:
+        raise ValueError(f"not a prediction record: {error}") from error
+    record: Record = msgspec.json.decode(line)
+    faults = [] if taxonomy is None else list(_class_faults(record, taxonomy))
+    if asked is not None:
+        faults += _question_faults(record, asked.get(record["question_id"]))
+    if run is not None and not faults:
+        faults += run_faults(record, run, taxonomy)
+    if faults:
+        raise ValueError("; ".join(faults))
+    return record
+
+
+def _class_faults(record: Record, taxonomy: Taxonomy) -> Iterator[str]:
+    names = [record["label"], *record.get("labels", ()), record["prediction"]]
+    for name in dict.fromkeys(names):
+        if name is not None and name not in taxonomy.names:
+            yield unknown_name("class", name, taxonomy.names)
+    if "fine" not in record:
+        return
+    fine, letters = record["fine"], taxonomy.option_letters
+    for letter in fine["probs"]:
+        if letter not in letters:
+            yield unknown_name("option letter", letter, letters)
+    if fine["read"] is None:
+        return
+    given = answer_given(fine["text"], fine["read"], fine_key(taxonomy))
+    if given is None:
+        yield f"read is '{fine['read']}', but no option is given so in {fine['text']!r}"
+    elif taxonomy.by_letter(given).name != record["prediction"]:
+        yield f"prediction is {record['prediction']!r}, but the answer is '{given}'"
+
+
+def _question_faults(record: Record, question: Question | None) -> Iterator[str]:
+    if question is None:
+        yield f"question_id '{record['question_id']}' is not in the question file"
+        return
+    labels = list(question.labels) if question.other_labels else None
+    asked = {"image": question.image, "label": question.label, "labels": labels}
+    for name, value in asked.items():
+        if record.get(name) != value:
+            yield f"{name} is {record.get(name)!r}, in the question file {value!r}"

@@ -1,0 +1,121 @@
+"""A finished or cut-off run as its folder holds it, checked before anybody believes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from sepm.analysis.metrics import ratio
+from sepm.errors import InputError, unknown_name
+from sepm.evaluation.run_folder import ACCURACY, IDENTITY, PREDICTIONS, read_json, row_files
+from sepm.inference.progress import tell
+from sepm.method.config import MethodConfig
+from sepm.method.presets import PRESETS
+from sepm.method.taxonomy import Taxonomy
+from sepm.records.reading import read_records
+from sepm.records.record import Record
+
+
+class RunFacts(Struct, frozen=True):
+    """Fields of `accuracy.json` that are read back; the numbers are not, but computed again.
+
+    Raises:
+        ValueError: a name would lead out of the folder that is named after it; a setting is
+            missing or out of its range.
+    """
+
+    dataset: str
+    model: str
+    method: str
+    preset: str
+    configuration: dict[str, Any]
+    sha256: dict[str, Any]
+    taxonomy: Taxonomy | None = None
+    limit: int | None = None
+    visual_tokens: dict[str, Any] | None = None
+    prompt_format: dict[str, Any] | None = None
+    environment: dict[str, Any] | None = None
+    timing: dict[str, float | None] | None = None
+
+    def __post_init__(self) -> None:
+        check_names(self.dataset, self.model, self.preset)
+        check_configuration(self.configuration)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run and its rows."""
+
+    folder: Path
+    facts: dict[str, Any]
+    """`accuracy.json`, or what was written before the first row where the run was cut off."""
+    records: Sequence[Record]
+    taxonomy: Taxonomy | None = None
+    """The task's classes; None where the run was cut off."""
+
+
+def read_run(folder: Path) -> StoredRun:
+    """The run in a folder.
+
+    Raises:
+        InputError: it holds none, or a file or a row cannot be believed.
+    """
+    files = row_files(folder)
+    path = next((p for p in (folder / ACCURACY, folder / IDENTITY) if p.exists()), None)
+    if not files or path is None:
+        raise InputError(
+            f"{folder} holds no run: a run's folder has {PREDICTIONS} and {ACCURACY}, as "
+            "results/emoset/llava-v1.5-7b/sepm"
+        )
+    facts = read_json(path)
+    try:
+        taxonomy = msgspec.convert(facts, RunFacts).taxonomy
+    except ValueError as error:
+        raise InputError(
+            f"{path}: not of a run of this version ({error}); run it again with --overwrite"
+        ) from error
+    try:
+        records = list(read_records(files, taxonomy, run=facts).values())
+    except InputError as error:
+        raise InputError(f"{error}\nWhat the rows must agree with is in {path}") from error
+    _tell_contradictions(path, facts, records)
+    return StoredRun(folder, facts, records, taxonomy)
+
+
+def check_names(dataset: str, model: str, preset: str) -> None:
+    """Raise ValueError unless the names are plain and there is such a preset.
+
+    Folders of figures are named after data set and model, so a foreign one must not hold a path.
+    """
+    for kind, name in (("dataset", dataset), ("model", model)):
+        if name in ("", ".", "..") or "\0" in name or PureWindowsPath(name).name != name:
+            raise ValueError(f"{kind} {name!r} is no plain name, as a folder could have")
+    if preset not in PRESETS:
+        raise ValueError(unknown_name("preset", preset, PRESETS))
+
+
+def check_configuration(configuration: Mapping[str, Any]) -> None:
+    """Raise ValueError unless every setting of a method is there, of its type and in its range."""
+    names = [field.name for field in fields(MethodConfig)]
+    if missing := [name for name in names if name not in configuration]:
+        raise ValueError(f"configuration lacks {', '.join(missing)}")
+    msgspec.convert({name: configuration[name] for name in names}, MethodConfig)
+
+
+def _tell_contradictions(path: Path, facts: Mapping[str, Any], records: Sequence[Record]) -> None:
+    """Say where stored counts are not those of the rows, which alone are shown."""
+    errors = sum(record["status"] == "error" for record in records)
+    n, correct = len(records) - errors, sum(record["correct"] for record in records)
+    counted = {
+        "n": n,
+        "correct": correct,
+        "accuracy": ratio(correct, n),
+        "unread": sum(record["status"] == "unread" for record in records),
+        "errors": errors,
+    }
+    for name, value in counted.items():
+        if facts.get(name, value) != value:
+            tell(f"{path}: {name} is {facts[name]!r} there, {value} by the rows, which count")

@@ -1,0 +1,126 @@
+"""The report page: one file that asks for nothing, made from the records of some runs."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+
+from sepm.report import tables
+from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
+from sepm.report.image_folders import ImageFolders
+from sepm.report.payload import SCALE, browsable, group_payload
+from sepm.report.runs import RunGroup
+from sepm.report.style import rendered, styled
+from sepm.report.tables import Table
+
+FIGURE_ORDER = ("6", "flips", "5", "3", "confusion", "4")
+PHOTOGRAPHIC = {"figure-4"}
+"""Figures that hold images, smaller as PNG than as SVG."""
+PHOTOGRAPHIC_DPI = 110
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure inside the page."""
+
+    name: str
+    caption: str
+    source: str
+    """A data URI."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of the runs of one model on one data set."""
+
+    title: str
+    tables: tuple[Table, ...]
+    details: tuple[Table, ...]
+    """Tables that are folded away."""
+    pictures: tuple[Picture, ...]
+    left_out: tuple[str, ...]
+    """Names of runs that are in the tables and not in the sample browser."""
+
+
+def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int) -> str:
+    """The page's HTML, the same bytes for the same records and images.
+
+    Args:
+        groups: the runs.
+        folders: image folder of each data set; without one there are no pictures of its samples.
+        thumbnails: how many samples of each group get a picture.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    environment = Environment(
+        loader=PackageLoader("sepm.report"), autoescape=True, undefined=StrictUndefined
+    )
+    payload = {
+        "scale": SCALE,
+        "groups": [group_payload(g, folders.get(g.dataset), thumbnails) for g in groups],
+    }
+    style, script = (_source(environment, name) for name in ("report.css", "report.js"))
+    return environment.get_template("report.html.j2").render(
+        sections=[section(group, folders) for group in groups],
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        payload=htmlsafe_json_dumps(payload, dumps=_compact),
+    )
+
+
+def section(group: RunGroup, folders: ImageFolders) -> Section:
+    """Tables and figures of a group."""
+    shown = (tables.results(group), tables.paired_tests(group), tables.per_class(group))
+    details = (tables.differing_settings(group), tables.shared_settings(group))
+    inside = {run.name for run in browsable(group)}
+    return Section(
+        f"{group.model} on {group.dataset}",
+        tuple(table for table in shown if table),
+        tuple(table for table in details if table),
+        tuple(pictures(group, folders)),
+        tuple(run.name for run in group.runs if run.name not in inside),
+    )
+
+
+def pictures(group: RunGroup, folders: ImageFolders) -> list[Picture]:
+    """The figures that the group's runs give."""
+    assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
+    choice = Choice(folders.get(group.dataset))
+    with styled():
+        return [
+            Picture(result.name, result.caption, _data_uri(result))
+            for result in draw_figures(group, choice, FIGURE_ORDER)
+            if isinstance(result, Drawn)
+        ]
+
+
+def _data_uri(drawn: Drawn) -> str:
+    """The figure as an image, which keeps its styles to itself and runs no script."""
+    if drawn.name in PHOTOGRAPHIC:
+        kind, content = "png", rendered(drawn.figure, "png", PHOTOGRAPHIC_DPI)
+    else:
+        kind, content = "svg+xml", rendered(drawn.figure, "svg")
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None, "made above"
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _hash(source: str) -> str:
+    """What the page's content security policy knows an inline style or script by."""
+    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _compact(value: Any, **settings: Any) -> str:
+    # ASCII alone: U+2028 and half surrogates are escaped too.
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, **settings)

@@ -1,0 +1,224 @@
+"""Each part of VILA-1.5, and the whole, equal plain references with the same weights."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+from llava import Llava, language, load_checkpoint
+from llava.checkpoints.files import read_json
+from llava.projector import Downsample
+from llava.prompt import IMAGE_TOKEN_ID
+from llava.vision import VisionTower
+
+QUERY = "Please focus on emotion.\nWhich description is it?\nA. Positive\nB. Negative"
+SIDE = 70
+EAGER: dict[str, Any] = {"attn_implementation": "eager"}
+assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=0.0)
+
+
+@pytest.fixture(scope="module")
+def folder(make_vila, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_vila(tmp_path_factory.mktemp("quiet") / "vila-tiny", gain=1.0)
+
+
+@pytest.fixture(scope="module")
+def vila(folder: Path) -> Llava:
+    return load_checkpoint(str(folder))
+
+
+@pytest.fixture(scope="module")
+def vila_pixels(vila: Llava, images: list[Image.Image]) -> Tensor:
+    return torch.stack([vila.preprocess(image) for image in images])
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    return {name: t.float() for name, t in load_file(folder / "model.safetensors").items()}
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    stored = read_json(folder, "config.json")
+    left_out = ("model_type", "torch_dtype", "architectures", "_name_or_path")
+    return {k: v for k, v in stored.items() if k not in left_out}
+
+
+@pytest.fixture(scope="module")
+def features(folder: Path, vila_pixels: Tensor) -> Tensor:
+    """Hidden state -2 float[B, 25, 24] of the whole SigLIP, by transformers."""
+    config = SiglipVisionConfig(**config_of(folder / "vision_tower"), **EAGER)
+    siglip = SiglipVisionModel(config).eval()
+    stored = weights_of(folder / "vision_tower")
+    siglip.load_state_dict({k.removeprefix("vision_model."): t for k, t in stored.items()})
+    with torch.inference_mode():
+        return siglip(vila_pixels, output_hidden_states=True).hidden_states[-2]
+
+
+def projected(features: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    """The projector of one image's patches float[n², width], one block after the other."""
+    side = int(len(features) ** 0.5)
+    black = torch.zeros(features.shape[1])
+
+    def patch(row: int, column: int) -> Tensor:
+        return features[row * side + column] if row < side and column < side else black
+
+    tokens = []
+    for left in range(0, side, 2):  # columns outside: VILA-1.5 goes down before it goes right
+        for top in range(0, side, 2):
+            block = torch.cat(
+                [patch(top, left), patch(top, left + 1), patch(top + 1, left),
+                 patch(top + 1, left + 1)]
+            )  # fmt: skip
+            mean, variance = block.mean(), block.var(unbiased=False)
+            normed = (block - mean) / (variance + 1e-5).sqrt()
+            normed = normed * weights["layers.1.weight"] + weights["layers.1.bias"]
+            hidden = weights["layers.2.weight"] @ normed + weights["layers.2.bias"]
+            hidden = functional.gelu(hidden)  # the exact one
+            tokens.append(weights["layers.4.weight"] @ hidden + weights["layers.4.bias"])
+    return torch.stack(tokens)
+
+
+@pytest.fixture(scope="module")
+def expected_tokens(folder: Path, features: Tensor) -> Tensor:
+    weights = weights_of(folder / "mm_projector")
+    return torch.stack([projected(image, weights) for image in features])
+
+
+def test_the_tower_gives_the_last_but_one_hidden_state_of_siglip(
+    vila: Llava, features: Tensor, vila_pixels: Tensor
+) -> None:
+    with torch.inference_mode():
+        assert_close(vila.vision_tower(vila_pixels), features)
+
+
+@pytest.mark.parametrize("side", [4, 5])
+@torch.inference_mode()
+def test_the_projector_equals_a_loop_over_blocks(vila: Llava, folder: Path, side: int) -> None:
+    patches = torch.randn(2, side**2, 24, generator=torch.Generator().manual_seed(side))
+    weights = weights_of(folder / "mm_projector")
+
+    assert_close(
+        vila.mm_projector(patches), torch.stack([projected(image, weights) for image in patches])
+    )
+
+
+def test_encode_equals_siglip_and_the_loop_over_blocks(
+    vila: Llava, vila_pixels: Tensor, expected_tokens: Tensor
+) -> None:
+    assert_close(vila.encode(vila_pixels), expected_tokens)
+
+
+def test_token_1_holds_the_patches_below_those_of_token_0() -> None:
+    places = torch.tensor([[10.0 * row + column] for row in range(5) for column in range(5)])
+    blocks = Downsample()(places[None])[0]
+
+    assert blocks[0].tolist() == [0, 1, 10, 11]
+    assert blocks[1].tolist() == [20, 21, 30, 31]
+    assert blocks[2].tolist() == [40, 41, 0, 0]  # zeros below
+    assert blocks[3].tolist() == [2, 3, 12, 13]
+    assert blocks[6].tolist() == [4, 0, 14, 0]  # zeros at the right
+    assert blocks[8].tolist() == [44, 0, 0, 0]
+
+
+@pytest.mark.parametrize("rows", [(40, 44), ()])
+@torch.inference_mode()
+def test_logits_and_attention_equal_llama_over_a_sequence_put_together_by_hand(
+    vila: Llava,
+    folder: Path,
+    vila_pixels: Tensor,
+    expected_tokens: Tensor,
+    rows: tuple[int, ...],
+) -> None:
+    llama = LlamaForCausalLM(LlamaConfig(**config_of(folder / "llm"), **EAGER)).eval()
+    llama.load_state_dict(weights_of(folder / "llm"))
+    prompt = vila.tokenize(QUERY)
+    rows = (*rows, *prompt.positions_of(0, 23))
+    ours = vila.prefill([prompt] * 5, vila.encode(vila_pixels), attention_rows=rows)
+
+    table = llama.model.embed_tokens.weight
+    for index, visual_tokens in enumerate(expected_tokens):
+        sequence: list[Tensor] = []
+        for token_id in prompt.input_ids:
+            sequence += list(visual_tokens) if token_id == IMAGE_TOKEN_ID else [table[token_id]]
+        theirs = llama(inputs_embeds=torch.stack(sequence)[None], output_attentions=True)
+        assert_close(ours.logits[index], theirs.logits[0, -1])
+        assert ours.attentions is not None
+        spliced = [row if row < prompt.image_position else row + 8 for row in rows]
+        assert_close(ours.attentions[index], theirs.attentions[-1][0][:, spliced])
+
+
+def test_heads_share_keys_and_values(vila: Llava) -> None:
+    attention: Any = vila.language_model.model.layers[0].self_attn
+
+    assert attention.q_proj.weight.shape == (32, 32)
+    assert attention.k_proj.weight.shape == (16, 32)
+
+
+@torch.inference_mode()
+def test_decoding_goes_on_from_the_cache_as_from_the_whole_sequence(
+    vila: Llava, vila_pixels: Tensor
+) -> None:
+    prompts, visual_tokens = [vila.tokenize(QUERY)] * 5, vila.encode(vila_pixels)
+    prefilled = vila.prefill(prompts, visual_tokens)
+    answers = language.decode(vila.language_model, prefilled, range(5), 4, frozenset())
+
+    sequence, ids = vila.splice(prompts, visual_tokens), [[] for _ in prompts]
+    for _ in range(4):
+        token = vila.language_model(inputs_embeds=sequence).logits[:, -1].argmax(-1)
+        embedded = vila.language_model.get_input_embeddings()(token)[:, None]
+        sequence = torch.cat([sequence, embedded], dim=1)
+        for row, token_id in zip(ids, token.tolist(), strict=True):
+            row.append(token_id)
+    assert answers == ids
+
+
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (70, 70), (7, 100), (20, 20)])
+def test_pixels_are_those_of_an_image_stretched_by_pillow(
+    vila: Llava, size: tuple[int, int]
+) -> None:
+    noise = np.random.default_rng(size[0]).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    stretched = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    scaled = (stretched * (1 / 255)).astype(np.float32)
+    expected = torch.from_numpy(((scaled - np.float32(0.5)) / np.float32(0.5)).transpose(2, 0, 1))
+
+    assert torch.equal(vila.preprocess(image), expected)
+
+
+def test_what_comes_after_the_hidden_state_that_is_read_is_not_built(vila: Llava) -> None:
+    names = {name for name, _ in vila.vision_tower.named_parameters()}
+
+    assert not [name for name in names if "head" in name or "post_layernorm" in name]
+    assert not [name for name in names if ".layers.2." in name]
+
+
+def test_an_image_of_384_pixels_becomes_196_tokens_of_27_by_27_patches() -> None:
+    config = SiglipVisionConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=2, num_attention_heads=1,
+        image_size=384, patch_size=14,
+    )  # fmt: skip
+    with torch.inference_mode():
+        patches = VisionTower(config, -2, "cls_patch")(torch.zeros(1, 3, 384, 384))
+
+    assert patches.shape == (1, 729, 8)
+    assert Downsample()(patches).shape == (1, 196, 32)
+
+
+def test_siglip_has_no_class_token_to_leave_out() -> None:
+    config = SiglipVisionConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=2, num_attention_heads=1
+    )
+    with pytest.raises(ValueError, match="of SigLIP must be cls_patch, got 'patch'"):
+        VisionTower(config, -2, "patch")

@@ -1,0 +1,241 @@
+"""Two hand-made runs of a few samples, side by side."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sepm.analysis.compare import compare, differences, margin
+from sepm.analysis.compare_text import as_text, reading
+from sepm.errors import InputError
+from sepm.method.presets import PRESETS
+from sepm.records.stored_run import StoredRun, read_run
+
+FACTS = {
+    "dataset": "emoset",
+    "method": "sepm",
+    "model": "m",
+    "preset": "paper",
+    "configuration": {**asdict(PRESETS["paper"]), "dtype": "float16"},
+    "sha256": {"checkpoint": "c"},
+    "environment": {"device_name": "RTX 4090", "git_commit": "1"},
+    "timing": {"batch_size": 8},
+}
+
+
+def record(
+    key: str,
+    prediction: str | None,
+    probs: tuple[float, ...] = (0.6, 0.3),
+    branch: str = "positive",
+    dropped: tuple[int, ...] = (1, 2),
+    p_a: float = 0.9,
+) -> dict[str, Any]:
+    return {
+        "question_id": key,
+        "image": f"{key}.jpg",
+        "label": "joy",
+        "prediction": prediction,
+        "correct": prediction == "joy",
+        "status": "ok" if prediction else "unread",
+        "coarse": {
+            "prompt": "Q",
+            "text": "A",
+            "read": "letter",
+            "p_a": p_a,
+            "p_b": 0.05,
+            "confidence": (p_a - 0.05) ** 2 / 4,
+            "branch": branch,
+            "off_menu": False,
+        },
+        "dropped": list(dropped),
+        "fine": {
+            "prompt": branch,
+            "text": "",
+            "read": prediction and "text",
+            "probs": dict(zip("ACD", probs, strict=False)),
+        },
+    }
+
+
+def stored(*records: dict[str, Any], **facts: Any) -> StoredRun:
+    return StoredRun(Path("run"), FACTS | facts, records)
+
+
+FIRST = stored(
+    record("a", "joy"), record("b", "joy"), record("c", "fear"), record("d", "fear"),
+    record("e", None), record("f", "joy"),
+)  # fmt: skip
+SECOND = stored(
+    record("a", "joy", p_a=0.8),
+    record("b", "fear", branch="ambiguous"),
+    record("c", "joy", (0.4, 0.38)),
+    record("d", "calm", dropped=(2, 3)),
+    record("e", "joy", (0.59, 0.3)),
+    record("x", "joy"),
+)
+
+
+def test_flips_are_told_by_direction_and_cause() -> None:
+    flips = compare(FIRST, SECOND)["flips"]
+    assert flips["n"] == 4
+    assert flips["directions"] == {"lost": 1, "gained": 2, "wrong to wrong": 1}
+    assert [(flip["question_id"], flip["cause"]) for flip in flips["samples"]] == [
+        ("b", "another branch"),
+        ("c", "nothing that the rows show"),
+        ("d", "other tokens dropped"),
+        ("e", "nothing that the rows show"),
+    ]
+    assert flips["near_ties"] == 1  # c alone: 0.40 - 0.38
+
+
+def test_another_prompt_of_the_same_branch_is_another_query() -> None:
+    other = record("a", "fear")
+    other["fine"]["prompt"] = "reworded"
+    causes = compare(stored(record("a", "joy")), stored(other))["flips"]["causes"]
+    assert causes["another query"] == 1
+
+
+def test_an_unread_answer_is_not_written_as_a_class_of_that_name() -> None:
+    first, second = (record("a", name) | {"label": "unread"} for name in ("unread", None))
+    assert "a: unread -> (unread) (" in as_text(compare(stored(first), stored(second)))
+
+
+def test_the_paper_s_number_is_looked_up_and_not_believed() -> None:
+    facts = {"model": "llava-v1.5-7b", "method": "zero-shot", "paper": {"reported": 0.99}}
+    run = stored(record("a", "joy"), **facts)
+    paper = compare(run, run)["runs"][0]["paper"]
+    assert paper["reported"] is None
+    assert paper["note"].startswith("n is 1;")
+
+
+def test_a_margin_is_that_of_the_two_likeliest_options() -> None:
+    assert margin(record("a", "joy", (0.2, 0.5, 0.1))) == pytest.approx(0.3)
+    assert margin(record("a", "joy", (0.2,))) is None
+
+
+def test_different_question_sets_are_compared_on_the_common_ones() -> None:
+    found = compare(FIRST, SECOND)
+    assert found["questions"]["common"] == 5
+    assert found["accuracy"]["n"] == 5
+    assert [run["correct"] for run in found["runs"]] == [2, 3]
+    assert "compared on the 5 questions both ran" in as_text(found)
+
+
+def test_a_run_of_another_n_has_a_note_instead_of_the_papers_number() -> None:
+    facts = FACTS | {"model": "llava-v1.5-7b", "method": "zero-shot"}
+    facts |= {"paper": {"reported": 0.5277, "difference": 0.4723}}  # of an earlier version
+    run = StoredRun(Path("a"), facts, [record("a", "joy")])
+    found = compare(run, run)
+    assert "52.77" not in as_text(found)
+    assert "the paper's: n is 1; every accuracy in the paper fits n = 17716" in as_text(found)
+
+
+def test_nothing_in_common_is_an_error() -> None:
+    with pytest.raises(InputError, match="no question in common"):
+        compare(stored(record("a", "joy")), stored(record("b", "joy")))
+
+
+def test_branches_and_dropped_tokens_agree_as_counted() -> None:
+    found = compare(FIRST, SECOND)
+    assert found["branches"] == {
+        "n": 5, "same": 4, "agreement": 0.8, "changes": {"positive to ambiguous": 1},
+    }  # fmt: skip
+    # d: one of three tokens is dropped by both.
+    assert found["dropped"] == {"n": 5, "same": 4, "mean_jaccard": pytest.approx((4 + 1 / 3) / 5)}
+
+
+def test_drift_is_over_the_samples_that_were_asked_the_very_same() -> None:
+    drift = compare(FIRST, SECOND)["drift"]
+    assert drift["coarse"] == {"n": 5, "median": 0, "max": pytest.approx(0.1)}
+    assert drift["fine"]["n"] == 3  # a, c and e
+    assert drift["fine"]["max"] == pytest.approx(0.2)
+
+
+def test_methods_of_one_stage_have_no_branches_to_compare() -> None:
+    rows = [record("a", "joy", dropped=())]
+    del rows[0]["coarse"]
+    found = compare(stored(*rows), stored(*rows))
+    assert (found["branches"], found["dropped"], found["drift"]["coarse"]) == (None, None, None)
+
+
+def test_labels_that_differ_are_counted() -> None:
+    other = record("a", "joy") | {"label": "calm"}
+    found = compare(stored(record("a", "joy")), stored(other))
+    assert found["questions"]["other_labels"] == 1
+
+
+def test_images_that_differ_are_counted_before_anything_is_said_of_the_environment() -> None:
+    here, there, unknown = (
+        stored(record("a", "joy") | fields)
+        for fields in ({"image_sha256": "1"}, {"image_sha256": "2"}, {})
+    )
+    assert [compare(here, other)["questions"]["other_images"] for other in (there, unknown)] == [
+        *(1, 0)
+    ]
+    assert next(reading(compare(here, there))).startswith("Image files differ")
+
+
+def test_differences_stand_in_their_groups() -> None:
+    changed = FACTS | {
+        "preset": "released",
+        "configuration": FACTS["configuration"] | {"beta": 0.1},
+        "sha256": {"checkpoint": "d"},
+        "environment": FACTS["environment"] | {"device_name": "H200"},
+        "timing": None,
+    }
+    assert differences(FACTS, changed) == {
+        "settings": {"preset": ["paper", "released"], "configuration.beta": [0.2, 0.1]},
+        "inputs": {"sha256.checkpoint": ["c", "d"]},
+        "environment": {
+            "environment.device_name": ["RTX 4090", "H200"],
+            "batch_size": [8, None],
+        },
+    }
+
+
+def test_settings_that_neither_method_reads_do_not_count_as_differences() -> None:
+    other = FACTS["configuration"] | {"retain": 64, "beta": 0.1}
+    zero_shot = FACTS | {"method": "zero-shot"}
+    assert differences(zero_shot, zero_shot | {"configuration": other})["settings"] == {}
+    assert (
+        "configuration.dtype"
+        in differences(FACTS, FACTS | {"configuration": other | {"dtype": "float32"}})["settings"]
+    )
+
+
+def test_two_devices_are_told_from_two_configurations() -> None:
+    other_gpu = {"environment": FACTS["environment"] | {"device_name": "H200"}}
+    second = StoredRun(Path("b"), FACTS | other_gpu, SECOND.records)
+    assert next(reading(compare(FIRST, second))) == (
+        "Only the environment differs, so flips come from arithmetic."
+    )
+    second = StoredRun(Path("b"), FACTS | {"preset": "released"}, SECOND.records)
+    assert "look there first" in next(reading(compare(FIRST, second)))
+
+
+def test_chance_is_not_called_a_difference() -> None:
+    lines = list(reading(compare(FIRST, SECOND)))
+    assert lines[1] == "2 gained and 1 lost: chance alone changes that much (McNemar p 1)."
+    assert lines[2].startswith("2 of 4 flips saw the same query and tokens; 1 of these are near")
+
+
+def test_equal_runs_say_so() -> None:
+    assert list(reading(compare(FIRST, FIRST))) == [
+        "Nothing that was written down differs between the runs.",
+        "No answer changed.",
+    ]
+
+
+def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no run: a run's folder has predictions\.jsonl"):
+        read_run(tmp_path)
+
+
+def test_a_run_that_was_cut_off_can_be_compared(tmp_path: Path) -> None:
+    (tmp_path / "predictions.jsonl").write_text(json.dumps(record("a", "joy")) + "\n")
+    (tmp_path / "run.json").write_text(json.dumps(FACTS))
+    found = read_run(tmp_path)
+    assert (found.facts["method"], len(found.records)) == ("sepm", 1)

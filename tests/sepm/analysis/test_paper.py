@@ -1,0 +1,123 @@
+"""The paper's cells beside a run; the numbers are Tables 1-3's own."""
+
+from typing import Any
+
+import pytest
+
+from sepm.analysis.paper import paper_value
+
+PAPER = {
+    **{"alpha": 0.1, "beta": 0.2, "drop": "foe"},
+    **{"sparsevlm_version": "1.5", "retain": 192, "sparsevlm_layers": None},
+}
+N = {"emoset": 17_716, "emotion6": 594, "webemo7": 53_489, "webemo25": 53_489, "abstract": 280}
+"""Of the paper's, as far as its decimals imply it."""
+
+
+def reported(
+    dataset: str, model: str, method: str, settings: dict[str, Any], n: int | None = None
+) -> float | None:
+    value = paper_value(dataset, model, method, PAPER | settings, n or N.get(dataset, 1))
+    return value.reported if value else None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "method", "settings", "percent"),
+    [
+        ("emoset", "zero-shot", {}, 52.77),
+        ("emoset", "zero-shot", {"alpha": 0.3}, 52.77),  # it has no α
+        ("emoset", "sepm", {}, 56.24),
+        ("emoset", "sepm", {"beta": 0.1}, 56.04),
+        ("webemo7", "sepm", {}, 42.75),
+        ("emoset", "sepm", {"drop": "random"}, 55.91),
+        ("emotion6", "sepm", {"drop": "query", "beta": 0.1}, 53.54),
+        ("emoset", "cci", {}, 53.98),
+        ("emoset", "fp", {}, 54.28),
+        ("emoset", "cci+fp", {}, 56.10),
+    ],
+)
+def test_a_run_like_a_cell_of_the_paper_is_compared_with_it(
+    dataset: str, method: str, settings: dict[str, Any], percent: float
+) -> None:
+    found = reported(dataset, "llava-v1.5-7b", method, settings)
+    assert found == pytest.approx(percent / 100)
+
+
+@pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
+@pytest.mark.parametrize(
+    ("method", "settings", "percent"),
+    [("zero-shot", {}, 44.45), ("sepm", {"beta": 0.1}, 53.11), ("zero-shot-cot", {}, 43.20)],
+)
+def test_both_releases_of_vila_are_compared_with_the_papers_vila(
+    model: str, method: str, settings: dict[str, Any], percent: float
+) -> None:
+    found = reported("emoset", model, method, settings)
+    assert found == pytest.approx(percent / 100)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "method", "settings"),
+    [
+        ("emoset", "llava-tiny", "sepm", {}),
+        ("emoset", "llava-v1.5-13b", "sepm", {}),
+        ("emoset", "llava-v1.5-7b", "sepm", {"alpha": 0.2}),
+        ("emoset", "llava-v1.5-7b", "sepm", {"beta": 0.5}),
+        ("abstract", "llava-v1.5-7b", "cci", {}),
+        ("emoset", "Llama-3-VILA1.5-8B", "cci", {}),
+        ("emoset", "Llama-3-VILA1.5-8B-AWQ", "zero-shot", {}),
+        ("my_task", "llava-v1.5-7b", "sepm", {}),
+    ],
+)
+def test_a_run_that_the_paper_does_not_have_is_compared_with_nothing(
+    dataset: str, model: str, method: str, settings: dict[str, Any]
+) -> None:
+    assert paper_value(dataset, model, method, PAPER | settings, N.get(dataset, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "n", "note"),
+    [
+        ("emotion6", 1, "n is 1; every accuracy in the paper fits n = 594"),
+        ("emotion6", 1980, "fits n = 594"),
+        ("emoset", 17_715, "fits n = 17716"),
+        ("abstract", 229, "fits n = 280"),
+        ("webemo25", 2000, "exclude any n below 5218"),
+    ],
+)
+def test_beside_another_number_of_images_stands_a_note_and_no_number(
+    dataset: str, n: int, note: str
+) -> None:
+    value = paper_value(dataset, "llava-v1.5-7b", "zero-shot", PAPER, n)
+    assert value is not None
+    assert value.reported is None
+    assert note in str(value.note)
+    beside = value.beside(0.5)
+    assert (beside["reported"], beside["difference"]) == (None, None)
+
+
+def test_where_the_papers_n_is_unknown_the_number_comes_with_a_note() -> None:
+    value = paper_value("webemo7", "llava-v1.5-7b", "zero-shot", PAPER, 50_000)
+    assert value is not None
+    assert value.beside(0.2656) == {
+        "reported": pytest.approx(0.2556),
+        "difference": pytest.approx(0.01),
+        "note": "n is 50000; the paper's is unknown, its accuracies exclude any below 3885",
+    }
+
+
+def test_the_number_of_the_papers_images_needs_no_note() -> None:
+    value = paper_value("emoset", "llava-v1.5-7b", "zero-shot", PAPER, 17_716)
+    assert value is not None
+    assert (value.reported, value.note) == (pytest.approx(0.5277), None)
+
+
+def test_sparsevlm_is_compared_at_the_layers_of_its_version_with_a_note() -> None:
+    value = paper_value("emoset", "llava-v1.5-7b", "sparsevlm", PAPER, 17_716)
+    assert value is not None
+    assert (value.reported, value.note) == (
+        0.54,
+        "the paper names neither SparseVLM's version nor its budget",
+    )
+    run = ("emoset", "llava-v1.5-7b", "sparsevlm")
+    assert reported(*run, {"sparsevlm_layers": [2, 6, 15]}) == 0.54  # as JSON has them
+    assert reported(*run, {"sparsevlm_layers": (0, 1, 2)}) is None

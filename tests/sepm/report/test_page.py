@@ -1,0 +1,238 @@
+"""The report page as a file: its numbers, its bytes, what it asks for, what it escapes."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sepm.analysis.metrics import wilson_interval
+from sepm.report import payload
+from sepm.report.page import report_page
+from sepm.report.payload import browsable, group_payload
+from sepm.report.runs import Run, RunGroup, read_run_groups
+from sepm.report.tables import results
+from sepm.report.thumbnails import thumbnail_ids
+
+Json = dict[str, Any]
+
+HOSTILE = "awe/</script><script>document.title='hacked'</script>\u2028.png"
+
+
+class Page(HTMLParser):
+    """The page's table cells by row, its addresses, and the data of its browser."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.addresses: list[str] = []
+        self.policy = ""
+        self.inline: dict[str, str] = {}
+        self._tag = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._tag = "data" if given.get("id") == "data" else tag
+        self.addresses += [str(given[k]) for k in ("src", "href") if k in given]
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = str(given["content"])
+        if tag == "tr":
+            self.rows.append([])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._tag = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._tag in ("th", "td"):
+            self.rows[-1].append(data)
+        if self._tag in ("style", "script", "data"):
+            self.inline[self._tag] = data
+
+    @property
+    def data(self) -> Json:
+        return json.loads(self.inline["data"])
+
+
+@pytest.fixture(scope="module")
+def html(group: RunGroup, image_folder: Path) -> str:
+    return report_page([group], {"emoset": image_folder}, thumbnails=10)
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+@pytest.mark.usefixtures("any_n_is_the_papers")
+def test_results_of_the_paper_s_n_stand_beside_its_numbers(group: RunGroup) -> None:
+    for run, reported in zip(group.runs, (0.5277, 0.5624), strict=True):
+        line = next(row for row in results(group).rows if row[0] == run.name)
+        difference = 100 * (run.summary["accuracy"] - reported)
+        assert line[4:6] == (f"{100 * reported:.2f}", f"{difference:+.2f}")
+
+
+@pytest.mark.parametrize("method", ["zero-shot", "sepm"])
+def test_results_have_intervals_and_of_another_n_a_note(
+    page: Page, html: str, recorded: Any, method: str
+) -> None:
+    rows = recorded(method)
+    right = sum(row["prediction"] == row["label"] for row in rows)
+    interval = wilson_interval(right, 40)
+    assert interval is not None
+    line = next(row for row in page.rows if row[0] == method)
+    assert line[1:6] == [
+        "40",
+        percent(right / 40),
+        f"{percent(interval[0])} to {percent(interval[1])}",
+        *("-", "-"),
+    ]
+    assert "The paper&#39;s: n is 40; every accuracy in the paper fits n = 17716." in html
+    assert line[10] == str(sum(row["prediction"] is None for row in rows))
+    if method == "sepm":
+        ambiguous = sum(row["coarse"]["confidence"] <= 0.1 for row in rows)
+        assert line[9] == percent(ambiguous / 40)
+
+
+def test_how_answers_were_read_stands_below_where_not_all_were_letters(html: str) -> None:
+    assert "sepm, fine: 39 bare letters, 0 read from text, 1 unread." in html
+    assert "zero-shot, fine:" not in html
+
+
+def test_the_paired_test_counts_gains_and_losses(page: Page, recorded: Any) -> None:
+    before = {row["question_id"]: row["correct"] for row in recorded("zero-shot")}
+    after = {row["question_id"]: row["correct"] for row in recorded("sepm")}
+    gained = sum(after[key] > before[key] for key in before)
+    lost = sum(after[key] < before[key] for key in before)
+    line = next(row for row in page.rows if row[0] == "sepm" and len(row) == 7)
+    assert line[1:5] == ["40", str(gained), str(lost), f"{100 * (gained - lost) / 40:+.2f}"]
+
+
+def test_the_page_tells_configuration_environment_and_hashes(page: Page) -> None:
+    assert ["configuration.alpha", "0.1"] in page.rows
+    assert ["environment.git_commit", "abc"] in page.rows
+    assert ["sha256.checkpoint", "4567"] in page.rows
+
+
+def test_the_browser_s_numbers_are_those_of_the_records(page: Page, recorded: Any) -> None:
+    (group,) = page.data["groups"]
+    names = [name for name, *_ in group["classes"]]
+    for run in group["runs"]:
+        rows = {row["question_id"]: row for row in recorded(run["name"])}
+        assert sorted(rows) == group["ids"]
+        for index, key in enumerate(group["ids"]):
+            row = rows[key]
+            assert group["labels"][index] == names.index(row["label"])
+            said = names.index(row["prediction"]) if row["prediction"] else -1
+            assert (run["prediction"][index], run["correct"][index]) == (said, row["correct"])
+            letters = run["menus"][run["offered"][index]]
+            shown = dict(zip(letters, run["probs"][index], strict=True))
+            assert shown == {k: round(10_000 * p) for k, p in row["fine"]["probs"].items()}
+            if "coarse" in row:
+                values = [row["coarse"][k] for k in ("p_a", "p_b", "confidence")]
+                assert run["coarse"][index] == [round(10_000 * value) for value in values]
+                branches = ["positive", "negative", "ambiguous"]
+                assert branches[run["branch"][index]] == row["coarse"]["branch"]
+    assert group["runs"][1]["texts"]["3"] == ["A", "a lovely day"]
+
+
+def test_pictures_hold_the_image_the_dropped_tokens_and_where_the_input_lies(page: Page) -> None:
+    (group,) = page.data["groups"]
+    assert len(group["pictures"]) == 10
+    picture = next(iter(group["pictures"].values()))
+    content = base64.b64decode(picture["src"].removeprefix("data:image/jpeg;base64,"))
+    assert Image.open(io.BytesIO(content)).size == (60, 40)
+    assert picture["frame"] == [0, -0.25, 1, 1.5]  # 60 × 40, padded by 10 above and below
+    assert picture["dropped"] == [[], [1, 6, 11]]  # zero-shot, SEPM
+    assert group["boxes"][6] == [0.5, 0.25, 0.75, 0.5]
+
+
+def test_pictures_are_spread_over_classes_and_outcomes(group: RunGroup) -> None:
+    chosen = thumbnail_ids(group, 16)
+    assert len(set(chosen)) == 16
+    assert {key.split("/")[0] for key in chosen} == set(group.taxonomy.names)
+    right = {key: group.runs[1].by_id[key]["correct"] for key in chosen}
+    assert 0 < sum(right.values()) < 16
+
+
+def test_the_same_records_give_the_same_page(html: str, runs: Path, image_folder: Path) -> None:
+    again = report_page(read_run_groups([runs]), {"emoset": image_folder}, thumbnails=10)
+    assert again == html
+
+
+def test_nothing_on_the_page_leads_outside_of_it(html: str, page: Page) -> None:
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
+    assert page.policy.startswith("default-src 'none'; img-src data:;")
+    assert not re.search(r"https?://(?!www\.w3\.org)", html)
+
+
+def test_the_policy_allows_the_page_s_own_script_and_style_and_no_other(page: Page) -> None:
+    for name in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256(page.inline[name].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in page.policy
+    assert "unsafe" not in page.policy
+
+
+def test_a_hostile_question_id_stays_a_text(tmp_path: Path, write_run: Any, recorded: Any) -> None:
+    rows = recorded("sepm")
+    rows[0] |= {"question_id": HOSTILE}
+    write_run(tmp_path, "sepm", rows, name="<b>sepm</b>")
+    html = report_page(read_run_groups([tmp_path]), {}, thumbnails=0)
+    assert "<script>document" not in html
+    assert "\u2028" not in html
+    assert "<b>sepm" not in html
+    assert HOSTILE in Page(html).data["groups"][0]["ids"]
+
+
+def test_rows_with_errors_and_samples_of_one_run_alone_are_told_apart(
+    tmp_path: Path, write_run: Any, recorded: Any
+) -> None:
+    failed = recorded("sepm")
+    for name in ("coarse", "fine", "dropped", "foe_scores"):
+        failed[0].pop(name)
+    failed[0] |= {"prediction": None, "correct": False, "status": "error", "error": "no such file"}
+    write_run(tmp_path, "zero-shot", recorded("zero-shot")[:-1])
+    write_run(tmp_path, "sepm", failed)
+    (group,) = read_run_groups([tmp_path])
+    zero_shot, sepm = group_payload(group, None, 0)["runs"]
+    assert (sepm["prediction"][0], sepm["texts"][0]) == (-2, ["no such file"])
+    assert zero_shot["prediction"][-1] == -3
+
+
+def test_the_browser_holds_as_many_runs_as_there_is_room_for(
+    group: RunGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [
+        Run(f"{run.name}-{i}", run.stored, run.taxonomy) for i in range(3) for run in group.runs
+    ]
+    group = RunGroup("emoset", "m", tuple(long))
+    assert len(browsable(group)) == 6
+    monkeypatch.setattr(payload, "MOST_ROWS", 100)  # two and a half runs
+    assert [run.name for run in browsable(group)] == ["zero-shot-0", "sepm-0"]
+
+
+def test_the_whole_of_emoset_stays_under_25_megabytes(
+    tmp_path: Path, write_run: Any, recorded: Any, image_folder: Path
+) -> None:
+    for method in ("zero-shot", "sepm"):
+        rows = [
+            {**row, "question_id": f"{row['label']}/{row['label']}_{i:05}.jpg"}
+            for i in range(443)
+            for row in recorded(method)
+        ][:17_716]
+        rows = [{**row, "question_id": f"{i}-{row['question_id']}"} for i, row in enumerate(rows)]
+        write_run(tmp_path, method, rows)
+    groups = read_run_groups([tmp_path])
+    page = report_page(groups, {"emoset": image_folder}, thumbnails=160)
+    assert len(groups[0].runs[0].records) == 17_716
+    assert len(page.encode()) < 25_000_000
