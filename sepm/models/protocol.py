@@ -1,32 +1,43 @@
-"""What the method needs of a model: to encode images and to prefill prompts over visual tokens."""
+"""The method's demands on a model: to encode images, and to prefill prompts over their tokens.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Inputs, encoded images, prompts and prefixes are the model's own; nobody else looks inside. LLaVA
+and VILA (`llava`) are one implementation.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from PIL import Image
 from torch import Tensor
 
 
-class Prompt(Protocol):
-    """A tokenized prompt of S ids, one of which stands for the image."""
+class EncodedImage(Protocol):
+    """An image as the language model reads it."""
 
     @property
-    def image_position(self) -> int:
-        """Position of the image in the prompt."""
+    def num_tokens(self) -> int:
+        """N, its number of visual tokens."""
+        ...
+
+
+class Prompt(Protocol):
+    """A tokenized prompt that asks one query about one image."""
+
+    @property
+    def num_text_tokens(self) -> int:
+        """Number of its ids, the image left out."""
         ...
 
     def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
-        """Positions of the tokens that cover characters [start, end) of the query, but the first.
+        """Positions of the tokens that cover characters [start, end) of the query.
 
-        How many of the first are left out is `skip`.
+        The first `skip` of them are left out.
         """
         ...
 
-    def __len__(self) -> int: ...
-
 
 class Prefill(Protocol):
-    """What one prefill gives."""
+    """Results of one pass over B prompts."""
 
     @property
     def logits(self) -> Tensor:
@@ -35,29 +46,84 @@ class Prefill(Protocol):
 
     @property
     def attentions(self) -> Tensor | None:
-        """float32[B, H, M, T], final layer, of the rows asked for."""
+        """float32[B, H, M, N], from the M rows asked for to the N visual tokens shown (Eq. 5)."""
         ...
 
 
 class VisionLanguageModel(Protocol):
-    """A multimodal LLM as the method sees it; another model family implements this."""
+    """A multimodal LLM as the method sees it."""
 
-    def encode(self, pixel_values: Tensor) -> Tensor:
-        """Visual tokens float[B, N, D] of preprocessed images float32[B, 3, height, width]."""
+    @property
+    def device(self) -> Any:
+        """Device that it computes on."""
+        ...
+
+    @property
+    def max_positions(self) -> int:
+        """Positions that a prompt, its image and the answer can have together."""
+        ...
+
+    @property
+    def max_visual_tokens(self) -> int:
+        """Largest number of visual tokens that an image can have."""
+        ...
+
+    @property
+    def attention_layer(self) -> int:
+        """Decoder layer, from 0, whose attention a prefill returns."""
+        ...
+
+    @property
+    def visual_grid(self) -> dict[str, Any] | None:
+        """Places of the visual tokens on an image; None where they are not known."""
+        ...
+
+    @property
+    def prompt_format(self) -> dict[str, Any]:
+        """Template of the prompts, and what the tokenizer makes of it."""
+        ...
+
+    def preprocess(self, image: Image.Image) -> Any:
+        """Input made of an image; it can be sent from one process to another."""
+        ...
+
+    def encode(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """`EncodedImage` of each input."""
         ...
 
     def tokenize(self, query: str) -> Any:
-        """The `Prompt` that asks a query about an image."""
+        """`Prompt` that asks a query about an image.
+
+        Raises:
+            ValueError: the tokenizer loses or changes part of it.
+        """
         ...
 
     def option_id(self, option_letter: str) -> int:
-        """Vocabulary id of an option letter where an answer begins."""
+        """Vocabulary id of an option letter where an answer begins.
+
+        Raises:
+            ValueError: the letter is not one token there.
+        """
         ...
 
     def prefill(
-        self, prompts: Sequence[Any], visual_tokens: Tensor, attention_rows: Sequence[int] = ()
+        self,
+        prompts: Sequence[Any],
+        images: Sequence[Any],
+        dropped: Sequence[Sequence[int]],
+        rows: Sequence[int] = (),
     ) -> Any:
-        """A `Prefill` of B prompts of one length over float[B, N, D]; rows are prompt positions."""
+        """`Prefill` of B prompts, each over one encoded image without its dropped visual tokens.
+
+        The model decides what positions the kept tokens have.
+
+        Args:
+            prompts: equal in length.
+            images: B encoded images, equal in N.
+            dropped: for each image the indices of visual tokens to leave out, equally many.
+            rows: M prompt positions whose attention over the shown visual tokens is wanted.
+        """
         ...
 
     def second_tokens(self, prefill: Any, rows: Sequence[int]) -> list[str | None]:
@@ -68,62 +134,94 @@ class VisionLanguageModel(Protocol):
         ...
 
     def decode(self, prefill: Any, rows: Sequence[int], max_new_tokens: int) -> list[str]:
-        """Greedy answers of some rows of a prefill, as text, special tokens left out."""
+        """Greedy answers of some rows of a prefill, as text without special tokens."""
         ...
 
 
 @runtime_checkable
 class PrefixSharingModel(VisionLanguageModel, Protocol):
-    """A model that can compute what many prompts begin with once for all of them.
+    """A model that computes once what many prompts begin with.
 
-    Every prompt opens with the same text, and those about one image go on with the same visual
-    tokens. A model family may do without: then every prompt is a prefill of its own.
+    All prompts begin with the same text; those about one image go on with its visual tokens.
     """
 
-    def opening(self, prompt: Any) -> Any:
-        """The text before the image, with which all prompts open."""
+    def text_prefix(self, prompt: Any) -> Any:
+        """Prefix of all prompts: the text before the image."""
+        ...
+
+    def image_prefix(self, text_prefix: Any, images: Sequence[Any]) -> Any:
+        """Prefixes of the prompts about each of B images of one N: that text and the image."""
         ...
 
     def prefill(
         self,
         prompts: Sequence[Any],
-        visual_tokens: Tensor,
-        attention_rows: Sequence[int] = (),
-        opening: Any = None,
+        images: Sequence[Any],
+        dropped: Sequence[Sequence[int]],
+        rows: Sequence[int] = (),
+        text_prefix: Any = None,
     ) -> Any:
-        """As `VisionLanguageModel.prefill`, the opening not being run again where it is given."""
+        """`Prefill` as of any model; the text prefix, where given, is not run again."""
         ...
 
-    def prefix(self, opening: Any, visual_tokens: Tensor) -> Any:
-        """What prompts about each of B images begin with: the opening and float[B, N, D]."""
-        ...
-
-    def prefill_behind(
+    def prefill_with_prefix(
         self,
-        prefix: Any,
-        images: Sequence[int],
+        image_prefix: Any,
+        indices: Sequence[int],
         prompts: Sequence[Sequence[Any]],
-        attention_rows: Sequence[Sequence[int]],
-    ) -> list[Any]:
-        """K `Prefill`s of B' rows: prompts [K][B'] about B' of the prefix's images, in one pass."""
+        rows: Sequence[Sequence[int]],
+    ) -> Sequence[Any]:
+        """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
+
+        Args:
+            image_prefix: of B images.
+            indices: B' of them, by their numbers.
+            prompts: K times B' prompts, those of one k equal in length.
+            rows: for each k the prompt positions whose attention over the image is wanted.
+        """
         ...
 
 
-@dataclass(frozen=True)
-class ReducedPrefill:
-    """A prefill in which visual tokens were reduced between decoder layers."""
+class LayerState(Protocol):
+    """One image and the text after it, between two decoder layers."""
 
-    prefill: Prefill
-    visual_token_counts: tuple[int, ...]
-    """L + 1 numbers: before the first layer, and after each."""
+    @property
+    def visual_tokens(self) -> Tensor:
+        """float[N, D]."""
+        ...
+
+    @property
+    def text_tokens(self) -> Tensor:
+        """float[S, D], the text after the image."""
+        ...
+
+    def attention(self, rows: Sequence[int]) -> Tensor:
+        """float32[H, M, N], from M of the S text tokens to the visual ones, in the layer before.
+
+        Raises:
+            ValueError: before the first layer, where there is none.
+        """
+        ...
 
 
-class TokenReduction(Protocol):
-    """A way to prefill one prompt while reducing visual tokens between decoder layers; hashable.
+@runtime_checkable
+class LayerwiseModel(VisionLanguageModel, Protocol):
+    """A model whose visual tokens can be reduced between decoder layers."""
 
-    It may ask more of the model than `VisionLanguageModel` does.
-    """
+    @property
+    def num_layers(self) -> int:
+        """L, its number of decoder layers."""
+        ...
 
-    def prefill(self, model: Any, prompt: Any, visual_tokens: Tensor) -> ReducedPrefill:
-        """The prefill of a prompt over float[N, D]; `InputError` where the model does not suit."""
+    def prefill_layerwise(
+        self, prompt: Any, image: Any, reduce: Callable[[int, LayerState], Tensor | None]
+    ) -> Any:
+        """`Prefill` of one prompt, visual tokens reduced between layers.
+
+        Args:
+            prompt: the prompt.
+            image: encoded.
+            reduce: gets -1 before the first layer, then each layer's number, and the state there.
+                Returns the visual tokens float[N', D] that go on, or None: all of them.
+        """
         ...
