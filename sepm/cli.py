@@ -13,7 +13,7 @@ from types import ModuleType
 
 from sepm.errors import InputError, RunError
 from sepm.evaluation import helper
-from sepm.inference.processes import LostProcessError, current_processes
+from sepm.processes import LostProcessError, current_processes
 from sepm.terminal import bear_any_encoding, complain
 
 COMMANDS: dict[str, str] = {

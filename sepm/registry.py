@@ -1,58 +1,41 @@
-"""Every method by name: the rows of Tables 1-3."""
+"""Every method by name (the rows of Tables 1-3), and a run: a method with its settings."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from sepm.baselines.single_query import single_query, sparsevlm
+from sepm.baselines.sparsevlm_settings import check_sparsevlm
 from sepm.errors import InputError, unknown_name
 from sepm.method.algorithm import coarse_to_fine
-from sepm.method.config import MethodConfig
+from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.models.protocol import ModelFacts
 
 
 class Recipe(Protocol):
-    """Given an image's sample, the dialogue that decides its class."""
+    """Function from an image's sample to the dialogue that decides its class."""
 
     def __call__(self, sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue: ...
 
 
 @dataclass(frozen=True)
 class Method:
-    """A recipe and the settings it reads; the others make no difference to it."""
+    """A recipe, the settings that it reads, and its demands on settings and model."""
 
     recipe: Recipe
     reads: frozenset[str]
-
-    def relevant(self, config: MethodConfig, preset: MethodConfig) -> MethodConfig:
-        """The configuration with what the method does not read put back to the preset's."""
-        unread = {f.name for f in fields(config)} - self.reads
-        return replace(config, **{name: getattr(preset, name) for name in unread})
-
-    def require_model(self, config: MethodConfig, family: str, num_layers: int) -> None:
-        """Raise `InputError` where the method does not run on a model.
-
-        Args:
-            config: settings of the method.
-            family: of the model ("llava-1.5", "vila-1.5").
-            num_layers: decoder layers of the model.
-        """
-        if "sparsevlm_layers" not in self.reads:
-            return
-        if family != SPARSEVLM_FAMILY:
-            raise InputError(
-                "sparsevlm: the paper ran it on LLaVA only, and its budgets are for LLaVA-1.5's "
-                f"576 visual tokens; this model is a {family}; leave it out"
-            )
-        config.sparsevlm.require_depth(num_layers)
+    """All settings that make a difference to it, over every branch, drop kind and answer."""
+    check: Callable[[MethodConfig, ModelFacts | None], None] = lambda config, model: None
+    """Raises `InputError` where it cannot run with such settings, or on such a model."""
 
 
 WORDING = frozenset({"fine_question", "fine_answer"})
-COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query"})
-PHRASE = frozenset({"phrase", "fine_phrase"})
+COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query", "phrase"})
+"""The phrase too: it is taken off the question file's text where that begins with it."""
 DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed"})
-SPARSEVLM_FAMILY = "llava-1.5"
 SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {
@@ -60,14 +43,28 @@ METHODS: dict[str, Method] = {
     "zero-shot-cot": Method(
         partial(single_query, chain_of_thought=True), WORDING - {"fine_answer"}
     ),
-    "sparsevlm": Method(sparsevlm, WORDING | SPARSEVLM),
+    "sparsevlm": Method(sparsevlm, WORDING | SPARSEVLM, check_sparsevlm),
     "fp": Method(partial(single_query, phrase=True), WORDING | {"phrase"}),
     "cci": Method(partial(coarse_to_fine, phrase=False, drop=False), WORDING | COARSE),
-    "cci+fp": Method(partial(coarse_to_fine, phrase=True, drop=False), WORDING | COARSE | PHRASE),
+    "cci+fp": Method(
+        partial(coarse_to_fine, phrase=True, drop=False), WORDING | COARSE | {"fine_phrase"}
+    ),
     "sepm": Method(
-        partial(coarse_to_fine, phrase=True, drop=True), WORDING | COARSE | PHRASE | DROPPING
+        partial(coarse_to_fine, phrase=True, drop=True),
+        WORDING | COARSE | DROPPING | {"fine_phrase"},
     ),
 }
+
+NAMED_SETTINGS = {
+    "drop": "drop-{}",
+    "alpha": "alpha{:.12g}",
+    "beta": "beta{:.12g}",
+    "seed": "seed{}",
+    "sparsevlm_version": "v{}",
+    "retain": "retain{}",
+    "sparsevlm_layers": "layers{}",
+}
+"""Settings that stand in the folder's name where they differ from the preset's."""
 
 
 def get_method(name: str) -> Method:
@@ -79,3 +76,76 @@ def get_method(name: str) -> Method:
     if name not in METHODS:
         raise InputError(unknown_name("method", name, METHODS))
     return METHODS[name]
+
+
+def get_preset(name: str) -> MethodConfig:
+    """The preset of that name.
+
+    Raises:
+        InputError: no such preset.
+    """
+    if name not in PRESETS:
+        raise InputError(unknown_name("preset", name, PRESETS))
+    return PRESETS[name]
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """A method with its settings: one output folder holds one run.
+
+    Settings that the method does not read are put back to the preset's, so that they make no
+    difference.
+
+    Raises:
+        InputError: no such method or preset, or settings that the method cannot run with.
+    """
+
+    method: str
+    config: MethodConfig
+    preset: str = DEFAULT_PRESET
+
+    def __post_init__(self) -> None:
+        method, preset = get_method(self.method), get_preset(self.preset)
+        unread = {field.name for field in fields(MethodConfig)} - method.reads
+        config = replace(self.config, **{name: getattr(preset, name) for name in unread})
+        method.check(config, None)
+        object.__setattr__(self, "config", config)
+
+    def reads(self, setting: str) -> bool:
+        """Whether a setting makes a difference to the method."""
+        return setting in METHODS[self.method].reads
+
+    def dialogue(self, sample: Sample, taxonomy: Taxonomy) -> Dialogue:
+        """The dialogue that decides a sample's class."""
+        return METHODS[self.method].recipe(sample, taxonomy, self.config)
+
+    def require_model(self, model: ModelFacts) -> None:
+        """Raise `InputError` where the run is not possible on a model."""
+        METHODS[self.method].check(self.config, model)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Method and settings, with which the run's rows must agree."""
+        return {"method": self.method, "configuration": asdict(self.config)}
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether visual tokens are dropped by scores, which the records can keep."""
+        return self.reads("drop") and self.config.drop != "random"
+
+    @property
+    def folder_name(self) -> str:
+        """`<method>[-…]`, naming what differs from the defaults."""
+        chosen = PRESETS[self.preset]
+        parts = [self.method] if self.preset == DEFAULT_PRESET else [self.method, self.preset]
+        parts += [
+            template.format(_joined(getattr(self.config, name)))
+            for name, template in NAMED_SETTINGS.items()
+            if getattr(self.config, name) != getattr(chosen, name)
+        ]
+        return "-".join(parts)
+
+
+def _joined(setting: str | float | tuple[int, ...]) -> str | float:
+    """A setting as a folder's name shows it: several numbers joined, one as it is."""
+    return "-".join(map(str, setting)) if isinstance(setting, tuple) else setting

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from llava.conversation import VICUNA_V1, VILA_SYSTEM
 from sepm.datasets.tasks import load_taxonomy, task_names
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.method.prompts import AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, coarse_body, fine_body
 
 Json = dict[str, Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.method.prompts import CHAIN_OF_THOUGHT, COARSE_OPTIONS, Query, coarse_body, fine_body
 from sepm.method.taxonomy import EmotionClass
 

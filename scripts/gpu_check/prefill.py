@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from sepm.bench.shapes import get_shape
 from sepm.bench.weights import random_model
-from sepm.inference.device import prepare_device
+from sepm.models.device import prepare_device
 
 BATCH, TOKENS = 8, 32
 ATTENTION = ("flash", "fmha", "cudnn", "sdpa", "attention")

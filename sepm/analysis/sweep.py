@@ -13,7 +13,6 @@ from typing import Any
 from sepm.analysis.metrics import ratio, wilson_interval
 from sepm.analysis.paired import SIGNIFICANCE, pair_up, paired_counts
 from sepm.errors import InputError, RunError
-from sepm.evaluation.run_folder import MethodRun
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import (
     MAXIMUM_CONFIDENCE,
@@ -25,6 +24,7 @@ from sepm.method.confidence import (
 )
 from sepm.method.config import MethodConfig
 from sepm.records.record import Record
+from sepm.registry import MethodRun
 
 VARIANCES: tuple[Variance, Variance] = ("population", "sample")
 DEFAULT_BETAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 
 PAPER = "paper ({})"
 """Heading of the paper's numbers: for which of its models."""

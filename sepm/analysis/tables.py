@@ -17,10 +17,10 @@ from sepm.analysis.paper import (
     value_at,
 )
 from sepm.analysis.plain_text import row_label
-from sepm.evaluation.run_folder import MethodRun
 from sepm.method.config import Drop, MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.record import Record
+from sepm.registry import MethodRun
 
 TASKS = ("emotion6", "emoset", "webemo7", "webemo25", "abstract")
 """The tasks of Table 1, in its order; Tables 2 and 3 have the first two."""

@@ -7,14 +7,16 @@ from typing import Any
 from sepm.audit.compute import compute
 from sepm.audit.summary import compared
 from sepm.audit.variants import REFERENCE, Precision, comparisons, default_precisions
+from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.run_folder import MethodRun
-from sepm.inference.device import choose_device, choose_placement, environment, prepare_device
+from sepm.models.device import environment
+from sepm.models.opening import OpenedModel
+from sepm.registry import MethodRun
 
 
 def audit(
-    request: EvaluationRequest,
+    data: DataOptions,
+    opened: OpenedModel,
     runs: Sequence[MethodRun],
     batch_size: int,
     precisions: Sequence[Precision] | None = None,
@@ -23,7 +25,8 @@ def audit(
     """Everything that the audit found, ready for JSON.
 
     Args:
-        request: the data and the model; its batch size and dtype are not read.
+        data: the questions and their images.
+        opened: the model, whose own precision is not read.
         runs: the methods.
         batch_size: of the one pass.
         precisions: to be compared with the reference; None: the default ones of the device, or the
@@ -34,18 +37,17 @@ def audit(
         InputError: the input or the configuration is wrong; nothing was computed.
         RunError: a variant could not be computed.
     """
-    device = choose_device(request.device)
-    prepare_device(device)
     if not precisions:
+        device = opened.placement.device
         precisions = default_precisions(device.type) if reference == "float32" else [reference]
     wanted = comparisons(precisions, batch_size, replace(REFERENCE, dtype=reference))
     variants = list(dict.fromkeys(variant for comparison in wanted for variant in comparison))
-    computed = compute(request, runs, variants)
+    computed = compute(data, opened, runs, variants)
     alphas = {run.folder_name: run.config.alpha for run in runs}
-    machine = environment(choose_placement(request.device, "float32"))
+    machine = environment(opened.placement)
     return {
-        "dataset": load_taxonomy(request.dataset).name,
-        "model": request.model_name,
+        "dataset": load_taxonomy(data.dataset).name,
+        "model": opened.name,
         "samples": len(next(iter(computed[variants[0]].records.values()))),
         "methods": {
             run.folder_name: {"method": run.method, "preset": run.preset, **asdict(run.config)}

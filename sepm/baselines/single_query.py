@@ -1,17 +1,11 @@
 """One query with all options: zero-shot, chain of thought, SparseVLM, the phrase alone (FP)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from sepm.baselines.sparsevlm_settings import sparsevlm_settings
 from sepm.method.answers import fine_key
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample, TokenReduction
 from sepm.method.prompts import CHAIN_OF_THOUGHT, Query, fine_body
 from sepm.method.taxonomy import Taxonomy
-
-if TYPE_CHECKING:
-    from sepm.models.protocol import TokenReduction
 
 
 def single_query(
@@ -47,4 +41,6 @@ def sparsevlm(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialo
     """The zero-shot query, SparseVLM reducing visual tokens between decoder layers (Table 1)."""
     from sepm.baselines.sparsevlm_prefill import SparsePrefill  # imports torch
 
-    return single_query(sample, taxonomy, config, reduction=SparsePrefill(config.sparsevlm))
+    return single_query(
+        sample, taxonomy, config, reduction=SparsePrefill(sparsevlm_settings(config))
+    )

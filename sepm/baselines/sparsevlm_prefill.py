@@ -1,43 +1,14 @@
 """SparseVLM's prefill of one prompt: its decisions, applied between decoder layers."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from sepm.baselines.sparsevlm import num_kept, reduced, text_raters
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings
-from sepm.models.protocol import Prefill, Prompt, ReducedPrefill
-
-AttentionOf = Callable[[Sequence[int]], Tensor]
-"""A layer's attention, float32[1, H, M, T], of M positions over the sequence."""
-
-
-class LayerwiseModel(Protocol):
-    """What SparseVLM needs of a model beyond the method's two things."""
-
-    @property
-    def num_layers(self) -> int:
-        """How many decoder layers it has."""
-        ...
-
-    def splice(self, prompts: Sequence[Any], visual_tokens: Tensor) -> Tensor:
-        """Embeddings float[B, T, D] of B prompts with float[B, N, D] in the image's place."""
-        ...
-
-    def prefill_layerwise(
-        self,
-        inputs_embeds: Tensor,
-        after_layer: Callable[[int, Tensor, AttentionOf], Tensor],
-    ) -> Prefill:
-        """A `Prefill` in which every layer's output may be shortened.
-
-        `after_layer` gets the layer's number, its output float[B, T, D] and its attention; it
-        returns the next layer's input.
-        """
-        ...
+from sepm.method.dialogue import ReducedPrefill
+from sepm.models.protocol import EncodedImage, LayerState, LayerwiseModel, Prompt
 
 
 @dataclass(frozen=True)
@@ -46,56 +17,39 @@ class SparsePrefill:
 
     settings: SparseVLMSettings
 
-    def prefill(
-        self, model: LayerwiseModel, prompt: Prompt, visual_tokens: Tensor
-    ) -> ReducedPrefill:
-        """The prefill, and how many visual tokens each layer ran on and left.
+    def prefill(self, model: LayerwiseModel, prompt: Prompt, image: EncodedImage) -> ReducedPrefill:
+        """Prefill of a prompt, and the number of visual tokens that each layer ran on and left.
 
         Raters are chosen once, before the first layer; they rate by the attention of the very layer
         after which visual tokens are reduced.
-
-        Args:
-            model: the model.
-            prompt: the prompt.
-            visual_tokens: float[N, D].
 
         Raises:
             InputError: the model has too few decoder layers.
         """
         self.settings.require_depth(model.num_layers)
-        embeds = model.splice([prompt], visual_tokens[None])  # [1, T, D]
-        start, counts = prompt.image_position, [len(visual_tokens)]
-        text_start = start + counts[0]
-        text_length = embeds.shape[1] - text_start
-        raters = text_raters(embeds[0, start:text_start], embeds[0, text_start:])
+        reduction = _Reduction(self.settings)
+        prefill: Any = model.prefill_layerwise(prompt, image, reduction.after_layer)
+        return ReducedPrefill(prefill, tuple(reduction.counts))
 
-        def after_layer(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
-            if layer in self.settings.layers:
-                end = hidden_states.shape[1] - text_length
-                hidden_states = self._reduce(
-                    layer, hidden_states, attention_of, (start, end), raters
-                )
-            counts.append(hidden_states.shape[1] - text_length - start)
-            return hidden_states
 
-        return ReducedPrefill(model.prefill_layerwise(embeds, after_layer), tuple(counts))
+class _Reduction:
+    """Reduction of one image's visual tokens from layer to layer."""
 
-    def _reduce(
-        self,
-        layer: int,
-        hidden_states: Tensor,
-        attention_of: AttentionOf,
-        image: tuple[int, int],
-        raters: Tensor,
-    ) -> Tensor:
-        """A layer's output float[1, T, D] with its visual tokens, [start, end), reduced."""
-        start, end = image
-        attention = attention_of((raters + end).tolist())[0, :, :, start:end]
-        rater_attention = attention.mean(dim=0)  # [H, M, N] -> [M, N]
-        kept = num_kept(self.settings, layer, rater_attention)
-        if kept is None:
-            return hidden_states
-        visual_tokens = reduced(hidden_states[0, start:end], rater_attention, kept)
-        return torch.cat(
-            [hidden_states[:, :start], visual_tokens[None], hidden_states[:, end:]], dim=1
-        )
+    def __init__(self, settings: SparseVLMSettings) -> None:
+        self._settings = settings
+        self._raters: list[int] = []
+        self.counts: list[int] = []
+        """Visual tokens before the first layer and after each."""
+
+    def after_layer(self, layer: int, state: LayerState) -> Tensor | None:
+        """The visual tokens float[N', D] that go on, or None: all of them."""
+        if layer < 0:
+            self._raters = text_raters(state.visual_tokens, state.text_tokens).tolist()
+        kept = self._reduced(layer, state) if layer in self._settings.layers else None
+        self.counts.append(len(state.visual_tokens if kept is None else kept))
+        return kept
+
+    def _reduced(self, layer: int, state: LayerState) -> Tensor | None:
+        rater_attention = state.attention(self._raters).mean(dim=0)  # [H, M, N] -> [M, N]
+        keep = num_kept(self._settings, layer, rater_attention)
+        return None if keep is None else reduced(state.visual_tokens, rater_attention, keep)

@@ -7,11 +7,10 @@ paper, which has no budgets.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from sepm.errors import InputError
-
-SparseVLMVersion = Literal["1.5", "1"]
+from sepm.method.config import MethodConfig, SparseVLMVersion
+from sepm.models.protocol import LAYERWISE, ModelFacts
 
 LAYERS: dict[SparseVLMVersion, tuple[int, ...]] = {"1.5": (2, 6, 15), "1": (2, 6, 15, 19)}
 """Decoder layers, from 0, after which visual tokens are reduced; for a model of 32 layers."""
@@ -70,3 +69,26 @@ class SparseVLMSettings:
     @property
     def _listed(self) -> str:
         return ", ".join(map(str, self.layers)) or "none"
+
+
+def sparsevlm_settings(config: MethodConfig) -> SparseVLMSettings:
+    """Settings of SparseVLM in a configuration.
+
+    Raises:
+        InputError: they are out of their range.
+    """
+    version = config.sparsevlm_version
+    return SparseVLMSettings(version, config.retain, config.sparsevlm_layers or LAYERS[version])
+
+
+def check_sparsevlm(config: MethodConfig, model: ModelFacts | None = None) -> None:
+    """Raise `InputError` where SparseVLM cannot run with such settings, or on such a model."""
+    settings = sparsevlm_settings(config)
+    if model is None:
+        return
+    if LAYERWISE not in model.capabilities:
+        raise InputError(
+            "sparsevlm: the paper ran it on LLaVA only, and its budgets are for LLaVA-1.5's 576 "
+            f"visual tokens; {model.description} offers no {LAYERWISE}; leave it out"
+        )
+    settings.require_depth(model.num_layers)

@@ -14,8 +14,8 @@ from sepm.bench.request import BenchRequest
 from sepm.bench.shapes import Shape
 from sepm.bench.variants import reference_variant
 from sepm.errors import RunError
-from sepm.inference.device import Placement, prepare_device
-from sepm.inference.progress import tell
+from sepm.models.device import Placement, prepare_device
+from sepm.progress import tell
 
 
 def reference_apart(shape: Shape, place: Placement, request: BenchRequest) -> dict[str, Measured]:

@@ -15,8 +15,8 @@ from sepm.bench.variants import Workload, asked_queries
 from sepm.bench.weights import random_model
 from sepm.datasets.image_files import read_image
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.device import Placement
-from sepm.inference.progress import tell
+from sepm.models.device import Placement
+from sepm.progress import tell
 
 SEED = 0
 TASK = "emoset"

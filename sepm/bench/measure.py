@@ -13,8 +13,8 @@ from sepm.bench.flops import count_flops
 from sepm.bench.stages import Stage, StageClock
 from sepm.bench.variants import Variant, Workload
 from sepm.datasets.image_files import read_image
-from sepm.inference.device import PeakMemory, peak_memory
 from sepm.method.dialogue import Outcome
+from sepm.models.device import PeakMemory, peak_memory
 
 COUNTED_IMAGES = 8
 """How many images warm a variant up and have its operations counted."""

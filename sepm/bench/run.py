@@ -31,13 +31,13 @@ from sepm.bench.variants import (
 from sepm.datasets.image_files import read_image
 from sepm.errors import RunError
 from sepm.inference.batch_size import is_out_of_memory
-from sepm.inference.device import Placement, choose_placement, environment, prepare_device
 from sepm.inference.image_loader import worker_failures
-from sepm.inference.progress import tell
 from sepm.inference.runner import WINDOW_BATCHES
 from sepm.method.algorithm import coarse_query, scoring_span
 from sepm.method.dialogue import Sample
 from sepm.method.significance import num_dropped
+from sepm.models.device import Placement, choose_placement, environment, prepare_device
+from sepm.progress import tell
 
 PREFILL_TRIES = 3
 

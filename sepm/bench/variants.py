@@ -14,14 +14,13 @@ from sepm.bench.stages import StageClock
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
 from sepm.inference.batch_size import Batcher
-from sepm.inference.progress import tell
 from sepm.inference.runner import run_questions
 from sepm.inference.window import Job
 from sepm.method.algorithm import coarse_query, fine_query
-from sepm.method.config import MethodConfig
+from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Outcome, Sample
-from sepm.method.presets import DEFAULT_PRESET, PRESETS
 from sepm.method.taxonomy import Taxonomy
+from sepm.progress import tell
 from sepm.registry import METHODS, get_method
 
 CONFIG = PRESETS[DEFAULT_PRESET]

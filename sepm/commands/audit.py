@@ -6,25 +6,30 @@ from pathlib import Path
 from sepm.audit.summary import unexplained_in_float32
 from sepm.audit.text import as_text
 from sepm.audit.variants import PRECISIONS
-from sepm.commands.method_options import add_method_names, add_method_options, method_runs
-from sepm.commands.options import add_options, given_options
+from sepm.commands.options import given_options
+from sepm.commands.shared_options import (
+    add_groups,
+    add_method_names,
+    add_method_options,
+    method_runs,
+    start_model,
+)
 from sepm.datasets.files import write_whole
+from sepm.datasets.options import DataOptions
 from sepm.errors import RunError
-from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.run_folder import as_json
+from sepm.evaluation.request import RunOptions
+from sepm.models.options import ModelOptions
+from sepm.records.folder import as_json
 from sepm.terminal import show, show_json
 
-DECIDED_HERE = (
-    *("limit", "batch_size", "dtype", "vision_dtype"),
-    *("output_dir", "save_scores", "overwrite", "on_bad_image"),
-)
+DECIDED_HERE = ("limit", "dtype", "vision_dtype", "on_bad_image")
 DEFAULT_LIMIT = 64
 SHOWN_FAILURES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_method_names(parser)
-    add_options(parser, EvaluationRequest, without=DECIDED_HERE)
+    add_groups(parser, ModelOptions, DataOptions, without=DECIDED_HERE)
     parser.add_argument(
         "--limit",
         type=int,
@@ -35,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size",
         type=int,
-        default=EvaluationRequest.batch_size,
+        default=RunOptions.batch_size,
         metavar="N",
         help="images computed together in the fast path [%(default)s]",
     )
@@ -69,13 +74,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         RunError: something did; the report was printed and written before.
     """
-    request = EvaluationRequest(**given_options(args, EvaluationRequest))
+    data = DataOptions(**given_options(args, DataOptions))
+    model = ModelOptions(**given_options(args, ModelOptions))
     runs = method_runs(args)
     from sepm.audit.audit import audit  # imports torch, once the options are right
 
-    report = audit(request, runs, args.batch_size, args.dtypes, args.reference)
+    report = audit(data, start_model(model), runs, args.batch_size, args.dtypes, args.reference)
     name = f"{report['dataset']}-{report['model']}.json"
-    path = args.output or request.output_dir / "audit" / name
+    path = args.output or RunOptions.output_dir / "audit" / name
     if args.json:
         show_json(report)
     else:

@@ -6,7 +6,7 @@ from typing import Any
 from sepm.bench.request import PARTS, BenchRequest
 from sepm.commands.options import add_options, given_options
 from sepm.datasets.files import write_whole
-from sepm.evaluation.run_folder import as_json
+from sepm.records.folder import as_json
 from sepm.terminal import complain, show, show_json
 
 

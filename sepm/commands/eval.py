@@ -6,27 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from sepm.analysis.plain_text import row_label, ways_read
-from sepm.commands.method_options import add_method_names, add_method_options, method_runs
-from sepm.commands.options import add_options, given_options
-from sepm.evaluation.request import EvaluationRequest
+from sepm.commands.shared_options import (
+    add_groups,
+    add_method_names,
+    add_method_options,
+    evaluation_request,
+    method_runs,
+    start_model,
+)
+from sepm.datasets.options import DataOptions
+from sepm.evaluation.request import RunOptions
+from sepm.models.options import ModelOptions
+from sepm.progress import tell
 from sepm.terminal import show, show_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_method_names(parser)
-    add_options(parser, EvaluationRequest)
+    add_groups(parser, ModelOptions, DataOptions, RunOptions)
     add_method_options(parser)
     parser.add_argument("--json", action="store_true", help="print the accuracy files as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0: every row was computed, or is an error that was to be skipped."""
-    request = EvaluationRequest(**given_options(args, EvaluationRequest))
+    request = evaluation_request(args)
     runs = method_runs(args)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
-    from sepm.inference.progress import tell
 
-    paths = evaluate(request, runs, request.read_questions())
+    content = request.data.read()
+    paths = evaluate(request, runs, content, start_model(request.model))
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     if args.json:
         show_json(results)

@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def add_options(
@@ -14,6 +14,7 @@ def add_options(
     *,
     optional: bool = False,
     without: Collection[str] = (),
+    hidden: Collection[str] = (),
 ) -> None:
     """Add an option for every field of a dataclass; type, choices, default and help come from it.
 
@@ -23,6 +24,7 @@ def add_options(
         optional: leave options that are not given out of the result, so that other defaults (a
             preset's) hold.
         without: fields that get no option, since the command decides them.
+        hidden: fields whose options `--help-all` alone shows.
     """
     hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
@@ -37,7 +39,22 @@ def add_options(
             arguments["default"] = field.default
             if field.default not in (None, False):
                 arguments["help"] += " [%(default)s]"
+        if field.name in hidden:
+            HelpAll.hidden[field.name], arguments["help"] = arguments["help"], argparse.SUPPRESS
         parser.add_argument("--" + field.name.replace("_", "-"), **arguments)
+
+
+class HelpAll(argparse.Action):
+    """`--help-all`: the help with the options that are hidden otherwise."""
+
+    hidden: ClassVar[dict[str, str]] = {}
+    """Help of the hidden options, by their names."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        for action in parser._actions:
+            action.help = self.hidden.get(action.dest, action.help)
+        parser.print_help()
+        parser.exit()
 
 
 def given_options(args: argparse.Namespace, config: type) -> dict[str, Any]:

@@ -17,18 +17,25 @@ from sepm.analysis.sweep import (
     outer_runs,
 )
 from sepm.analysis.table_text import settings_line
-from sepm.commands.method_options import add_method_options, method_config
-from sepm.commands.options import add_options, given_options
+from sepm.commands.shared_options import (
+    add_groups,
+    add_method_options,
+    evaluation_request,
+    method_config,
+    start_model,
+)
 from sepm.datasets.files import write_whole
+from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation import run_folder
-from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.run_folder import MethodRun
-from sepm.inference.progress import tell
+from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.confidence import Variance
 from sepm.method.config import MethodConfig
+from sepm.models.options import ModelOptions
+from sepm.progress import tell
+from sepm.records.folder import PREDICTIONS, as_json
 from sepm.records.reading import read_records
 from sepm.records.record import Record
+from sepm.registry import MethodRun
 from sepm.terminal import show, show_json
 
 
@@ -49,14 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help=f"values of β; each costs a fine pass [{' '.join(map(str, DEFAULT_BETAS))}]",
     )
-    add_options(parser, EvaluationRequest)
+    add_groups(parser, ModelOptions, DataOptions, RunOptions)
     add_method_options(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
-    request = EvaluationRequest(**given_options(args, EvaluationRequest))
+    request = evaluation_request(args)
     config = method_config(args)
     alphas: dict[Variance, tuple[float, ...]] = {
         variance: alphas_of(args.alphas, variance) for variance in VARIANCES
@@ -66,10 +73,10 @@ def run(args: argparse.Namespace) -> int:
     by_beta = [MethodRun("sepm", replace(config, beta=beta), args.preset) for beta in betas]
     low, high, *beta_records = records_of(request, [*outer, *by_beta])
     result = {
-        "dataset": load_taxonomy(request.dataset).name,
-        "model": request.model_name,
+        "dataset": load_taxonomy(request.data.dataset).name,
+        "model": request.model.name,
         "preset": args.preset,
-        "limit": request.limit,
+        "limit": request.data.limit,
         "configuration": asdict(config),
         "variance": config.variance,
         "alpha": {
@@ -97,12 +104,13 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
 
     distinct = list(dict.fromkeys(runs))
-    content = request.read_questions()
-    paths = dict(zip(distinct, evaluate(request, distinct, content), strict=True))
-    asked = [q.question_id for q in content.questions[: request.limit]]
+    content = request.data.read()
+    made = evaluate(request, distinct, content, start_model(request.model))
+    paths = dict(zip(distinct, made, strict=True))
+    asked = [q.question_id for q in content.questions[: request.data.limit]]
     known = content.taxonomy, content.questions
     stored = {
-        run: read_records([path.parent / run_folder.PREDICTIONS], *known, run.facts)
+        run: read_records([path.parent / PREDICTIONS], *known, run.facts)
         for run, path in paths.items()
     }
     return [[stored[run][key] for key in asked] for run in runs]
@@ -153,9 +161,9 @@ def _sweep_lines(name: str, sweep: dict[str, Any]) -> Iterator[str]:
 def _write(
     request: EvaluationRequest, run: MethodRun, result: dict[str, Any], config: MethodConfig
 ) -> None:
-    folder = request.output_dir / result["dataset"] / result["model"]
+    folder = request.run.output_dir / result["dataset"] / result["model"]
     folder /= f"sensitivity{run.folder_name.removeprefix('sepm')}"
     write_whole(folder / "sensitivity.md", as_text(result, config))
     write_whole(folder / "sensitivity.csv", text.as_csv(list(as_rows(result))))
-    write_whole(folder / "sensitivity.json", run_folder.as_json(result))
+    write_whole(folder / "sensitivity.json", as_json(result))
     tell(f"{folder}: sensitivity.md, .csv, .json")

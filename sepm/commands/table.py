@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Any
 from sepm.analysis.plain_text import as_csv
 from sepm.analysis.table_text import as_markdown, as_rows
 from sepm.analysis.tables import TABLES, TASKS, Table, build_table
-from sepm.commands.method_options import add_method_options, method_config
-from sepm.commands.options import add_options, given_options
+from sepm.commands.shared_options import (
+    add_groups,
+    add_method_options,
+    evaluation_request,
+    method_config,
+    start_model,
+)
 from sepm.datasets.files import write_whole
 from sepm.datasets.locations import TaskData, find_task
+from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation import run_folder
-from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.run_folder import MethodRun
-from sepm.inference.progress import tell
+from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.config import MethodConfig
+from sepm.models.options import ModelOptions
+from sepm.progress import tell
+from sepm.records.folder import as_json
+from sepm.registry import MethodRun
 from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
@@ -54,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--question-file", type=Path, metavar="FILE", help="instead, the one task's question file"
     )
     parser.add_argument("--image-folder", type=Path, metavar="DIR", help="its images")
-    add_options(parser, EvaluationRequest, without=DECIDED_BY_TASK)
+    add_groups(parser, ModelOptions, DataOptions, RunOptions, without=DECIDED_BY_TASK)
     add_method_options(parser, without=DECIDED_BY_ROWS)
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
 
@@ -63,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status: 0 when all that is there was computed, 1 when a task could not be."""
     tables = [TABLES[number] for number in dict.fromkeys(args.tables)]
     config = method_config(args)
-    given = given_options(args, EvaluationRequest)
-    common = EvaluationRequest(**{**given, "question_file": Path(), "image_folder": Path()})
+    common = evaluation_request(args, question_file=Path(), image_folder=Path())
     data, absent = find_data(args, tables)
     cells, failed = compute(common, tables, data, config, args.preset)
     if not cells.results:
@@ -78,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     taxonomies = {task: load_taxonomy(task) for task in cells.results}
     built = [
         settings
-        | build_table(t, common.model_name, cells.results, cells.absent, taxonomies, config)
+        | build_table(t, common.model.name, cells.results, cells.absent, taxonomies, config)
         for t in tables
     ]
     if args.json:
@@ -86,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         show("\n".join(map(as_markdown, built)))
     differing = MethodRun("sepm", config, args.preset).folder_name.removeprefix("sepm")
-    write_tables(built, common.output_dir / "tables" / common.model_name, differing)
+    write_tables(built, common.run.output_dir / "tables" / common.model.name, differing)
     return 1 if failed else 0
 
 
@@ -103,13 +109,12 @@ def compute(
         InputError: the checkpoint is not there, or of another family.
         RunError: a run failed on the way.
     """
-    from sepm.evaluation.table_cells import Cells, methods_too_deep, request_for  # imports torch
+    from sepm.evaluation.table_cells import Cells, request_for  # imports torch
 
-    cells, failed = Cells(tables), False
-    too_deep = methods_too_deep(common.model_path, tables, config)
+    cells, failed, opened = Cells(tables), False, start_model(common.model)
     for found in data:
         try:
-            cells.fill(request_for(common, found), config, preset, too_deep)
+            cells.fill(request_for(common, found), config, preset, opened)
         except InputError as error:
             tell(f"{found.task}: {error}")
             cells.leave_out(found.task, str(error))
@@ -176,5 +181,5 @@ def write_tables(built: Sequence[dict[str, Any]], folder: Path, differing: str) 
         stem = f"table{table['table']}{differing}"
         write_whole(folder / f"{stem}.md", as_markdown(table))
         write_whole(folder / f"{stem}.csv", as_csv(as_rows(table)))
-        write_whole(folder / f"{stem}.json", run_folder.as_json(table))
+        write_whole(folder / f"{stem}.json", as_json(table))
         tell(f"{folder / stem}.md, .csv, .json")

@@ -65,6 +65,21 @@ def read_image_and_hash(path: Path) -> tuple[Image.Image, str]:
         raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
 
 
+def as_if_read(image: Image.Image) -> Image.Image:
+    """An image from elsewhere as `read_image` gives one: decoded, in RGB, within the same limits.
+
+    Raises:
+        UnreadableImageError: as `read_image`.
+    """
+    try:
+        _check_size(*image.size)
+        return _in_rgb(image.copy())
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
+
+
 def image_hash(path: Path) -> str:
     """SHA-256 of an image file's bytes, which are not decoded.
 

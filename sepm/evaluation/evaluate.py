@@ -1,42 +1,38 @@
-"""One evaluation from end to end: check, share out, compute, sum up."""
+"""One evaluation from end to end: check, deal out, compute, sum up."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from llava import Checkpoint, Llava
 from sepm import __version__
 from sepm.datasets.check import ImageHashes
 from sepm.datasets.files import write_whole
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
-from sepm.evaluation.compute import Order, carry_out, load
-from sepm.evaluation.plan import Task, plan_task
+from sepm.evaluation.compute import Assignment, carry_out, load
+from sepm.evaluation.plan import PlannedRun, plan_run
 from sepm.evaluation.preflight import check_images, note_text_use
-from sepm.evaluation.request import EvaluationRequest, hub_revision
-from sepm.evaluation.results import write_results
-from sepm.evaluation.run_folder import MethodRun
-from sepm.inference.device import (
-    Placement,
-    choose_placement,
-    dtype_name,
-    environment,
-    prepare_device,
-)
-from sepm.inference.processes import current_processes
+from sepm.evaluation.request import EvaluationRequest
+from sepm.evaluation.results import Measured, write_results
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.opening import checkpoint_hashes, find_checkpoint
+from sepm.models.device import dtype_name, environment
+from sepm.models.opening import OpenedModel
+from sepm.processes import current_processes
+from sepm.records.folder import PREDICTIONS
 from sepm.records.record import RecordFile, error_record
-from sepm.registry import get_method
+from sepm.registry import MethodRun
 
 
 def evaluate(
-    request: EvaluationRequest, runs: Sequence[MethodRun], content: QuestionFile
+    request: EvaluationRequest,
+    runs: Sequence[MethodRun],
+    content: QuestionFile,
+    opened: OpenedModel,
 ) -> list[Path]:
     """The `accuracy.json` of each run, in the order asked for; all share one pass over the images.
 
@@ -44,67 +40,47 @@ def evaluate(
         request: the data, the model, and how to compute.
         runs: the methods.
         content: of the request's question file.
+        opened: the request's model.
 
     Raises:
         InputError: the input or the configuration is wrong; nothing was computed.
         RunError: the run failed on the way; the rows that were done are kept.
     """
-    taxonomy, whole = content.taxonomy, content.questions
-    questions = whole[: request.limit]
-    place = choose_placement(request.device, request.dtype, request.vision_dtype)
-    prepare_device(place.device)
-    machine = environment(place)
-    checkpoint = find_checkpoint(request.model_path, request.conversation)
+    questions = content.questions[: request.data.limit]
+    machine = environment(opened.placement)
     for run in runs:
-        get_method(run.method).require_model(run.config, checkpoint.family, checkpoint.num_layers)
+        run.require_model(opened)
     made_of = {
-        "sha256": {**checkpoint_hashes(checkpoint), **_data_hashes(content)},
+        "sha256": {**opened.hashes, **_data_hashes(content)},
         "software": [{"version": __version__, "git_commit": machine["git_commit"]}],
     }
     with ExitStack() as stack:
-        identities = [
-            {**_identity(request, run, taxonomy, place, checkpoint), **made_of} for run in runs
-        ]
-        tasks = [
-            plan_task(request, run, whole, identity, taxonomy, stack)
-            for run, identity in zip(runs, identities, strict=True)
+        planned = [
+            plan_run(
+                request,
+                run,
+                content,
+                {**_identity(request, run, content.taxonomy, opened), **made_of},
+                stack,
+            )
+            for run in runs
         ]
         note_text_use(questions, runs)
-        missing = frozenset[str]().union(*(task.missing for task in tasks))
-        wanted = [q for q in questions if q.question_id in missing]
-        hashes = check_images(request, wanted, tasks)
-        bad = {
-            q.question_id: str(hashes[q.image])
-            for q in wanted
-            if isinstance(hashes[q.image], UnreadableImageError)
-        }
-        computed = _compute(
-            replace(
-                request,
-                dtype=dtype_name(place.dtype),
-                vision_dtype=dtype_name(place.vision_dtype),
-            ),
-            checkpoint,
-            tasks,
-            questions,
-            taxonomy,
-            hashes,
-            bad,
-        )
-        measured = {"environment": machine, **computed}
+        missing = frozenset[str]().union(*(plan.missing for plan in planned))
+        wanted = [question for question in questions if question.question_id in missing]
+        hashes = check_images(request.data, wanted, planned)
+        # A run that was finished before is left out. One that was cut off together with others goes
+        # along although it has all its rows, so that the batches of the others stay the same.
+        active = [plan for plan in planned if plan.missing or not plan.summed_up]
+        work = Work(request, opened, active, questions, content.taxonomy, hashes)
+        measured = work.carry_out(machine)
         return [
             write_results(
-                task.folder,
-                task.identity,
-                task.covered,
-                taxonomy,
-                {
-                    **measured,
-                    "limit": len(task.covered) if len(task.covered) < len(whole) else None,
-                    **({} if task.missing - bad.keys() else {"timing": None}),
-                },
+                plan,
+                content.taxonomy,
+                measured if plan.missing - work.bad.keys() else replace(measured, timing=None),
             )
-            for task in tasks
+            for plan in planned
         ]
 
 
@@ -118,101 +94,94 @@ def _data_hashes(content: QuestionFile) -> dict[str, str]:
 
 
 def _identity(
-    request: EvaluationRequest,
-    run: MethodRun,
-    taxonomy: Taxonomy,
-    place: Placement,
-    checkpoint: Checkpoint,
+    request: EvaluationRequest, run: MethodRun, taxonomy: Taxonomy, opened: OpenedModel
 ) -> dict[str, Any]:
-    """What the rows of a run depend on. Batch size, device and limit may change on resuming."""
+    """Everything the rows of a run depend on; batch size, device and limit may change later."""
     return {
         "dataset": taxonomy.name,
         "method": run.method,
-        "model": request.model_name,
-        "revision": hub_revision(checkpoint.folder),
+        "model": opened.name,
+        "revision": opened.revision,
         "preset": run.preset,
         "configuration": {
             **asdict(run.config),
-            "dtype": dtype_name(place.dtype),
-            "vision_dtype": dtype_name(place.vision_dtype),
-            "conversation": checkpoint.conversation.name,
-            "save_scores": request.save_scores and run.has_scores,
+            "dtype": dtype_name(opened.placement.dtype),
+            "vision_dtype": dtype_name(opened.placement.vision_dtype),
+            "conversation": opened.conversation,
+            "save_scores": request.run.save_scores and run.has_scores,
         },
     }
 
 
-def _compute(
-    request: EvaluationRequest,
-    checkpoint: Checkpoint,
-    tasks: Sequence[Task],
-    questions: Sequence[Question],
-    taxonomy: Taxonomy,
-    hashes: ImageHashes,
-    bad: dict[str, str],
-) -> dict[str, Any]:
-    """Make the missing rows; what it took, the model's geometry and prompts, None if not known.
+@dataclass(frozen=True)
+class Work:
+    """The missing rows of some runs, made by all processes together."""
 
-    No file changes before the model is loaded.
-    """
-    # A run that was finished before is left out. One that was cut off together with others goes
-    # along although it has all its rows, so that the batches of the others stay the same.
-    active = [task for task in tasks if task.missing or not task.summed_up]
+    request: EvaluationRequest
+    opened: OpenedModel
+    runs: Sequence[PlannedRun]
+    """Those with something to do."""
+    questions: Sequence[Question]
+    taxonomy: Taxonomy
+    hashes: ImageHashes
 
-    def begin() -> None:
-        for task in active:
-            _begin(task, questions, bad)
+    @property
+    def bad(self) -> dict[str, str]:
+        """Reason why its image cannot be read, by question id."""
+        return {
+            q.question_id: str(self.hashes[q.image])
+            for q in self.questions
+            if isinstance(self.hashes.get(q.image), UnreadableImageError)
+        }
 
-    model, timing = None, None
-    if any(task.missing - bad.keys() for task in active):
-        good = [question for question in questions if question.question_id not in bad]
-        model, timing = _share_out(request, active, good, taxonomy, hashes, begin)
-    else:
-        if not all(task.summed_up for task in active):
-            model = load(request, taxonomy)
-        begin()
-    if model is None:
-        return {"timing": None, "visual_tokens": None, "prompt_format": None}
-    return {
-        "timing": timing,
-        "visual_tokens": model.visual_grid,
-        "prompt_format": {**model.prompt_format, "chosen_by": checkpoint.conversation_source},
-    }
+    def carry_out(self, machine: dict[str, Any]) -> Measured:
+        """Make the rows. No file changes before the model is loaded."""
+        timing, model_is_known = None, True
+        if any(plan.missing - self.bad.keys() for plan in self.runs):
+            timing = self._deal_out()
+        else:
+            model_is_known = not all(plan.summed_up for plan in self.runs)
+            if model_is_known:
+                load(self.opened, self.taxonomy)
+            self._begin()
+        if not model_is_known:
+            return Measured(None, machine, None, None)
+        opened = self.opened
+        return Measured(timing, machine, opened.model.visual_grid, opened.prompt_format)
 
+    def _begin(self) -> None:
+        """Let each folder hold the rows that stay, and those of the images that are unreadable."""
+        bad = self.bad
+        for plan in self.runs:
+            run_folder.begin(plan.folder, plan.identity, plan.finished.values())
+            with RecordFile(plan.folder / PREDICTIONS) as file:
+                for question in self.questions:
+                    if question.question_id in bad and question.question_id in plan.missing:
+                        file.append(error_record(question, bad[question.question_id]))
 
-def _begin(task: Task, questions: Sequence[Question], bad: dict[str, str]) -> None:
-    """Let a folder hold the rows that stay, and those of the images that cannot be read."""
-    run_folder.begin(task.folder, task.identity, task.finished.values())
-    with RecordFile(task.folder / run_folder.PREDICTIONS) as file:
-        for question in questions:
-            if question.question_id in bad and question.question_id in task.missing:
-                file.append(error_record(question, bad[question.question_id]))
+    def _deal_out(self) -> dict[str, Any]:
+        """Let all processes compute the missing rows of the questions; the timing."""
+        assignment = self._assignment()
+        token = assignment.folders[0] / run_folder.TOKEN
+        write_whole(token, assignment.token)
+        try:
+            current_processes().broadcast(assignment)
+            return carry_out(assignment, self.opened, self._begin)
+        finally:
+            token.unlink(missing_ok=True)
 
-
-def _share_out(
-    request: EvaluationRequest,
-    tasks: Sequence[Task],
-    questions: Sequence[Question],
-    taxonomy: Taxonomy,
-    hashes: ImageHashes,
-    begin: Callable[[], None],
-) -> tuple[Llava, dict[str, Any]]:
-    """Let all processes compute the missing rows of the questions; the model and the timing."""
-    token = tasks[0].folder / run_folder.TOKEN
-    order = Order(
-        request=request,
-        taxonomy=taxonomy,
-        questions=tuple(questions),
-        runs=tuple(task.run for task in tasks),
-        folders=tuple(task.folder for task in tasks),
-        missing=tuple(task.missing & {q.question_id for q in questions} for task in tasks),
-        save_scores=tuple(task.identity["configuration"]["save_scores"] for task in tasks),
-        model_files=tasks[0].identity["sha256"]["model_files"],
-        image_hashes={q.image: str(hashes[q.image]) for q in questions},
-        token=uuid4().hex,
-    )
-    write_whole(token, order.token)
-    try:
-        current_processes().broadcast(order)
-        return carry_out(order, begin)
-    finally:
-        token.unlink(missing_ok=True)
+    def _assignment(self) -> Assignment:
+        bad = self.bad
+        good = [question for question in self.questions if question.question_id not in bad]
+        return Assignment(
+            request=self.request,
+            taxonomy=self.taxonomy,
+            questions=tuple(good),
+            runs=tuple(plan.run for plan in self.runs),
+            folders=tuple(plan.folder for plan in self.runs),
+            missing=tuple(plan.missing & {q.question_id for q in good} for plan in self.runs),
+            save_scores=tuple(plan.identity["configuration"]["save_scores"] for plan in self.runs),
+            model_files=self.opened.hashes["model_files"],
+            image_hashes={q.image: str(self.hashes[q.image]) for q in good},
+            token=uuid4().hex,
+        )

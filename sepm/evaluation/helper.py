@@ -1,4 +1,4 @@
-"""What all processes but the first do under a launcher: wait for orders and carry them out.
+"""Processes but the first under a launcher: they wait for assignments and carry them out.
 
 The first process runs the command as if it were alone. So nothing is read, checked, said or written
 twice, and a command of several evaluations (`sepm table`) needs to know nothing of its helpers.
@@ -8,37 +8,37 @@ import signal
 from contextlib import suppress
 
 from sepm.errors import InputError, RunError
-from sepm.inference.processes import LostProcessError, current_processes
+from sepm.processes import LostProcessError, current_processes
 from sepm.terminal import complain
 
 
 def serve() -> int:
-    """Exit status of a process that carries out orders until it is dismissed."""
+    """Exit status of a process that carries out assignments until it is dismissed."""
     processes = current_processes()
     # A process that waits for another does not hear of Ctrl-C otherwise. All its rows are on disk.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        while not isinstance(order := processes.broadcast(), int):
-            _carry_out(order)
+        while not isinstance(received := processes.broadcast(), int):
+            _carry_out(received)
     except LostProcessError:  # it, or the launcher, has said what happened
         return 1
     except (RunError, OSError) as error:
         complain(f"sepm, {processes.name}: {error}")
         return 1
-    return order
+    return received
 
 
-def _carry_out(order: object) -> None:
-    from sepm.evaluation.compute import Order, carry_out  # imports torch
+def _carry_out(assignment: object) -> None:
+    from sepm.evaluation.compute import Assignment, carry_out  # imports torch
 
-    assert isinstance(order, Order)
-    with suppress(InputError):  # raised on all; the first tells it, and may have other orders
-        carry_out(order)
+    assert isinstance(assignment, Assignment)
+    with suppress(InputError):  # raised on all; the first tells it, and may have other assignments
+        carry_out(assignment)
 
 
 def dismiss(status: int) -> None:
     """Let the other processes, if there are any, end with that exit status.
 
-    Each must be waiting for an order.
+    Each must be waiting for an assignment.
     """
     current_processes().broadcast(status)

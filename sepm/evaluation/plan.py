@@ -1,23 +1,22 @@
-"""What an evaluation has to do: for each method, which rows are there and which are missing."""
+"""The work of an evaluation: for each run, which rows are there and which are missing."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sepm.datasets.question_file import Question
+from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
 from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.run_folder import MethodRun
-from sepm.inference.progress import tell
-from sepm.method.taxonomy import Taxonomy
+from sepm.progress import tell
+from sepm.records.folder import earlier_accuracy, stored_identity
 from sepm.records.record import Record
+from sepm.registry import MethodRun
 
 
 @dataclass(frozen=True)
-class Task:
-    """One method's run: where it goes, what it is, what there is of it and what is not."""
+class PlannedRun:
+    """One run: its folder, its identity, the rows that are there and those that are not."""
 
     run: MethodRun
     folder: Path
@@ -27,48 +26,50 @@ class Task:
     missing: frozenset[str]
     """Ids of the questions asked for that are without one."""
     covered: list[Question]
-    """The questions of the results: those asked for, and those of an earlier, larger `--limit`."""
+    """Questions of the results: those asked for, and those of an earlier, larger `--limit`."""
+    limit: int | None
+    """How many these are, where the question file has more."""
     summed_up: bool
     """Whether an earlier command got as far as `accuracy.json`, and no rows were left since."""
 
 
-def plan_task(
+def plan_run(
     request: EvaluationRequest,
     run: MethodRun,
-    whole: Sequence[Question],
+    content: QuestionFile,
     identity: dict[str, Any],
-    taxonomy: Taxonomy,
     stack: ExitStack,
-) -> Task:
-    """The task of a run, its folder held until the stack is left.
+) -> PlannedRun:
+    """The plan of a run, its folder held until the stack is left.
 
     Raises:
         InputError: another command is at it, or the folder holds something else, or rows or
             results that cannot be believed.
     """
-    folder = request.output_dir / identity["dataset"] / identity["model"] / run.folder_name
+    whole, options = content.questions, request.run
+    folder = options.output_dir / identity["dataset"] / identity["model"] / run.folder_name
     stack.enter_context(run_folder.locked(folder))
     shards = run_folder.free_shards(folder)
     finished, earlier = {}, {}
-    if not request.overwrite:
-        finished = run_folder.finished_records(folder, identity, taxonomy, whole)
-        earlier = run_folder.earlier_accuracy(folder)
-    asked = whole[: request.limit]
+    if not options.overwrite:
+        finished = run_folder.finished_records(folder, identity, content.taxonomy, whole)
+        earlier = earlier_accuracy(folder)
+    asked = whole[: request.data.limit]
     missing = frozenset(q.question_id for q in asked) - finished.keys()
-    there = len(asked) - len(missing)
-    if there:
+    if there := len(asked) - len(missing):
         tell(f"{folder}: {there} of {len(asked)} rows are there already")
     if finished:
         identity = _going_on(folder, identity, grows=bool(missing))
     wanted = finished.keys() | missing
     covered = [question for question in whole if question.question_id in wanted]
+    limit = len(covered) if len(covered) < len(whole) else None
     summed_up = bool(earlier) and not shards
-    return Task(run, folder, identity, finished, missing, covered, summed_up)
+    return PlannedRun(run, folder, identity, finished, missing, covered, limit, summed_up)
 
 
 def _going_on(folder: Path, identity: dict[str, Any], *, grows: bool) -> dict[str, Any]:
     """The identity with which a stored run goes on; a line tells of rows by other software."""
-    stored = run_folder.stored_identity(folder)
+    stored = stored_identity(folder)
     before, now = stored.get("software") or [], identity["software"]
     if others := [made for made in before if made not in now]:
         made_by, ours = (" and ".join(map(_version, each)) for each in (others, now))

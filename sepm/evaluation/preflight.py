@@ -1,18 +1,18 @@
-"""What is said and checked before a model is loaded."""
+"""Notes and checks before a model is loaded."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from sepm.datasets.check import ImageHashes, image_hashes
 from sepm.datasets.files import shortened
 from sepm.datasets.image_files import UnreadableImageError
+from sepm.datasets.options import DataOptions
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation.plan import Task
-from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.run_folder import AFRESH, MethodRun
-from sepm.inference.progress import tell
+from sepm.evaluation.plan import PlannedRun
+from sepm.evaluation.run_folder import AFRESH
 from sepm.method.prompts import without_phrase
-from sepm.registry import get_method
+from sepm.progress import tell
+from sepm.registry import MethodRun
 
 
 def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> None:
@@ -24,44 +24,44 @@ def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> N
 
 
 def _text_notes(texts: Iterable[str], run: MethodRun) -> Iterator[str]:
-    read, phrase = get_method(run.method).reads, run.config.phrase
-    if "coarse_query" not in read:
+    phrase = run.config.phrase
+    if not run.reads("coarse_query"):
         return
     if run.config.coarse_query == "taxonomy":
         yield (
             "the question file's text is not used: the coarse query is made from the taxonomy "
             "(--coarse-query file uses it)"
         )
-    elif "phrase" in read and not all(without_phrase(text, phrase)[1] for text in texts):
+    elif run.reads("fine_phrase") and not all(without_phrase(text, phrase)[1] for text in texts):
         yield f"the question file's text lacks the phrase '{phrase}', which is put in front of it"
 
 
 def check_images(
-    request: EvaluationRequest, questions: Sequence[Question], tasks: Sequence[Task] = ()
+    data: DataOptions, questions: Sequence[Question], planned: Sequence[PlannedRun] = ()
 ) -> ImageHashes:
     """SHA-256 of each image, or why it cannot be read, by its path in the folder.
 
     Args:
-        request: where the images are, and whether bad ones are skipped.
+        data: where the images are, and whether bad ones are skipped.
         questions: those to be computed; their images are decoded whole.
-        tasks: their finished rows must have been made from the images that are there now.
+        planned: their finished rows must have been made from the images that are there now.
 
     Raises:
         InputError: images cannot be read and are not to be skipped, or rows were made from others;
             the images are listed.
     """
-    kept = [q for task in tasks for q in task.covered if q.question_id in task.finished]
+    kept = [q for plan in planned for q in plan.covered if q.question_id in plan.finished]
     decoded = {question.image for question in questions}
     images = [question.image for question in (*questions, *kept)]
-    hashes = image_hashes(images, decoded, request.image_folder)
-    _tell_unreadable(request, questions, hashes)
-    for task in tasks:
-        _require_same_images(task, hashes)
+    hashes = image_hashes(images, decoded, data.image_folder)
+    _tell_unreadable(data, questions, hashes)
+    for plan in planned:
+        _require_same_images(plan, hashes)
     return hashes
 
 
 def _tell_unreadable(
-    request: EvaluationRequest,
+    data: DataOptions,
     questions: Sequence[Question],
     hashes: ImageHashes,
 ) -> None:
@@ -69,22 +69,22 @@ def _tell_unreadable(
     if not bad:
         return
     listed = "\n".join(
-        f"  {request.question_file}:{q.line}: {q.image}: {hashes[q.image]}" for q in bad
+        f"  {data.question_file}:{q.line}: {q.image}: {hashes[q.image]}" for q in bad
     )
     found = f"{len(bad)} of {len(questions)} images cannot be read"
-    if request.on_bad_image == "stop":
+    if data.on_bad_image == "stop":
         raise InputError(
             f"{found}:\n{listed}\nMend them, or record them as errors with --on-bad-image skip"
         )
     tell(f"{found} and are recorded as errors:\n{listed}")
 
 
-def _require_same_images(task: Task, hashes: ImageHashes) -> None:
-    kept = [q for q in task.covered if q.question_id in task.finished]
-    stored = {q: task.finished[q.question_id].get("image_sha256") for q in kept}
+def _require_same_images(plan: PlannedRun, hashes: ImageHashes) -> None:
+    kept = [q for q in plan.covered if q.question_id in plan.finished]
+    stored = {q: plan.finished[q.question_id].get("image_sha256") for q in kept}
     if unknown := [q.image for q, there in stored.items() if there is None]:
         raise InputError(
-            f"{task.folder} holds rows made by a version that kept no image hash ({len(unknown)} "
+            f"{plan.folder} holds rows made by a version that kept no image hash ({len(unknown)} "
             f"of {len(kept)}, the first of {unknown[0]}): their images may have been others. "
             f"{AFRESH}"
         )
@@ -92,7 +92,7 @@ def _require_same_images(task: Task, hashes: ImageHashes) -> None:
     if changed:
         listed = [f"  {image}: {_found(hashes[image])}" for image in dict.fromkeys(changed)]
         raise InputError(
-            f"{task.folder} holds rows made from other images ({len(changed)} of {len(kept)}):\n"
+            f"{plan.folder} holds rows made from other images ({len(changed)} of {len(kept)}):\n"
             f"{shortened(listed)}\n{AFRESH}"
         )
 

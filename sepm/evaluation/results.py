@@ -1,63 +1,54 @@
-"""What a run leaves behind: `accuracy.json` and the released code's files, from its records."""
+"""Results of a run: `accuracy.json` and the released code's files, from its records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sepm.analysis.metrics import summarize
 from sepm.analysis.paper import paper_value
 from sepm.datasets.files import write_whole
-from sepm.datasets.question_file import Question
 from sepm.errors import InputError, RunError
 from sepm.evaluation import run_folder
+from sepm.evaluation.plan import PlannedRun
 from sepm.evaluation.released_format import write_released_files
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.folder import ACCURACY, PREDICTIONS, as_json, earlier_accuracy
 from sepm.records.reading import read_records
-from sepm.records.record import as_line
-
-MEASURED = ("timing", "environment", "visual_tokens", "prompt_format")
-"""Fields of `accuracy.json` that only a command that computed something can tell."""
+from sepm.records.record import Record, as_line
 
 
-def write_results(
-    folder: Path,
-    identity: dict[str, Any],
-    questions: Sequence[Question],
-    taxonomy: Taxonomy,
-    measured: dict[str, Any],
-) -> Path:
-    """The `accuracy.json` written for the questions; the records on disk are all it is made from.
+@dataclass(frozen=True)
+class Measured:
+    """Fields of `accuracy.json` that only a command that computed something can tell."""
+
+    timing: dict[str, Any] | None
+    """None: this command computed none of the run's rows; what an earlier one measured stays."""
+    environment: dict[str, Any]
+    visual_tokens: dict[str, Any] | None
+    prompt_format: dict[str, Any] | None
+
+
+def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> Path:
+    """The `accuracy.json` written for a run; the records on disk are all it is made from.
 
     Records that several processes wrote come into one file first.
-
-    Args:
-        folder: the run's.
-        identity: what its rows depend on.
-        questions: all of the run's; each has a record.
-        taxonomy: the task's classes.
-        measured: `limit` and the `MEASURED` fields of this command. Where it
-            computed nothing, `timing` is None, and what an earlier command measured stays.
 
     Raises:
         RunError: the files cannot be written.
     """
-    with _rows_are_kept():
-        run_folder.merge_shards(folder, [q.question_id for q in questions])
-        by_id = read_records([folder / run_folder.PREDICTIONS], taxonomy, run=identity)
-        records = [by_id[q.question_id] for q in questions]
-        if len(by_id) > len(records):  # images that failed under a larger --limit
-            write_whole(folder / run_folder.PREDICTIONS, "".join(map(as_line, records)))
-    earlier = run_folder.earlier_accuracy(folder)
-    summary = summarize(records, taxonomy)
-    if measured["timing"] is None:
-        measured = measured | {key: earlier[key] for key in MEASURED if key in earlier}
+    folder, identity = plan.folder, plan.identity
+    records = _joined_records(plan, taxonomy)
+    summary, fields = summarize(records, taxonomy), asdict(measured)
+    if measured.timing is None:
+        earlier = earlier_accuracy(folder)
+        fields |= {name: earlier[name] for name in fields if name in earlier}
     content = {
         **{key: value for key, value in identity.items() if key != "sha256"},
-        "limit": measured["limit"],
+        "limit": plan.limit,
         **summary,
-        **{key: measured[key] for key in MEASURED},
+        **fields,
         "taxonomy": asdict(taxonomy),
         "sha256": identity["sha256"],
     }
@@ -65,11 +56,23 @@ def write_results(
     value = paper_value(*made, summary["n"])
     if value is not None and summary["accuracy"] is not None:
         content["paper"] = value.beside(summary["accuracy"])
-    path = folder / run_folder.ACCURACY
+    path = folder / ACCURACY
     with _rows_are_kept():
-        write_released_files(folder, questions, records, taxonomy, identity["model"])
-        write_whole(path, run_folder.as_json(content))
+        write_released_files(folder, plan.covered, records, taxonomy, identity["model"])
+        write_whole(path, as_json(content))
     return path
+
+
+def _joined_records(plan: PlannedRun, taxonomy: Taxonomy) -> list[Record]:
+    """Records of all processes, in one file by now, in the order of the run's questions."""
+    path, wanted = plan.folder / PREDICTIONS, [question.question_id for question in plan.covered]
+    with _rows_are_kept():
+        run_folder.merge_shards(plan.folder, wanted)
+        by_id = read_records([path], taxonomy, run=plan.identity)
+        records = [by_id[question_id] for question_id in wanted]
+        if len(by_id) > len(records):  # images that failed under a larger --limit
+            write_whole(path, "".join(map(as_line, records)))
+    return records
 
 
 @contextmanager

@@ -1,12 +1,11 @@
-"""A run's output folder: its name, its lock, what it is a run of, what it already holds."""
+"""A run's output folder: its lock, the rows that it already holds, and its beginning."""
 
 import errno
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -14,30 +13,22 @@ from sepm.datasets.files import write_whole
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.evaluation.released_format import RELEASED_FILES
-from sepm.method.config import MethodConfig
-from sepm.method.presets import DEFAULT_PRESET, PRESETS
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.folder import (
+    ACCURACY,
+    IDENTITY,
+    PREDICTIONS,
+    as_json,
+    earlier_accuracy,
+    row_files,
+    shards,
+    stored_identity,
+)
 from sepm.records.reading import read_records
 from sepm.records.record import Record, as_line
-from sepm.registry import get_method
 
-PREDICTIONS = "predictions.jsonl"
-ACCURACY = "accuracy.json"
-IDENTITY = "run.json"
-"""What the folder's rows depend on, written before the first of them."""
 TOKEN = ".token"
 """Says while a run goes on, to processes on other machines, that they see its folder."""
-
-NAMED_SETTINGS = {
-    "drop": "drop-{}",
-    "alpha": "alpha{:.12g}",
-    "beta": "beta{:.12g}",
-    "seed": "seed{}",
-    "sparsevlm_version": "v{}",
-    "retain": "retain{}",
-    "sparsevlm_layers": "layers{}",
-}
-"""Settings that stand in the folder's name where they differ from the preset's."""
 
 NOT_COMPARED = ("revision", "software")
 """Parts of an identity that are recorded and make no other run: files are known by their content,
@@ -47,54 +38,6 @@ AFRESH = "Start afresh with --overwrite, or choose another --output-dir"
 SHOWN_CHARACTERS = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a disk answers that keeps no locks, as some network disks do."""
-
-REMADE = f"{ACCURACY} may be removed: sepm eval makes it anew; else start afresh with --overwrite"
-
-
-@dataclass(frozen=True)
-class MethodRun:
-    """One method with its settings: what one output folder is a run of.
-
-    Settings that the method does not read are the preset's, so that they make no difference.
-
-    Raises:
-        InputError: no such method.
-    """
-
-    method: str
-    config: MethodConfig
-    preset: str = DEFAULT_PRESET
-
-    def __post_init__(self) -> None:
-        config = get_method(self.method).relevant(self.config, PRESETS[self.preset])
-        object.__setattr__(self, "config", config)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What rows must agree with to be this run's."""
-        return {"method": self.method, "configuration": asdict(self.config)}
-
-    @property
-    def has_scores(self) -> bool:
-        """Whether visual tokens are dropped by scores, which the records can keep."""
-        return "drop" in get_method(self.method).reads and self.config.drop != "random"
-
-    @property
-    def folder_name(self) -> str:
-        """`<method>[-…]`, naming what differs from the defaults."""
-        chosen = PRESETS[self.preset]
-        parts = [self.method] if self.preset == DEFAULT_PRESET else [self.method, self.preset]
-        parts += [
-            template.format(_joined(getattr(self.config, name)))
-            for name, template in NAMED_SETTINGS.items()
-            if getattr(self.config, name) != getattr(chosen, name)
-        ]
-        return "-".join(parts)
-
-
-def _joined(setting: Any) -> Any:
-    """A setting as a folder's name shows it: several numbers joined, one as it is."""
-    return "-".join(map(str, setting)) if isinstance(setting, tuple) else setting
 
 
 @contextmanager
@@ -131,11 +74,6 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
         lock.release()
 
 
-def rows_name(process: int) -> str:
-    """Name of the file that a process appends its rows to; all but the first's are shards."""
-    return f"{Path(PREDICTIONS).stem}-{process}.jsonl" if process else PREDICTIONS
-
-
 def free_shards(folder: Path) -> list[Path]:
     """The shards that processes of an earlier run have left.
 
@@ -143,7 +81,7 @@ def free_shards(folder: Path) -> list[Path]:
         InputError: one is still being written: the run's first process has ended, on another
             machine perhaps, and this one has not.
     """
-    found = _shards(folder)
+    found = shards(folder)
     for process in found:
         with locked(folder, process):
             pass
@@ -161,23 +99,11 @@ def merge_shards(folder: Path, order: Iterable[str]) -> None:
         InputError: the rows contradict each other or cannot be written; the shards are then still
             there.
     """
-    if not _shards(folder):
+    if not shards(folder):
         return
     records = read_records(row_files(folder), taxonomy=None)
     write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
     _remove_shards(folder)
-
-
-def _shards(folder: Path) -> dict[int, Path]:
-    """The shards in a folder by the index of the process that wrote them."""
-    stem = Path(PREDICTIONS).stem
-    found = {path.stem.removeprefix(f"{stem}-"): path for path in folder.glob(f"{stem}-*.jsonl")}
-    return {int(name): found[name] for name in sorted(found) if name.isdigit()}
-
-
-def row_files(folder: Path) -> list[Path]:
-    """The files that hold a run's rows; one that a crash left in two of them stands in both."""
-    return [path for path in (folder / PREDICTIONS, *_shards(folder).values()) if path.exists()]
 
 
 def finished_records(
@@ -221,11 +147,6 @@ def finished_records(
     return {key: record for key, record in records.items() if record["status"] != "error"}
 
 
-def stored_identity(folder: Path) -> dict[str, Any]:
-    """What the rows in a folder depend on, as it was written before the first; or nothing."""
-    return read_json(folder / IDENTITY)
-
-
 def carried_on(stored: dict[str, Any], identity: dict[str, Any]) -> dict[str, Any]:
     """The identity with which a stored run goes on: rows keep scores where those there do."""
     configuration = stored.get("configuration")
@@ -251,7 +172,7 @@ def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> Non
 
 
 def _remove_shards(folder: Path) -> None:
-    for shard in _shards(folder).values():
+    for shard in shards(folder).values():
         _remove(shard)
 
 
@@ -260,39 +181,6 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
-
-
-def earlier_accuracy(folder: Path) -> dict[str, Any]:
-    """What the folder's `accuracy.json` says, or nothing where there is none.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    return read_json(folder / ACCURACY)
-
-
-def as_json(content: object) -> str:
-    """A value as one reads it in a file."""
-    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file of a run's; nothing where there is no file.
-
-    Raises:
-        InputError: it cannot be read or holds no JSON object.
-    """
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: damaged, no JSON ({error}); {REMADE}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: damaged, no JSON object; {REMADE}")
-    return cast("dict[str, Any]", content)
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:

@@ -1,74 +1,85 @@
-"""What the model answers to a batch of asks: prompts prefilled, letters or texts read."""
-
-# pyright: standard
-# torch's `tolist` is untyped; the other files of the method are checked strictly.
+"""Answers of the model to a batch of asks: prompts prefilled, letters or texts read."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from sepm.method.dialogue import Ask, Reply
-from sepm.method.significance import kept_tokens, visual_token_scores
-from sepm.models.protocol import Prefill, Prompt, VisionLanguageModel
+from sepm.method.significance import visual_token_scores
+from sepm.models.protocol import EncodedImage, Prefill, Prompt, VisionLanguageModel
 
 MAX_NEW_TOKENS = 128
-"""How much of an answer is decoded where no leading option letter decides."""
+"""Tokens decoded at most, where no leading option letter decides."""
 SETS_OFF = (".", ")", ":", ",", "\n", "\r")
-"""What sets a leading option letter off from the text after it."""
+"""Marks that set a leading option letter off from the text after it."""
 
 
-def prompt_and_rows(model: VisionLanguageModel, ask: Ask) -> tuple[Prompt, tuple[int, ...]]:
-    """An ask's prompt, and the positions in it whose attention scores the image."""
-    prompt = model.tokenize(ask.query.text)
-    return prompt, prompt.positions_of(*ask.scored_by) if ask.scored_by else ()
+@dataclass(frozen=True)
+class PreparedAsk:
+    """An ask, ready to be prefilled."""
+
+    ask: Ask
+    prompt: Prompt
+    rows: tuple[int, ...]
+    """Positions in the prompt whose attention scores the image."""
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Asks of one shape, about images of one N, can be prefilled together."""
+        ask = self.ask
+        return self.prompt.num_text_tokens, len(ask.dropped), self.rows, ask.reduction
+
+
+def prepare(model: VisionLanguageModel, ask: Ask) -> PreparedAsk:
+    """Tokenize an ask, and find the rows that score the image."""
+    prompt: Prompt = model.tokenize(ask.query.text)
+    return PreparedAsk(ask, prompt, prompt.positions_of(*ask.scored_by) if ask.scored_by else ())
 
 
 @torch.inference_mode()
 def answer_batch(
     model: VisionLanguageModel,
-    asks: Sequence[Ask],
-    visual_tokens: Sequence[Tensor],
-    opening: Any = None,
+    asks: Sequence[PreparedAsk],
+    images: Sequence[EncodedImage],
+    text_prefix: Any = None,
 ) -> list[Reply]:
-    """Replies to a batch of asks of one length, from one prefill.
+    """Replies to a batch of asks, from one prefill.
 
     Asks that reduce visual tokens between decoder layers are prefilled one at a time.
 
     Args:
         model: the model.
-        asks: B asks, equal in prompt length, number of dropped tokens, scoring rows and reduction.
-        visual_tokens: float[N, D] of each image, whole.
-        opening: of all prompts, where the model is a `PrefixSharingModel`.
+        asks: B asks of one shape.
+        images: B images of one N.
+        text_prefix: of all prompts, where the model is a `PrefixSharingModel`.
     """
-    shown = [
-        tokens[kept_tokens(ask.dropped, len(tokens))] if ask.dropped else tokens
-        for ask, tokens in zip(asks, visual_tokens, strict=True)
-    ]
-    if asks[0].reduction is not None:
-        return [_answer_reduced(model, a, t) for a, t in zip(asks, shown, strict=True)]
-    prompts = [model.tokenize(ask.query.text) for ask in asks]
-    _, rows = prompt_and_rows(model, asks[0])
-    behind = {} if opening is None else {"opening": opening}
-    prefill = model.prefill(prompts, torch.stack(shown), attention_rows=rows, **behind)
-    return read_replies(model, prefill, asks, len(shown[0]))
+    if asks[0].ask.reduction is not None:
+        return [_answer_reduced(model, *pair) for pair in zip(asks, images, strict=True)]
+    prefill = model.prefill(
+        [ask.prompt for ask in asks],
+        images,
+        [ask.ask.dropped for ask in asks],
+        asks[0].rows,
+        **({} if text_prefix is None else {"text_prefix": text_prefix}),
+    )
+    return read_replies(model, prefill, [ask.ask for ask in asks])
 
 
-def _answer_reduced(model: VisionLanguageModel, ask: Ask, visual_tokens: Tensor) -> Reply:
-    """The reply to an ask that reduces visual tokens between decoder layers."""
+def _answer_reduced(
+    model: VisionLanguageModel, prepared: PreparedAsk, image: EncodedImage
+) -> Reply:
+    """Reply to an ask that reduces visual tokens between decoder layers."""
+    ask = prepared.ask
     assert ask.reduction is not None, "only such asks come here"
-    prompt = model.tokenize(ask.query.text)
-    reduced = ask.reduction.prefill(model, prompt, visual_tokens)
-    (reply,) = read_replies(model, reduced.prefill, [ask], len(visual_tokens))
+    reduced = ask.reduction.prefill(model, prepared.prompt, image)
+    (reply,) = read_replies(model, reduced.prefill, [ask])
     return replace(reply, visual_token_counts=reduced.visual_token_counts)
 
 
-def read_replies(
-    model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask], num_visual_tokens: int
-) -> list[Reply]:
-    """What a prefill of B asks answers, with scores where it has attention."""
+def read_replies(model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask]) -> list[Reply]:
+    """Replies that a prefill of B asks gives, with scores where it has attention."""
     letters = _leading_letters(model, prefill, asks)
     texts = _decoded_texts(model, prefill, [row for row, x in enumerate(letters) if x is None])
     probs = prefill.logits.softmax(dim=-1)  # [B, V], over the whole vocabulary (Eq. 3)
@@ -81,12 +92,8 @@ def read_replies(
         replies.append(Reply(read, text, shown, read=how))
     if prefill.attentions is None:
         return replies
-    prompt, _ = prompt_and_rows(model, asks[0])
-    scores = visual_token_scores(prefill.attentions, prompt.image_position, num_visual_tokens)
-    return [
-        replace(reply, scores=tuple(row))
-        for reply, row in zip(replies, scores.tolist(), strict=True)
-    ]
+    scores = visual_token_scores(prefill.attentions).tolist()
+    return [replace(r, scores=tuple(row)) for r, row in zip(replies, scores, strict=True)]
 
 
 def _leading_letters(

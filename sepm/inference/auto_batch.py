@@ -4,18 +4,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-from llava import Llava
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
-from sepm.inference.batch_size import free_memory, is_out_of_memory
 from sepm.inference.image_loader import load_image
-from sepm.inference.progress import tell
-from sepm.inference.window import Job
 from sepm.method.dialogue import Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.models.memory import free_memory, is_out_of_memory
+from sepm.models.protocol import VisionLanguageModel
+from sepm.progress import tell
+from sepm.registry import MethodRun
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 WORTH_IT = 0.03
@@ -42,23 +40,26 @@ def fastest_batch_size(seconds_of: Callable[[int], float | None]) -> int:
 
 
 def find_batch_size(
-    model: Llava, question: Question, job: Job, taxonomy: Taxonomy, image_folder: Path
+    model: VisionLanguageModel,
+    question: Question,
+    run: MethodRun,
+    taxonomy: Taxonomy,
+    image_folder: Path,
 ) -> int:
     """The fastest batch size on the model's device, timed on a method's first query of an image.
 
     Raises:
         RunError: the image can no longer be read.
     """
-    image = load_image(image_folder / question.image, model.preprocess)
-    if isinstance(image, UnreadableImageError):
-        raise RunError(f"{question.image}: {image}, though it could be read before the run began")
-    sample = Sample(question.question_id, model.num_visual_tokens, question.text)
-    first_ask = next(job.recipe(sample, taxonomy, job.config))
-    prompt = model.tokenize(first_ask.query.text)
+    loaded = load_image(image_folder / question.image, model.preprocess)
+    if isinstance(loaded, UnreadableImageError):
+        raise RunError(f"{question.image}: {loaded}, though it could be read before the run began")
+    sample = Sample(question.question_id, model.max_visual_tokens, question.text)
+    prompt = model.tokenize(next(run.dialogue(sample, taxonomy)).query.text)
 
     def compute(size: int) -> None:
-        tokens = model.encode(torch.stack([image.pixels] * size))
-        model.prefill([prompt] * size, tokens).logits.cpu()  # waits for the device
+        images = model.encode([loaded.content] * size)
+        model.prefill([prompt] * size, images, [()] * size).logits.cpu()  # waits for the device
 
     size = fastest_batch_size(lambda size: _seconds(compute, size))
     tell(f"--batch-size auto: {size}, at which an image takes least time on {model.device}")

@@ -1,28 +1,12 @@
 """Batches that shrink when memory runs out."""
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import torch
-
 from sepm.errors import RunError
+from sepm.models.memory import free_memory, is_out_of_memory
 
 T = TypeVar("T")
-
-OUT_OF_MEMORY = (
-    "out of memory",  # CUDA's caching allocator, its driver ("CUDA error: …"), HIP, XPU, MPS
-    "can't allocate memory",  # a CPU
-    "not enough memory",  # a CPU under Windows
-    "bad_alloc",
-    "invalid buffer size",  # MPS
-    "cublas_status_alloc_failed",
-    "cublas_status_not_initialized",  # no room for the library's own buffers
-    "cudnn_status_alloc_failed",
-    "cusolver_status_alloc_failed",
-    "cudnn_status_not_supported",  # where its workspace finds no room
-)
-"""What errors say, in lower case, when memory ran out: most are a plain `RuntimeError`."""
 
 
 class Batcher:
@@ -64,18 +48,3 @@ class Batcher:
                 continue
             yield from results
             start += len(batch[0])
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on any device."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(wording in said for wording in OUT_OF_MEMORY)
-
-
-def free_memory() -> None:
-    """Give back what a failed batch has left allocated."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -1,10 +1,11 @@
-"""Many dialogues side by side: in batches of equal length, so that nothing is padded.
+"""Many dialogues side by side, in batches of equal length, so that nothing is padded.
 
-All prompts open with the same text, up to the image, which is computed once. What several dialogues
-ask about one whole image shares a longer prefix (that text and the image): it too is computed once,
-and their texts run behind it. What is asked of an image that lost visual tokens is a prefill of its
-own behind the opening. So is what one dialogue alone asks: its stages fill whole batches of equal
-length that way, and nothing of an image has to be kept between them.
+The text before the image, with which all prompts begin, is computed once. Then there are two cases:
+
+1. Several open asks about one whole image: the image too is computed once, and the asks' texts run
+   behind it in one pass.
+2. Everything else, that is a single open ask, or one without its dropped visual tokens: a prefill
+   of its own behind that text, in batches.
 """
 
 from collections import defaultdict
@@ -12,13 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
-from sepm.inference.answering import answer_batch, prompt_and_rows
-from sepm.inference.pending import Desk
+from sepm.inference.answering import PreparedAsk, answer_batch
+from sepm.inference.scheduler import Scheduler
 from sepm.inference.shared_images import SharedImages
-from sepm.method.dialogue import Ask, Dialogue, Outcome
-from sepm.models.protocol import PrefixSharingModel, VisionLanguageModel
+from sepm.method.dialogue import Dialogue, Outcome
+from sepm.models.protocol import EncodedImage, PrefixSharingModel, VisionLanguageModel
 
 Batched = Callable[..., Iterable[Any]]
 """`batched(function, *columns)`: a function's results over columns, applied batch by batch."""
@@ -27,87 +26,100 @@ Batched = Callable[..., Iterable[Any]]
 def run_dialogues(
     model: VisionLanguageModel,
     dialogues: Sequence[tuple[int, Dialogue]],
-    visual_tokens: Sequence[Tensor],
+    images: Sequence[EncodedImage],
     batched: Batched,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Outcomes of the dialogues as they finish, each with its place in the sequence.
+    """Outcomes of the dialogues as they finish, each with its number in the sequence.
 
-    What several dialogues ask about one image is answered once. Order and grouping depend on the
-    arguments alone.
+    An ask that several dialogues have about one image is answered once. Order and grouping depend
+    on the arguments alone.
 
     Args:
         model: answers.
         dialogues: each with the index of its image.
-        visual_tokens: float[N, D] of each image, whole; one N for all.
+        images: encoded.
         batched: decides how much goes into one batch; one that failed it may do again with less.
     """
-    desk = Desk(dialogues)
-    opening = None
-    while desk.images:
-        if opening is None:
-            opening = _opening(model, desk)
+    scheduler = Scheduler(model, dialogues)
+    text_prefix = None
+    while scheduler.images:
         if isinstance(model, PrefixSharingModel):
-            asked = _whole_asks(desk, desk.images)
-            shared = [image for image, asks in asked.items() if len(asks) > 1]
-            answer = partial(_answer_shared, model, opening, desk, visual_tokens)
-            for _ in batched(answer, shared):
-                yield from desk.take_outcomes()
-        answer_alone = partial(answer_batch, model, opening=opening)
-        rest = [(image, ask) for image in desk.images for ask in desk.asked(image)]
-        for group in equal_length_groups(model, rest):
-            tokens = [visual_tokens[image] for image, _ in group]
-            replies = batched(answer_alone, [ask for _, ask in group], tokens)
+            if text_prefix is None:
+                text_prefix = _text_prefix(model, scheduler)
+            answer = partial(_answer_shared, model, text_prefix, scheduler, images)
+            for alike in _equally_large(_images_to_share(scheduler), images):
+                for _ in batched(answer, alike):
+                    yield from scheduler.take_outcomes()
+        answer_alone = partial(answer_batch, model, text_prefix=text_prefix)
+        rest = [(image, ask) for image in scheduler.images for ask in scheduler.open_asks(image)]
+        for group in _equally_long(rest, images):
+            encoded = [images[image] for image, _ in group]
+            replies = batched(answer_alone, [ask for _, ask in group], encoded)
             for (image, ask), reply in zip(group, replies, strict=True):
-                desk.reply(image, ask, reply)
-                yield from desk.take_outcomes()
+                scheduler.reply(image, ask.ask, reply)
+                yield from scheduler.take_outcomes()
 
 
-def equal_length_groups(
-    model: VisionLanguageModel, asked: Iterable[tuple[int, Ask]]
-) -> list[list[tuple[int, Ask]]]:
-    """Asks grouped by prompt length, dropped tokens' number, scoring rows and reduction."""
-    groups: defaultdict[tuple[object, ...], list[tuple[int, Ask]]] = defaultdict(list)
-    for image, ask in asked:
-        prompt, rows = prompt_and_rows(model, ask)
-        groups[len(prompt), len(ask.dropped), rows, ask.reduction].append((image, ask))
+def _text_prefix(model: PrefixSharingModel, scheduler: Scheduler) -> Any:
+    """The text with which all prompts begin, computed; None where no open ask would use it."""
+    asks = (ask for image in scheduler.images for ask in scheduler.open_asks(image))
+    ask = next((ask for ask in asks if ask.ask.reduction is None), None)
+    return None if ask is None else model.text_prefix(ask.prompt)
+
+
+def _images_to_share(scheduler: Scheduler) -> list[int]:
+    """Images with several open asks that show them whole."""
+    whole = _asks_about_whole(scheduler, scheduler.images)
+    return [image for image, asks in whole.items() if len(asks) > 1]
+
+
+def _asks_about_whole(scheduler: Scheduler, images: Iterable[int]) -> dict[int, list[PreparedAsk]]:
+    """Open asks that show an image whole, and so can share its prefix, by image."""
+    asks = {
+        image: [
+            ask
+            for ask in scheduler.open_asks(image)
+            if not ask.ask.dropped and ask.ask.reduction is None
+        ]
+        for image in images
+    }
+    return {image: found for image, found in asks.items() if found}
+
+
+def _equally_large(indices: Sequence[int], images: Sequence[EncodedImage]) -> list[list[int]]:
+    """Indices of images in groups of one N, which can share a batch."""
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index in indices:
+        groups[images[index].num_tokens].append(index)
     return list(groups.values())
 
 
-def _opening(model: VisionLanguageModel, desk: Desk) -> Any:
-    """What all prompts open with; None where the model cannot share it, or no ask would."""
-    asks = (ask for image in desk.images for ask in desk.asked(image) if ask.reduction is None)
-    ask = next(asks, None)
-    if ask is None or not isinstance(model, PrefixSharingModel):
-        return None
-    prompt, _ = prompt_and_rows(model, ask)
-    return model.opening(prompt)
-
-
-def _whole_asks(desk: Desk, images: Iterable[int]) -> dict[int, list[Ask]]:
-    """What is asked about images that are whole, so that it can share their prefix, by image."""
-    asked = {
-        image: [ask for ask in desk.asked(image) if not ask.dropped and ask.reduction is None]
-        for image in images
-    }
-    return {image: asks for image, asks in asked.items() if asks}
+def _equally_long(
+    asks: Iterable[tuple[int, PreparedAsk]], images: Sequence[EncodedImage]
+) -> list[list[tuple[int, PreparedAsk]]]:
+    """Asks, each with its image's index, in groups that can share a prefill."""
+    groups: defaultdict[tuple[object, ...], list[tuple[int, PreparedAsk]]] = defaultdict(list)
+    for image, ask in asks:
+        groups[images[image].num_tokens, *ask.shape].append((image, ask))
+    return list(groups.values())
 
 
 def _answer_shared(
     model: PrefixSharingModel,
-    opening: Any,
-    desk: Desk,
-    visual_tokens: Sequence[Tensor],
-    images: Sequence[int],
+    text_prefix: Any,
+    scheduler: Scheduler,
+    images: Sequence[EncodedImage],
+    indices: Sequence[int],
 ) -> list[None]:
-    """Answer what is asked about some whole images until nothing more is; a None for each.
+    """Answer the asks about some whole images of one N until none is open; a None for each.
 
     Their prefix lives only meanwhile, so memory does not grow with the number of dialogues. Where
-    this is done again after it failed, what was answered before stays answered.
+    this is done again after it failed, replies that were given before stay.
     """
-    if asked := _whole_asks(desk, images):
-        shared = SharedImages(model, opening, {image: visual_tokens[image] for image in asked})
-        while asked:
-            for image, ask, reply in shared.answer(asked):
-                desk.reply(image, ask, reply)
-            asked = _whole_asks(desk, images)
-    return [None] * len(images)
+    if asks := _asks_about_whole(scheduler, indices):
+        shared = SharedImages(model, text_prefix, {index: images[index] for index in asks})
+        while asks:
+            for image, ask, reply in shared.answer(asks):
+                scheduler.reply(image, ask, reply)
+            asks = _asks_about_whole(scheduler, indices)
+    return [None] * len(indices)

@@ -8,30 +8,32 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sepm.datasets.image_files import SECONDS_TO_READ, UnreadableImageError, read_image_and_hash
 from sepm.datasets.threads import unanswered
 from sepm.errors import RunError
-from sepm.inference.heap import give_back_freed_memory
-from sepm.inference.processes import local_count
+from sepm.models.heap import give_back_freed_memory
+from sepm.processes import local_count
 
 MOST_WORKERS = 4
 
-Preprocess = Callable[[Image.Image], Tensor]
+Preprocess = Callable[[Image.Image], Any]
 
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """An image as the model takes it, and what it was made from."""
+    """An image as the model takes it, and the hash of its file.
 
-    pixels: Tensor
-    """float32[3, height, width]."""
+    It travels between processes through a pipe, never as a tensor: that would go through /dev/shm,
+    of which containers often have 64 MB.
+    """
+
+    content: Any
+    """What the model's `preprocess` made."""
     sha256: str
     """Of the file's bytes."""
 
@@ -45,27 +47,7 @@ def load_image(path: Path, preprocess: Preprocess) -> LoadedImage | UnreadableIm
     return LoadedImage(preprocess(image), sha256)
 
 
-@dataclass
-class Parcel:
-    """What a worker sends: an array, since tensors would travel through /dev/shm.
-
-    Containers often have 64 MB of that, which images in flight would overflow; arrays take a pipe.
-    """
-
-    content: np.ndarray | UnreadableImageError
-    sha256: str = ""
-
-    def open(self, device: torch.device) -> LoadedImage | UnreadableImageError:
-        """The image on the device, or why it cannot be read."""
-        if isinstance(self.content, UnreadableImageError):
-            return self.content
-        pixels, on_cuda = torch.as_tensor(self.content), device.type == "cuda"
-        if on_cuda:
-            pixels = pixels.pin_memory()
-        return LoadedImage(pixels.to(device, non_blocking=on_cuda), self.sha256)
-
-
-class ImageFiles(Dataset[Parcel]):
+class ImageFiles(Dataset[LoadedImage | UnreadableImageError]):
     """Image files, loaded one at a time.
 
     Args:
@@ -80,11 +62,8 @@ class ImageFiles(Dataset[Parcel]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Parcel:
-        loaded = load_image(self.paths[index], self.preprocess)
-        if isinstance(loaded, UnreadableImageError):
-            return Parcel(loaded)
-        return Parcel(loaded.pixels.numpy(), loaded.sha256)
+    def __getitem__(self, index: int) -> LoadedImage | UnreadableImageError:
+        return load_image(self.paths[index], self.preprocess)
 
 
 def num_workers() -> int:
@@ -95,42 +74,40 @@ def num_workers() -> int:
 
 
 def loaded_ahead(
-    paths: Sequence[Path], preprocess: Preprocess, ahead: int, device: torch.device
+    paths: Sequence[Path], preprocess: Preprocess, ahead: int
 ) -> Generator[LoadedImage | UnreadableImageError]:
-    """The images in order, on the device, or why there are none; the workers end with the iterator.
+    """The images in order, or why there are none; the workers end with the iterator.
 
     Args:
         paths: of the images.
-        preprocess: image to pixels.
+        preprocess: image to the model's input.
         ahead: how many images may be loaded before it is their turn.
-        device: where pixels go; copies to a CUDA device, which come from pinned memory, do not
-            wait for it.
     """
     workers = num_workers()
     loader = DataLoader(
         ImageFiles(paths, preprocess),
         batch_size=None,
         worker_init_fn=_end_with_parent,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]
+        collate_fn=_as_it_is,
         num_workers=workers,
         prefetch_factor=-(-ahead // workers),
         timeout=SECONDS_TO_READ,
     )
     with _killed_at_the_end():
-        parcels = iter(loader)
+        loaded = iter(loader)
         give_back_freed_memory()  # the workers are forked now
         for path in paths:
-            yield _next(parcels, path).open(device)
+            yield _next(loaded, path)
 
 
-def _next(parcels: Iterator[Parcel], path: Path) -> Parcel:
+def _next(loaded: Iterator[Any], path: Path) -> LoadedImage | UnreadableImageError:
     """What a worker sends of the next image, which is the one at the path.
 
     Raises:
         TimeoutError: its worker does not answer.
     """
     try:
-        return next(parcels)
+        return next(loaded)
     except RuntimeError as error:
         if "DataLoader timed out" not in str(error):
             raise
@@ -185,8 +162,8 @@ def _end_with_parent(worker: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _as_it_is(parcel: Parcel) -> Parcel:
-    return parcel
+def _as_it_is(loaded: Any) -> Any:
+    return loaded
 
 
 @contextmanager

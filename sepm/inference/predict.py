@@ -3,65 +3,87 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
 from PIL import Image
 
-from llava import Llava
-from sepm.datasets.image_files import UnreadableImageError, read_image
+from sepm.datasets.image_files import UnreadableImageError, as_if_read, read_image
 from sepm.errors import InputError
-from sepm.inference.batching import run_dialogues
+from sepm.inference.alone import run_alone
 from sepm.inference.prompt_check import check_prompts
-from sepm.inference.window import Job
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.opening import check_option_letters
-from sepm.records.record import require_numbers
-from sepm.registry import Recipe
+from sepm.models.protocol import VisionLanguageModel
+from sepm.records.record import decision_fields, require_numbers
+from sepm.registry import MethodRun
+
+ImageSource = str | Path | Image.Image
+"""An image file's path, or an image."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a method decided about one image."""
+    """A method's decision about one image."""
 
-    image: Path
+    source: str
+    """Path of the image file; "" where the image came without one."""
+    image: Image.Image
+    """RGB, upright."""
     outcome: Outcome
     num_visual_tokens: int
+    taxonomy: Taxonomy
+    config: MethodConfig
+
+    @property
+    def emotion(self) -> str | None:
+        """Name of the class; None where the answer cannot be read."""
+        letter = self.outcome.reply.letter
+        return self.taxonomy.by_letter(letter).name if letter else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The decision with the fields of a prediction record, ready for JSON."""
+        return {
+            "image": self.source,
+            "num_visual_tokens": self.num_visual_tokens,
+            **decision_fields(self.outcome, self.taxonomy, save_scores=True),
+        }
 
 
 def predict(
-    model: Llava,
-    images: Sequence[Path],
-    recipe: Recipe,
+    model: VisionLanguageModel,
+    images: Sequence[ImageSource],
+    run: MethodRun,
     taxonomy: Taxonomy,
-    config: MethodConfig,
 ) -> list[Decision]:
-    """The decision about each image, one image at a time.
+    """Decision about each image, one image at a time.
 
     Raises:
         InputError: an image cannot be read, or the model cannot be asked or answer; nothing was
             computed.
         RunError: the model's probabilities are not numbers.
     """
-    check_option_letters(model, taxonomy)
-    check_prompts(model, [Job(recipe, config)], taxonomy, {None: "the prompts"})
-    loaded = [_load(path) for path in images]
+    check_prompts(model, [run], taxonomy, {None: "the prompts"})
+    loaded = [_load(image) for image in images]
     decisions = []
-    for path, image in zip(images, loaded, strict=True):
-        tokens = model.encode(torch.stack([model.preprocess(image)]))
-        sample = Sample(path.name, model.num_visual_tokens)
-        dialogue = recipe(sample, taxonomy, config)
-        ((_, outcome),) = run_dialogues(
-            model, [(0, dialogue)], list(tokens), lambda answer, *asked: answer(*asked)
-        )
-        require_numbers(str(path), outcome)
-        decisions.append(Decision(path, outcome, sample.num_visual_tokens))
+    for source, image in loaded:
+        (encoded,) = model.encode([model.preprocess(image)])
+        sample = Sample(Path(source).name, encoded.num_tokens)
+        outcome = run_alone(model, run.dialogue(sample, taxonomy), encoded)
+        require_numbers(source or "the image", outcome)
+        decisions.append(Decision(source, image, outcome, encoded.num_tokens, taxonomy, run.config))
     return decisions
 
 
-def _load(path: Path) -> Image.Image:
+def _load(source: ImageSource) -> tuple[str, Image.Image]:
+    """Path and content of an image.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
     try:
-        return read_image(path)
+        image = as_if_read(source) if isinstance(source, Image.Image) else read_image(Path(source))
     except UnreadableImageError as error:
         raise InputError(f"image {path}: {error}") from error
+    return str(path), image

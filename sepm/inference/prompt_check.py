@@ -3,42 +3,62 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from llava import Llava
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.inference.answering import MAX_NEW_TOKENS
-from sepm.inference.window import Job
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.models.protocol import VisionLanguageModel
+from sepm.registry import MethodRun
 
 COARSE_REPLIES = {"A": {"A": 1.0, "B": 0.0}, "B": {"A": 0.0, "B": 1.0}, None: {"A": 0.5, "B": 0.5}}
 """Answer and probabilities of a coarse stage that lead into each branch."""
 
 
 def check_prompts(
-    model: Llava, jobs: Sequence[Job], taxonomy: Taxonomy, texts: Mapping[str | None, str]
+    model: VisionLanguageModel,
+    runs: Sequence[MethodRun],
+    taxonomy: Taxonomy,
+    texts: Mapping[str | None, str],
 ) -> None:
-    """See that the model can be asked all that may be asked of it.
+    """See that the model can be asked, and can answer, all that may be asked of it.
 
     Args:
         model: the model.
-        jobs: the methods.
+        runs: the methods.
         taxonomy: the task's classes.
         texts: as `texts_of` gives them; None as a query: the file has none.
 
     Raises:
-        InputError: a prompt and its answer are too long for the model, or its tokenizer is not fit
-            for the prompt.
+        InputError: an option letter is no single token, a prompt and its answer are too long for
+            the model, or its tokenizer is not fit for the prompt.
     """
+    check_option_letters(model, taxonomy)
     checked = set[str]()
-    for job in jobs:
-        used = texts if job.config.coarse_query == "file" else dict.fromkeys([None], "the prompts")
+    for run in runs:
+        used = texts if run.config.coarse_query == "file" else dict.fromkeys([None], "the prompts")
         for text, place in used.items():
-            sample = Sample("", model.num_visual_tokens, text)
-            for query in possible_queries(job, sample, taxonomy):
+            sample = Sample("", model.max_visual_tokens, text)
+            for query in possible_queries(run, sample, taxonomy):
                 if query not in checked:
                     checked.add(query)
                     _check_prompt(model, query, place)
+
+
+def check_option_letters(model: VisionLanguageModel, taxonomy: Taxonomy) -> None:
+    """See that the model can answer with every option letter.
+
+    Raises:
+        InputError: a letter is not one token of the checkpoint's tokenizer.
+    """
+    for letter in taxonomy.option_letters:
+        try:
+            model.option_id(letter)
+        except ValueError as error:
+            raise InputError(
+                f"{error}; task {taxonomy.name} needs a tokenizer in which "
+                f"{' '.join(taxonomy.option_letters)} are single tokens"
+            ) from error
 
 
 def texts_of(questions: Sequence[Question], file: Path) -> dict[str | None, str]:
@@ -46,11 +66,11 @@ def texts_of(questions: Sequence[Question], file: Path) -> dict[str | None, str]
     return {q.text: f"{file}:{q.line}" for q in reversed(questions)}
 
 
-def possible_queries(job: Job, sample: Sample, taxonomy: Taxonomy) -> Iterator[str]:
+def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> Iterator[str]:
     """The text of each query that a method may put, whatever the model answers."""
     scores = (0.0,) * sample.num_visual_tokens
     for letter, probs in COARSE_REPLIES.items():
-        dialogue = job.recipe(sample, taxonomy, job.config)
+        dialogue = run.dialogue(sample, taxonomy)
         yield next(dialogue).query.text
         try:
             yield dialogue.send(Reply(letter, letter or "", probs, scores)).query.text
@@ -58,12 +78,12 @@ def possible_queries(job: Job, sample: Sample, taxonomy: Taxonomy) -> Iterator[s
             return
 
 
-def _check_prompt(model: Llava, query: str, place: str) -> None:
+def _check_prompt(model: VisionLanguageModel, query: str, place: str) -> None:
     try:
         prompt = model.tokenize(query)
     except ValueError as error:
         raise InputError(f"{place}: {error}") from error
-    words, visual = len(prompt) - 1, model.num_visual_tokens
+    words, visual = prompt.num_text_tokens, model.max_visual_tokens
     if (length := words + visual + MAX_NEW_TOKENS) > model.max_positions:
         raise InputError(
             f"{place}: the prompt needs {length} positions ({visual} visual tokens, {words} of "

@@ -7,19 +7,36 @@ uninterrupted one would.
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from llava import Llava
+from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question
 from sepm.inference.batch_size import Batcher
-from sepm.inference.image_loader import loaded_ahead
-from sepm.inference.processes import Processes
-from sepm.inference.window import Job, Result, run_window
+from sepm.inference.batching import run_dialogues
+from sepm.inference.image_loader import LoadedImage, loaded_ahead
+from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.models.protocol import VisionLanguageModel
+from sepm.processes import Processes
+from sepm.registry import MethodRun
 
 WINDOW_BATCHES = 8
 """Batches in a window: enough that each branch of the fine stage fills some."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one question under one run, or the reason why there is none."""
+
+    run: int
+    """Index of the run."""
+    question: Question
+    outcome: Outcome | None
+    image_sha256: str = ""
+    """Of the image's file, where it could be read."""
+    error: str | None = None
 
 
 def windows_of(questions: Sequence[Question], batch_size: int) -> list[Sequence[Question]]:
@@ -34,7 +51,7 @@ def dealt(
     batch_size: int,
     processes: Processes,
 ) -> list[Question]:
-    """The questions of this process's windows: of those with something to do, dealt out in turn.
+    """Questions of this process's windows: of those with something to do, dealt out in turn.
 
     Cut again into windows of the same size they give the same windows.
 
@@ -54,13 +71,13 @@ def dealt(
 
 
 def run_questions(
-    model: Llava,
+    model: VisionLanguageModel,
     questions: Sequence[Question],
-    jobs: Sequence[Job],
-    is_missing: Callable[[int, Question], bool],
+    runs: Sequence[MethodRun],
     taxonomy: Taxonomy,
     image_folder: Path,
     batcher: Batcher,
+    is_missing: Callable[[int, Question], bool] = lambda run, question: True,
 ) -> Iterator[Result]:
     """Results of the missing rows as they are computed.
 
@@ -70,23 +87,62 @@ def run_questions(
     Args:
         model: the model.
         questions: all of the run's, in the file's order.
-        jobs: the methods; they share every image, and every ask that is the same.
-        is_missing: whether the row of a job and question is wanted.
+        runs: the methods; they share every image, and every ask that is the same.
         taxonomy: the task's classes.
         image_folder: what `Question.image` is relative to.
         batcher: forms batches.
+        is_missing: whether the row of a run (its index) and question is wanted.
     """
     wanted = [
         window
         for window in windows_of(questions, batcher.size)
-        if any(is_missing(job, question) for question in window for job in range(len(jobs)))
+        if any(is_missing(run, question) for question in window for run in range(len(runs)))
     ]
     paths = [image_folder / question.image for window in wanted for question in window]
     ahead = batcher.size * WINDOW_BATCHES  # the next window, while one is computed
-    images = loaded_ahead(paths, model.preprocess, ahead, model.device)
-    with closing(images):
+    with closing(loaded_ahead(paths, model.preprocess, ahead)) as images:
         for window in wanted:
             loaded = list(islice(images, len(window)))
-            for result in run_window(model, window, loaded, jobs, taxonomy, batcher):
-                if is_missing(result.job, result.question):
+            for result in run_window(model, window, loaded, runs, taxonomy, batcher):
+                if is_missing(result.run, result.question):
                     yield result
+
+
+def run_window(
+    model: VisionLanguageModel,
+    window: Sequence[Question],
+    loaded: Sequence[LoadedImage | UnreadableImageError],
+    runs: Sequence[MethodRun],
+    taxonomy: Taxonomy,
+    batcher: Batcher,
+) -> Iterator[Result]:
+    """Results of all runs over a window's images, as they are computed.
+
+    Args:
+        model: the model.
+        window: questions.
+        loaded: of each its image, or why it cannot be read.
+        runs: the methods.
+        taxonomy: the task's classes.
+        batcher: forms batches.
+    """
+    readable: list[tuple[Question, LoadedImage]] = []
+    for question, image in zip(window, loaded, strict=True):
+        if isinstance(image, LoadedImage):
+            readable.append((question, image))
+        else:
+            yield from (Result(run, question, None, error=str(image)) for run in range(len(runs)))
+    images = list(batcher.map(model.encode, [image.content for _, image in readable]))
+    rows = [(run, image) for run in range(len(runs)) for image in range(len(readable))]
+    dialogues = [
+        (image, runs[run].dialogue(_sample(readable[image][0], images[image].num_tokens), taxonomy))
+        for run, image in rows
+    ]
+    for number, outcome in run_dialogues(model, dialogues, images, batcher.map):
+        run, image = rows[number]
+        question, loaded_image = readable[image]
+        yield Result(run, question, outcome, loaded_image.sha256)
+
+
+def _sample(question: Question, num_visual_tokens: int) -> Sample:
+    return Sample(question.question_id, num_visual_tokens, question.text)

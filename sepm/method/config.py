@@ -1,15 +1,21 @@
-"""One frozen configuration of the method; the presets are values of it."""
+"""Settings of the method, each one that an experiment varies, and the presets as values of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
-from sepm.baselines.sparsevlm_settings import LAYERS, SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError, did_you_mean
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
-from sepm.method.prompts import COARSE_ANSWER, COARSE_QUESTION, FOE_PHRASE, FoeTokens
+from sepm.method.prompts import (
+    COARSE_ANSWER,
+    COARSE_QUESTION,
+    FOE_PHRASE,
+    PREDOMINANT_PHRASE,
+    FoeTokens,
+)
 
 CoarseQuery = Literal["taxonomy", "file"]
 Drop = Literal["foe", "query", "random"]
+SparseVLMVersion = Literal["1.5", "1"]
 
 
 @dataclass(frozen=True)
@@ -77,17 +83,44 @@ class MethodConfig:
                 f"phrase '{self.phrase}' is one word, which may be one token, and foe_tokens is "
                 "all-but-first-token, which would leave none; give --foe-tokens phrase"
             )
-        _ = self.sparsevlm  # raises where it is out of range
-
-    @property
-    def sparsevlm(self) -> SparseVLMSettings:
-        """Version, budget and layers of SparseVLM."""
-        version = self.sparsevlm_version
-        layers = self.sparsevlm_layers or LAYERS[version]
-        return SparseVLMSettings(version, self.retain, layers)
 
 
 def choices_of(config: type) -> dict[str, tuple[str, ...]]:
     """The allowed values of every field that is a `Literal`, by field name."""
     hints = get_type_hints(config)
     return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+
+
+PAPER = MethodConfig()
+"""The paper's settings; those below are of four states of the released code."""
+
+RELEASED = replace(
+    PAPER,
+    beta=0.1,
+    variance="sample",
+    ambiguous_when="below",
+    foe_tokens="all-but-first-token",
+    coarse_query="file",
+    fine_question="Which of the following descriptions is represented in the image?",
+    fine_answer="Answer with the option's letter from the given choices directly.",
+)
+"""The released code since January 2026."""
+
+RELEASED_2025_08 = replace(RELEASED, ambiguous_when="never")
+"""From 26 August 2025 to 21 January 2026, the longest: one phrase in both stages, but no gate."""
+
+RELEASED_2025_07 = replace(RELEASED_2025_08, fine_phrase=PREDOMINANT_PHRASE)
+"""As first published: no confidence gate, and another phrase in the fine stage."""
+
+RELEASED_2025_03 = replace(RELEASED, ambiguous_when="never", beta=0.2, phrase=PREDOMINANT_PHRASE)
+"""The authors' state before the paper's camera-ready version."""
+
+PRESETS: dict[str, MethodConfig] = {
+    "paper": PAPER,
+    "released": RELEASED,
+    "released-2025-08": RELEASED_2025_08,
+    "released-2025-07": RELEASED_2025_07,
+    "released-2025-03": RELEASED_2025_03,
+}
+
+DEFAULT_PRESET = "paper"

@@ -1,4 +1,4 @@
-"""What a method asks of the model about one image, and what it gets back.
+"""Asks and replies: a method's dialogue with the model about one image.
 
 A method is a generator: it yields an `Ask`, is sent the `Reply`, and returns its `Outcome`. So
 Algorithm 1 stands in the code as it stands in the paper, one image at a time, while
@@ -9,14 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 from sepm.method.answers import AnswerKey
 from sepm.method.confidence import Branch
 from sepm.method.prompts import Query, Span
 
-if TYPE_CHECKING:
-    from sepm.models.protocol import TokenReduction
+
+class ReducedPrefill(NamedTuple):
+    """A prefill in which visual tokens were reduced between decoder layers."""
+
+    prefill: Any
+    visual_token_counts: tuple[int, ...]
+    """Visual tokens before the first decoder layer and after each."""
+
+
+class TokenReduction(Protocol):
+    """A way to reduce visual tokens between decoder layers; hashable."""
+
+    def prefill(self, model: Any, prompt: Any, image: Any) -> ReducedPrefill:
+        """Prefill of one prompt on a model that offers layer-wise prefill."""
+        ...
 
 
 @dataclass(frozen=True)

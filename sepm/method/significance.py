@@ -11,20 +11,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def visual_token_scores(attentions: Tensor, image_position: int, num_tokens: int) -> Tensor:
+def visual_token_scores(attentions: Tensor) -> Tensor:
     """Mean attention that the query rows pay to each visual token (Eq. 6, 8).
 
     Args:
-        attentions: float32[B, H, M, T], softmaxed attention of M text rows over the spliced
-            sequence, in the final layer (Eq. 5).
-        image_position: position of the first visual token in the sequence.
-        num_tokens: N, how many visual tokens the sequence holds.
+        attentions: float32[B, H, M, N], softmaxed attention of M text rows over the sequence,
+            taken at the N visual tokens (Eq. 5).
 
     Returns:
         float32[B, N], in [0, 1]; the mean over heads, then over rows.
     """
-    drop_matrix = attentions[..., image_position : image_position + num_tokens].mean(dim=1)
-    return drop_matrix.mean(dim=1)  # [B, M, N] -> [B, N]
+    return attentions.mean(dim=1).mean(dim=1)  # [B, M, N] -> [B, N]
 
 
 def num_dropped(drop_ratio: float, num_tokens: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sepm.datasets.files import file_sha256, write_whole
 from sepm.errors import InputError
-from sepm.inference.progress import tell
+from sepm.progress import tell
 
 SETTLED_NS = 2 * 10**9
 """Age of a change from which the next one shows in a file's times, on every file system."""

@@ -1,64 +1,147 @@
-"""The model as the command line names it, on the device and in the precision asked for."""
+"""A checkpoint, inspected once a command, and its model, loaded when it is needed."""
 
 import hashlib
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llava import Checkpoint, CheckpointError, Llava, inspect_checkpoint, load_checkpoint
+from llava import Checkpoint, CheckpointError, inspect_checkpoint
 from llava.checkpoints.files import deciding_files, identity_file
 from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
-from sepm.inference.batch_size import is_out_of_memory
-from sepm.inference.device import choose_placement
-from sepm.inference.progress import tell
-from sepm.method.taxonomy import Taxonomy
 from sepm.models.checksums import checksums
+from sepm.models.device import Placement, choose_placement
+from sepm.models.memory import is_out_of_memory
+from sepm.models.options import ModelOptions, hub_revision
+from sepm.models.protocol import LAYERWISE, VisionLanguageModel
+from sepm.progress import tell
+
+CAPABILITIES = {"llava-1.5": frozenset({LAYERWISE}), "vila-1.5": frozenset[str]()}
+"""Capabilities of each family. VILA's layers could be run one by one too; SparseVLM's budgets are
+for another number of visual tokens."""
 
 
-def find_checkpoint(model_path: str, conversation: str = "auto") -> Checkpoint:
-    """The checkpoint, downloaded where it is a hub id, with its prompt template; no weight is read.
+@dataclass(frozen=True)
+class OpenedModel:
+    """A checkpoint whose settings have been read; `model` reads its weights."""
 
-    Args:
-        model_path: a local folder or a hub id.
-        conversation: name of the template; "auto" is the checkpoint's.
+    options: ModelOptions
+    placement: Placement
+    checkpoint: Checkpoint
+    advice: str = "Try --dtype float16, or --device cpu"
+    """Said where the model does not fit in memory."""
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name, as results show it."""
+        return self.options.name
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of the hub that it is of, where its folder tells."""
+        return hub_revision(self.checkpoint.folder)
+
+    @property
+    def description(self) -> str:
+        """Its family, for messages."""
+        return f"a {self.checkpoint.family}"
+
+    @property
+    def num_layers(self) -> int:
+        """L, its number of decoder layers."""
+        return self.checkpoint.num_layers
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Capabilities that a method may need."""
+        return CAPABILITIES[self.checkpoint.family]
+
+    @property
+    def conversation(self) -> str:
+        """Name of its prompt template."""
+        return self.checkpoint.conversation.name
+
+    @property
+    def prompt_format(self) -> dict[str, Any]:
+        """Prompt format of the loaded model, and what its template was chosen by."""
+        return {**self.model.prompt_format, "chosen_by": self.checkpoint.conversation_source}
+
+    @cached_property
+    def hashes(self) -> dict[str, Any]:
+        """SHA-256 of what makes the model.
+
+        `checkpoint` is that of the language model's index or weight file alone, which tells a
+        release; `model_files` has every weight file, settings, tokenizer, preprocessor and vision
+        tower, by their paths in the checkpoint; `conversation` is that of the template's words.
+
+        Raises:
+            InputError: a file is not there, or cannot be read.
+        """
+        try:
+            files = _named_files(self.checkpoint)
+            sums = checksums(files.values())
+            index = sums[identity_file(self.checkpoint.folders[0])]
+        except CheckpointError as error:
+            raise InputError(str(error)) from error
+        except OSError as error:
+            raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        template = repr(self.checkpoint.conversation)
+        return {
+            "checkpoint": index,
+            "conversation": hashlib.sha256(template.encode()).hexdigest(),
+            "model_files": {name: sums[path] for name, path in files.items()},
+        }
+
+    @cached_property
+    def model(self) -> VisionLanguageModel:
+        """The model; where nothing tells its prompt template, a line says which is used.
+
+        Raises:
+            InputError: the checkpoint is wrong, or does not fit in memory; the message says what to
+                do.
+        """
+        for note in self.checkpoint.notes:
+            tell(note)
+        if self.checkpoint.conversation_source == "default":
+            tell(_template_note(self.checkpoint))
+        place = self.placement
+        try:
+            return self.checkpoint.load(
+                device=place.device, dtype=place.dtype, vision_dtype=place.vision_dtype
+            )
+        except CheckpointError as error:
+            raise InputError(str(error)) from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"model '{self.options.model_path}' does not fit in the memory of {place.device}: "
+                f"{error} {self.advice}"
+            ) from error
+
+    def in_precision(self, dtype: str, advice: str) -> "OpenedModel":
+        """The same checkpoint in another precision, not loaded, with advice of its own."""
+        return replace(self, placement=choose_placement(self.options.device, dtype), advice=advice)
+
+
+def open_model(options: ModelOptions) -> OpenedModel:
+    """The checkpoint of the options, downloaded where it is a hub id; no weight is read.
 
     Raises:
-        InputError: it is not there, incomplete, or of another family.
+        InputError: the device is not there, or the checkpoint: it is missing, incomplete, or of
+            another family.
     """
+    placement = choose_placement(options.device, options.dtype, options.vision_dtype)
     try:
-        found = inspect_checkpoint(model_path)
+        found = inspect_checkpoint(options.model_path)
     except CheckpointError as error:
         raise InputError(str(error)) from error
-    if conversation == "auto":
-        return found
-    return replace(found, conversation=CONVERSATIONS[conversation], conversation_source="option")
-
-
-def checkpoint_hashes(checkpoint: Checkpoint) -> dict[str, Any]:
-    """SHA-256 of what makes the model.
-
-    `checkpoint` is that of the language model's index or weight file alone, which tells a release;
-    `model_files` has every weight file, settings, tokenizer, preprocessor and vision tower, by
-    their paths in the checkpoint; `conversation` is that of the prompt template's words.
-
-    Raises:
-        InputError: a file is not there, or cannot be read.
-    """
-    try:
-        files = _named_files(checkpoint)
-        sums = checksums(files.values())
-        index = sums[identity_file(checkpoint.folders[0])]
-    except CheckpointError as error:
-        raise InputError(str(error)) from error
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    return {
-        "checkpoint": index,
-        "conversation": hashlib.sha256(repr(checkpoint.conversation).encode()).hexdigest(),
-        "model_files": {name: sums[path] for name, path in files.items()},
-    }
+    if options.conversation != "auto":
+        template = CONVERSATIONS[options.conversation]
+        found = replace(found, conversation=template, conversation_source="option")
+    return OpenedModel(options, placement, found)
 
 
 def _named_files(checkpoint: Checkpoint) -> dict[str, Path]:
@@ -73,71 +156,9 @@ def _named_files(checkpoint: Checkpoint) -> dict[str, Path]:
     return named
 
 
-def load_model(
-    model_path: str,
-    device: str,
-    dtype: str,
-    vision_dtype: str = "auto",
-    conversation: str = "auto",
-    advice: str = "Try --dtype float16, or --device cpu",
-) -> Llava:
-    """The model, loaded; where nothing tells its prompt template, a line says which is used.
-
-    Args:
-        model_path: a local folder or a hub id.
-        device: as the command line names it.
-        dtype: likewise.
-        vision_dtype: likewise.
-        conversation: likewise.
-        advice: what to do where the model does not fit in memory.
-
-    Raises:
-        InputError: device, dtype or checkpoint are wrong, or the model does not fit in memory; the
-            message says what to do.
-    """
-    place = choose_placement(device, dtype, vision_dtype)
-    checkpoint = find_checkpoint(model_path, conversation)
-    for note in checkpoint.notes:
-        tell(note)
-    if checkpoint.conversation_source == "default":
-        tell(_template_note(checkpoint))
-    try:
-        return load_checkpoint(
-            model_path,
-            device=place.device,
-            dtype=place.dtype,
-            vision_dtype=place.vision_dtype,
-            conversation=checkpoint.conversation,
-        )
-    except CheckpointError as error:
-        raise InputError(str(error)) from error
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise InputError(
-            f"model '{model_path}' does not fit in the memory of {place.device}: {error} {advice}"
-        ) from error
-
-
 def _template_note(checkpoint: Checkpoint) -> str:
     return (
         "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
         f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
         "--conversation llama_3_fix is that of the -Fix re-release"
     )
-
-
-def check_option_letters(model: Llava, taxonomy: Taxonomy) -> None:
-    """See that the model can answer with every option letter.
-
-    Raises:
-        InputError: a letter is not one token of the checkpoint's tokenizer.
-    """
-    for letter in taxonomy.option_letters:
-        try:
-            model.option_id(letter)
-        except ValueError as error:
-            raise InputError(
-                f"{error}; task {taxonomy.name} needs a tokenizer in which "
-                f"{' '.join(taxonomy.option_letters)} are single tokens"
-            ) from error

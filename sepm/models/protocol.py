@@ -4,11 +4,36 @@ Inputs, encoded images, prompts and prefixes are the model's own; nobody else lo
 and VILA (`llava`) are one implementation.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from __future__ import annotations
 
-from PIL import Image
-from torch import Tensor
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+LAYERWISE = "layer-wise prefill"
+"""Capability of a model that is a `LayerwiseModel`."""
+
+
+class ModelFacts(Protocol):
+    """Facts about a model that are known before it is loaded."""
+
+    @property
+    def description(self) -> str:
+        """Its family, for messages."""
+        ...
+
+    @property
+    def num_layers(self) -> int:
+        """L, its number of decoder layers."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What it offers beyond `VisionLanguageModel`."""
+        ...
 
 
 class EncodedImage(Protocol):
@@ -26,6 +51,11 @@ class Prompt(Protocol):
     @property
     def num_text_tokens(self) -> int:
         """Number of its ids, the image left out."""
+        ...
+
+    @property
+    def num_tokens_after_image(self) -> int:
+        """Number of those that stand after the image."""
         ...
 
     def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:

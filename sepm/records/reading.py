@@ -9,9 +9,9 @@ import msgspec
 from sepm.datasets.files import Problem, raise_problems
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, unknown_name
-from sepm.inference.progress import tell
 from sepm.method.answers import fine_key
 from sepm.method.taxonomy import Taxonomy
+from sepm.progress import tell
 from sepm.records.fields import RecordFields, answer_given
 from sepm.records.of_a_run import run_faults
 from sepm.records.record import Record

@@ -10,11 +10,10 @@ from msgspec import Struct
 
 from sepm.analysis.metrics import ratio
 from sepm.errors import InputError, unknown_name
-from sepm.evaluation.run_folder import ACCURACY, IDENTITY, PREDICTIONS, read_json, row_files
-from sepm.inference.progress import tell
-from sepm.method.config import MethodConfig
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.taxonomy import Taxonomy
+from sepm.progress import tell
+from sepm.records.folder import ACCURACY, IDENTITY, PREDICTIONS, read_json, row_files
 from sepm.records.reading import read_records
 from sepm.records.record import Record
 

@@ -11,8 +11,8 @@ from sepm.analysis.metrics import summarize
 from sepm.analysis.paper import PaperValue, paper_value
 from sepm.errors import InputError
 from sepm.evaluation.run_folder import ACCURACY, PREDICTIONS
-from sepm.inference.progress import tell
 from sepm.method.taxonomy import Taxonomy
+from sepm.progress import tell
 from sepm.records import stored_run
 from sepm.records.record import Record
 from sepm.records.stored_run import StoredRun

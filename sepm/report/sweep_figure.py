@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from sepm.analysis.metrics import wilson_interval
 from sepm.analysis.paper import paper_value
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.report.runs import Run, RunGroup, labels
 from sepm.report.style import DARK, LINES
 from sepm.report.sweeps import Sweep, SweepPoint

@@ -17,7 +17,7 @@ from llava.conversation import VICUNA_V1
 from llava.prompt import PromptTokenizer
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.method.prompts import Query, coarse_body, foe_span
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import torch
 from llava import Llava, load_checkpoint
 from llava.prompt import Prompt
 from sepm.cli import main
-from sepm.inference.device import prepare_device
+from sepm.models.device import prepare_device
 from tests.pretended_gpu import IN_EVERY_PROCESS, Log, pretended_gpu
 
 REAL = pytest.param(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sepm.inference.progress import tell
+from sepm.progress import tell
 from sepm.terminal import bear_any_encoding, complain, printable, show, show_json
 
 HOSTILE = "a\x1b[2J\r\x9b1m\u202eb\u2066.png\x07"

@@ -9,7 +9,7 @@ import pytest
 from llava.conversation import CONVERSATIONS
 from sepm.cli import main
 from sepm.evaluation.request import ConversationName
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 
 Told = pytest.CaptureFixture[str]
 

@@ -10,7 +10,7 @@ import pytest
 from sepm.analysis.compare import compare, differences, margin
 from sepm.analysis.compare_text import as_text, reading
 from sepm.errors import InputError
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.records.stored_run import StoredRun, read_run
 
 FACTS = {

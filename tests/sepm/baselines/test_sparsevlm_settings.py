@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings
-from sepm.commands.method_options import add_method_options, method_config
+from sepm.commands.shared_options import add_method_options, method_config
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError

@@ -13,8 +13,8 @@ from sepm.bench.request import BenchRequest
 from sepm.bench.run import measure_all
 from sepm.bench.shapes import LanguageShape, Shape, TowerShape
 from sepm.bench.variants import Workload, reference_variant
-from sepm.inference.device import Placement
-from sepm.inference.progress import tell
+from sepm.models.device import Placement
+from sepm.progress import tell
 
 CPU = torch.device("cpu")
 IN_FLOAT32 = Placement(CPU, torch.float32, torch.float32)

@@ -6,7 +6,7 @@ from sepm.bench.reference import reference_of
 from sepm.bench.request import BenchRequest
 from sepm.bench.stages import COARSE, ENCODE, FINE, LOAD, StageClock
 from sepm.bench.variants import SEPM, Workload, our_pass, reference_pass, seven_runs
-from sepm.inference.device import Placement
+from sepm.models.device import Placement
 from sepm.method.dialogue import Outcome
 
 

@@ -9,8 +9,8 @@ from sepm.cli import main
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.evaluation import helper
-from sepm.inference import processes
-from sepm.inference.processes import LostProcessError, Processes, current_processes
+from sepm import processes
+from sepm.processes import LostProcessError, Processes, current_processes
 from sepm.inference.runner import WINDOW_BATCHES, dealt, windows_of
 
 QUESTIONS = [Question(f"q{number}", f"{number}.png", "awe") for number in range(5 * 8 + 3)]

@@ -21,7 +21,7 @@ from sepm.evaluation.run_folder import (
 )
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Reply
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.method.prompts import Query
 from sepm.records.record import as_line, error_record, record_of
 

@@ -8,7 +8,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.registry import METHODS, get_method
 
 EMOSET = load_taxonomy("emoset")

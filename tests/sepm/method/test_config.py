@@ -6,7 +6,7 @@ import pytest
 
 from sepm.errors import InputError
 from sepm.method.config import MethodConfig
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 
 PREDOMINANT = "Identify the predominant emotion conveyed."
 BEST = "Which of the following descriptions best represents the image?"

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sepm.analysis.metrics import wilson_interval
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens

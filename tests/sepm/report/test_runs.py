@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sepm.errors import InputError
-from sepm.method.presets import PRESETS
+from sepm.method.config import PRESETS
 from sepm.report.page import report_page
 from sepm.report.runs import labels, read_run_groups
 from sepm.report.sweeps import read_sweeps

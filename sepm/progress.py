@@ -4,7 +4,7 @@ import sys
 
 from tqdm import tqdm
 
-from sepm.inference.processes import Processes, current_processes
+from sepm.processes import Processes, current_processes
 from sepm.terminal import printable
 
 TERMINAL_SECONDS, LOG_SECONDS = 0.1, 30.0

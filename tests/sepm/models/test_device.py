@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sepm.errors import InputError
-from sepm.inference import device
-from sepm.inference.device import (
+from sepm.models import device
+from sepm.models.device import (
     PeakMemory,
     Placement,
     choose_device,
@@ -182,7 +182,7 @@ def test_peak_memory_of_a_cpu_is_the_process_s() -> None:
 def test_the_commit_of_a_surrounding_checkout_is_not_taken_for_ours(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(device, "__file__", f"{tmp_path}/site-packages/sepm/inference/device.py")
+    monkeypatch.setattr(device, "__file__", f"{tmp_path}/site-packages/sepm/models/device.py")
     assert device.git_commit() is None
 
 
