@@ -82,6 +82,9 @@ def fine_query(
         taxonomy.classes if branch == "ambiguous" else taxonomy.of_polarity(branch)
     )
     body = fine_body(classes, config.fine_question, config.fine_answer, ambiguous=ambiguous)
-    fine_phrase = config.fine_phrase if config.fine_phrase is not None else config.phrase
     offered = tuple(c.option_letter for c in classes)
-    return Query(body, fine_phrase if phrase else None), offered
+    return Query(body, _fine_phrase(config) if phrase else None), offered
+
+
+def _fine_phrase(config: MethodConfig) -> str:
+    return config.phrase if config.fine_phrase is None else config.fine_phrase

@@ -15,8 +15,7 @@ from sepm.analysis.sweep import (
 )
 from sepm.errors import InputError, RunError
 from sepm.method.confidence import confidence
-from sepm.method.config import MethodConfig
-from sepm.method.config import PRESETS
+from sepm.method.config import PRESETS, MethodConfig
 
 P_A = {"a": 0.9, "b": 0.7, "c": 0.6, "d": 0.2}
 """p_B is 1 - p_A, so Eq. (4) gives 0.16, 0.04, 0.01 and 0.09."""

@@ -11,8 +11,7 @@ import pytest
 from sepm.analysis.table_text import as_markdown, as_rows
 from sepm.analysis.tables import TABLES, TASKS, CellResult, Row, build_table, paper_cell
 from sepm.datasets.tasks import load_taxonomy
-from sepm.method.config import MethodConfig
-from sepm.method.config import PRESETS
+from sepm.method.config import PRESETS, MethodConfig
 
 EMOSET = load_taxonomy("emoset")
 TAXONOMIES = {task: load_taxonomy(task) for task in TASKS}

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from sepm.baselines.sparsevlm_settings import SparseVLMSettings
+from sepm.baselines.sparsevlm_settings import SparseVLMSettings, sparsevlm_settings
 from sepm.commands.shared_options import add_method_options, method_config
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation import run_folder
-from sepm.evaluation.run_folder import MethodRun
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Reply
 from sepm.method.prompts import Query
 from sepm.records.record import record_of
+from sepm.registry import MethodRun
 
 
 def config(**changes: Any) -> MethodConfig:
@@ -25,15 +25,15 @@ def config(**changes: Any) -> MethodConfig:
 
 
 def test_version_1_5_at_192_tokens_is_the_default() -> None:
-    assert MethodConfig().sparsevlm == SparseVLMSettings("1.5", 192, (2, 6, 15))
+    assert sparsevlm_settings(MethodConfig()) == SparseVLMSettings("1.5", 192, (2, 6, 15))
 
 
 def test_version_1_reduces_after_a_fourth_layer() -> None:
-    assert config(sparsevlm_version="1").sparsevlm.layers == (2, 6, 15, 19)
+    assert sparsevlm_settings(config(sparsevlm_version="1")).layers == (2, 6, 15, 19)
 
 
 def test_version_1_takes_any_number_of_layers() -> None:
-    settings = config(sparsevlm_version="1", sparsevlm_layers=(1,)).sparsevlm
+    settings = sparsevlm_settings(config(sparsevlm_version="1", sparsevlm_layers=(1,)))
     assert settings.layers == (1,)
 
 
@@ -54,11 +54,11 @@ def test_version_1_takes_any_number_of_layers() -> None:
 )
 def test_settings_that_no_version_has_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        config(**change)
+        sparsevlm_settings(config(**change))
 
 
 def test_layers_that_the_model_lacks_are_refused_with_what_to_do() -> None:
-    settings = MethodConfig().sparsevlm
+    settings = sparsevlm_settings(MethodConfig())
     settings.require_depth(16)
     message = (
         "^sparsevlm's layers 2, 6, 15 need at least 16 decoder layers, this model has 4; "
@@ -72,7 +72,7 @@ def test_layers_are_given_as_several_numbers() -> None:
     parser = argparse.ArgumentParser()
     add_method_options(parser)
     args = parser.parse_args(["--sparsevlm-layers", "0", "1", "2", "--retain", "64"])
-    assert method_config(args).sparsevlm == SparseVLMSettings("1.5", 64, (0, 1, 2))
+    assert sparsevlm_settings(method_config(args)) == SparseVLMSettings("1.5", 64, (0, 1, 2))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from sepm.bench.reference import reference_of
 from sepm.bench.request import BenchRequest
 from sepm.bench.stages import COARSE, ENCODE, FINE, LOAD, StageClock
 from sepm.bench.variants import SEPM, Workload, our_pass, reference_pass, seven_runs
-from sepm.models.device import Placement
 from sepm.method.dialogue import Outcome
+from sepm.models.device import Placement
 
 
 def both(workload: Workload) -> tuple[dict[str, Outcome], dict[str, Outcome], StageClock]:

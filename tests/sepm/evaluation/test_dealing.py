@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from sepm import processes
 from sepm.cli import main
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.evaluation import helper
-from sepm import processes
-from sepm.processes import LostProcessError, Processes, current_processes
 from sepm.inference.runner import WINDOW_BATCHES, dealt, windows_of
+from sepm.processes import LostProcessError, Processes, current_processes
 
 QUESTIONS = [Question(f"q{number}", f"{number}.png", "awe") for number in range(5 * 8 + 3)]
 """Five whole windows of batches of 1, and one of three questions."""

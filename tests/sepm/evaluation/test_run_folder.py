@@ -10,18 +10,14 @@ from filelock import FileLock
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.run_folder import (
-    MethodRun,
     begin,
     finished_records,
     free_shards,
     locked,
     merge_shards,
 )
-from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Reply
-from sepm.method.config import PRESETS
 from sepm.method.prompts import Query
 from sepm.records.record import as_line, error_record, record_of
 
@@ -37,90 +33,6 @@ IDENTITY = {"method": "zero-shot", "configuration": {"alpha": 0.1, "beta": 0.2}}
 
 def finished(folder: Path, identity: dict[str, Any] = IDENTITY) -> dict[str, Any]:
     return finished_records(folder, identity, EMOSET, QUESTIONS)
-
-
-# ---- the folder's name
-
-
-@pytest.mark.parametrize(
-    ("method", "settings", "name"),
-    [
-        ("sepm", {}, "sepm"),
-        ("sepm", {"beta": 0.5}, "sepm-beta0.5"),
-        ("sepm", {"drop": "random", "seed": 3}, "sepm-drop-random-seed3"),
-        ("cci", {"alpha": 0.05}, "cci-alpha0.05"),
-        ("zero-shot", {"alpha": 0.05, "beta": 0.5}, "zero-shot"),
-    ],
-)
-def test_a_folder_is_named_after_what_differs_from_the_preset(
-    method: str, settings: dict[str, Any], name: str
-) -> None:
-    assert MethodRun(method, MethodConfig(**settings)).folder_name == name
-
-
-def test_another_preset_stands_in_the_name_and_its_own_settings_do_not() -> None:
-    run = MethodRun("sepm", PRESETS["released"], "released")
-    assert run.folder_name == "sepm-released"
-
-
-def test_an_unknown_method_is_told_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="unknown method 'spem'; did you mean 'sepm'"):
-        MethodRun("spem", MethodConfig())
-
-
-# ---- the model's name
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("liuhaotian/llava-v1.5-7b", "llava-v1.5-7b"),
-        ("/models/llava-v1.5-7b/", "llava-v1.5-7b"),
-        ("/models/llava-v1.5-7b/.", "llava-v1.5-7b"),
-        ("~/models/my llava", "my llava"),
-    ],
-)
-def test_a_model_is_named_by_the_last_part_of_its_path(path: str, name: str) -> None:
-    request = EvaluationRequest(model_path=path, question_file=Path("q"), image_folder=Path("i"))
-    assert request.model_name == name
-
-
-def test_a_model_given_as_the_working_directory_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "llava-x").mkdir()
-    monkeypatch.chdir(tmp_path / "llava-x")
-    request = EvaluationRequest(model_path=".", question_file=Path("q"), image_folder=Path("i"))
-    assert request.model_name == "llava-x"
-
-
-def test_a_link_to_a_model_keeps_its_own_name(tmp_path: Path) -> None:
-    (tmp_path / "4481d270").mkdir()
-    (tmp_path / "llava-v1.5-7b").symlink_to(tmp_path / "4481d270")
-    request = EvaluationRequest(
-        model_path=str(tmp_path / "llava-v1.5-7b"), question_file=Path("q"), image_folder=Path("i")
-    )
-    assert request.model_name == "llava-v1.5-7b"
-
-
-@pytest.mark.parametrize(
-    ("field", "said"),
-    [
-        ("batch_size", "batch size must be from 1 to 512, got 0"),
-        ("limit", "limit must be at least 1"),
-    ],
-)
-def test_numbers_of_a_request_are_at_least_1(field: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        EvaluationRequest(
-            model_path="m",
-            question_file=Path("q"),
-            image_folder=Path("i"),
-            **{field: 0},  # type: ignore[arg-type]
-        )
-
-
-# ---- what it holds
 
 
 def test_a_folder_that_is_new_holds_nothing(tmp_path: Path) -> None:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Tensor
 
 from sepm.datasets.files import file_sha256
 from sepm.datasets.image_files import UnreadableImageError
@@ -21,12 +19,10 @@ from sepm.evaluation.compute import GOES_ON
 from sepm.inference import image_loader as images
 from sepm.inference.image_loader import LoadedImage, loaded_ahead, worker_failures
 
-CPU = torch.device("cpu")
 
-
-def brightness(image: Image.Image) -> Tensor:
+def brightness(image: Image.Image) -> np.ndarray:
     """One number as float32[3, 1, 1]."""
-    return torch.full((3, 1, 1), float(np.asarray(image)[0, 0, 0]))
+    return np.full((3, 1, 1), np.asarray(image)[0, 0, 0], np.float32)
 
 
 @pytest.fixture
@@ -43,15 +39,15 @@ def test_images_come_in_order_with_their_hashes_whatever_the_number_of_workers(
     workers: int, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "num_workers", lambda: workers)
-    loaded = list(loaded_ahead(paths, brightness, 8, CPU))
+    loaded = list(loaded_ahead(paths, brightness, 8))
     found = [image for image in loaded if isinstance(image, LoadedImage)]
-    assert [float(image.pixels[0, 0, 0]) for image in found] == list(range(20))
+    assert [float(image.content[0, 0, 0]) for image in found] == list(range(20))
     assert [image.sha256 for image in found] == [file_sha256(path) for path in paths]
 
 
 def test_an_unreadable_image_is_its_reason_and_the_others_come(paths: list[Path]) -> None:
     paths[1].write_bytes(b"no image")
-    first, second, third, *_ = loaded_ahead(paths, brightness, 8, CPU)
+    first, second, third, *_ = loaded_ahead(paths, brightness, 8)
     assert isinstance(second, UnreadableImageError)
     assert str(second) == "not an image that PIL can read (8 bytes)"
     assert isinstance(first, LoadedImage)
@@ -59,7 +55,7 @@ def test_an_unreadable_image_is_its_reason_and_the_others_come(paths: list[Path]
 
 
 def test_no_process_is_left_when_it_is_left_early(paths: list[Path]) -> None:
-    loading = loaded_ahead(paths, brightness, 8, CPU)
+    loading = loaded_ahead(paths, brightness, 8)
     next(loading)
     assert multiprocessing.active_children()
     loading.close()
@@ -67,16 +63,16 @@ def test_no_process_is_left_when_it_is_left_early(paths: list[Path]) -> None:
 
 
 def test_a_worker_that_dies_is_a_plain_error(paths: list[Path]) -> None:
-    def die(image: Image.Image) -> Tensor:
+    def die(image: Image.Image) -> np.ndarray:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("not reached")
 
     said = r"a process that reads images has died.*rows before are"
     with pytest.raises(RunError, match=said), worker_failures(GOES_ON):
-        list(loaded_ahead(paths, die, 8, CPU))
+        list(loaded_ahead(paths, die, 8))
 
 
-def stop(image: Image.Image) -> Tensor:
+def stop(image: Image.Image) -> np.ndarray:
     """Let the process no longer answer, nor end for anything but SIGKILL, as one at a dead disk."""
     os.kill(os.getpid(), signal.SIGSTOP)
     return brightness(image)
@@ -88,7 +84,7 @@ def test_an_image_that_does_not_come_is_a_plain_error_that_names_it(
     monkeypatch.setattr(images, "SECONDS_TO_READ", 1)
     said = r"image .*/0\.png: not read within .* still answer\? The rows before are"
     with pytest.raises(RunError, match=said), worker_failures(GOES_ON):
-        list(loaded_ahead(paths, stop, 8, CPU))
+        list(loaded_ahead(paths, stop, 8))
     assert not multiprocessing.active_children()
 
 
@@ -96,7 +92,7 @@ def test_ctrl_c_is_heard_while_an_image_does_not_come(paths: list[Path]) -> None
     threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        list(loaded_ahead(paths, stop, 8, CPU))
+        list(loaded_ahead(paths, stop, 8))
     assert not multiprocessing.active_children()
     assert time.monotonic() - began < 10
 
@@ -123,13 +119,13 @@ def test_workers_end_when_their_parent_is_killed(paths: list[Path]) -> None:
         pytest.fail("the worker outlived its parent by a minute")
 
 
-def big(image: Image.Image) -> Tensor:
+def big(image: Image.Image) -> np.ndarray:
     """More than a pipe holds."""
-    return torch.zeros(3, 300, 300)
+    return np.zeros((3, 300, 300), np.float32)
 
 
 def load_and_hang(paths: list[Path], writer: Connection) -> None:
-    loading = loaded_ahead(paths, big, 16, CPU)
+    loading = loaded_ahead(paths, big, 16)
     next(loading)
     writer.send(multiprocessing.active_children()[0].pid)
     time.sleep(600)

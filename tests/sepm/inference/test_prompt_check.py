@@ -5,50 +5,49 @@ from typing import Any
 
 import pytest
 
-from llava import Llava, load_llava
+from llava import Llava, load_checkpoint
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.inference.prompt_check import check_prompts, possible_queries
-from sepm.inference.window import Job
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Sample
-from sepm.registry import get_method
+from sepm.registry import MethodRun
 
 EMOSET = load_taxonomy("emoset")
 
 
 @pytest.fixture(scope="module")
 def model(tiny_llava: Path) -> Llava:
-    return load_llava(str(tiny_llava))
+    return load_checkpoint(str(tiny_llava))
 
 
-def job(method: str = "sepm", **settings: Any) -> Job:
-    return Job(get_method(method).recipe, MethodConfig(**settings))
+def run(method: str = "sepm", **settings: Any) -> MethodRun:
+    return MethodRun(method, MethodConfig(**settings))
 
 
 def test_a_method_of_two_stages_can_come_to_the_fine_query_of_each_branch() -> None:
-    queries = list(possible_queries(job(), Sample("", 16), EMOSET))
+    queries = list(possible_queries(run(), Sample("", 16), EMOSET))
 
     assert len(set(queries)) == 4  # the coarse one, positive, negative, ambiguous
     assert sum("This is an ambiguous emotion." in query for query in queries) == 1
 
 
 def test_a_method_of_one_stage_has_one_query() -> None:
-    assert len(list(possible_queries(job("zero-shot"), Sample("", 16), EMOSET))) == 1
+    assert len(list(possible_queries(run("zero-shot"), Sample("", 16), EMOSET))) == 1
 
 
 def test_prompts_that_fit_with_an_answer_of_128_tokens_pass_and_one_position_fewer_is_refused(
     model: Llava, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = model.language_model.config
-    queries = possible_queries(job(), Sample("", 16), EMOSET)
-    needed = max(len(model.tokenize(query)) for query in queries) - 1 + 16 + 128
+    queries = possible_queries(run(), Sample("", 16), EMOSET)
+    needed = max(model.tokenize(query).num_text_tokens for query in queries) + 16 + 128
 
     monkeypatch.setattr(config, "max_position_embeddings", needed)
-    check_prompts(model, [job()], EMOSET, {None: "questions.jsonl:1"})
+    check_prompts(model, [run()], EMOSET, {None: "questions.jsonl:1"})
     monkeypatch.setattr(config, "max_position_embeddings", needed - 1)
     with pytest.raises(InputError, match=rf"needs {needed} positions .* has {needed - 1} \(max_po"):
-        check_prompts(model, [job()], EMOSET, {None: "questions.jsonl:1"})
+        check_prompts(model, [run()], EMOSET, {None: "questions.jsonl:1"})
 
 
 def test_a_long_text_of_the_question_file_is_named_with_its_line(model: Llava) -> None:
@@ -57,9 +56,9 @@ def test_a_long_text_of_the_question_file_is_named_with_its_line(model: Llava) -
         "Which? " * 5000: "questions.jsonl:7",
     }
 
-    check_prompts(model, [job()], EMOSET, texts)  # which does not read them
+    check_prompts(model, [run()], EMOSET, texts)  # which does not read them
     with pytest.raises(InputError, match=r"questions.jsonl:7: the prompt needs \d+ positions"):
-        check_prompts(model, [job(coarse_query="file")], EMOSET, texts)
+        check_prompts(model, [run(coarse_query="file")], EMOSET, texts)
 
 
 def test_ids_that_the_model_has_no_embedding_for_are_refused(
@@ -68,4 +67,4 @@ def test_ids_that_the_model_has_no_embedding_for_are_refused(
     monkeypatch.setattr(model.language_model.config, "vocab_size", 300)
 
     with pytest.raises(InputError, match="the model has embeddings for 300"):
-        check_prompts(model, [job()], EMOSET, {None: "the prompts"})
+        check_prompts(model, [run()], EMOSET, {None: "the prompts"})

@@ -1,9 +1,10 @@
-"""Who is answered by what: each ask once, and every dialogue that waits for it."""
+"""The scheduler of dialogues: each ask once, and a reply for every dialogue that waits for it."""
 
 from dataclasses import replace
+from typing import Any
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.pending import Desk
+from sepm.inference.scheduler import Scheduler
 from sepm.inference.shared_images import consecutive
 from sepm.method.answers import COARSE_KEY
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
@@ -16,6 +17,16 @@ SCORED = replace(PLAIN, scored_by=Span(0, 5))
 REPLY = Reply("A", "A", {"A": 0.75, "B": 0.25}, scores=(3.0, 1.0))
 
 
+class NoModel:
+    """A tokenizer and nothing else."""
+
+    def tokenize(self, query: str) -> Any:
+        return NoModel()
+
+    def positions_of(self, *_: int) -> tuple[int, ...]:
+        return ()
+
+
 def asking(*asks: Ask) -> Dialogue:
     """A dialogue whose outcome carries the last reply."""
     reply = REPLY
@@ -24,40 +35,49 @@ def asking(*asks: Ask) -> Dialogue:
     return Outcome(asks[-1].query, reply, asks[-1].options)
 
 
+def scheduled(*dialogues: tuple[int, Dialogue]) -> Scheduler:
+    model: Any = NoModel()
+    return Scheduler(model, dialogues)
+
+
+def open_asks(scheduler: Scheduler, image: int) -> list[Ask]:
+    return [prepared.ask for prepared in scheduler.open_asks(image)]
+
+
 def test_what_two_dialogues_ask_about_one_image_is_asked_once() -> None:
-    desk = Desk([(0, asking(PLAIN)), (0, asking(OTHER)), (0, asking(PLAIN))])
-    assert desk.asked(0) == [PLAIN, OTHER]
+    scheduler = scheduled((0, asking(PLAIN)), (0, asking(OTHER)), (0, asking(PLAIN)))
+    assert open_asks(scheduler, 0) == [PLAIN, OTHER]
 
 
 def test_the_same_ask_about_two_images_is_asked_of_each() -> None:
-    desk = Desk([(0, asking(PLAIN)), (1, asking(PLAIN))])
-    desk.reply(0, PLAIN, REPLY)
-    assert desk.images == [1]
-    assert [place for place, _ in desk.take_outcomes()] == [0]
+    scheduler = scheduled((0, asking(PLAIN)), (1, asking(PLAIN)))
+    scheduler.reply(0, PLAIN, REPLY)
+    assert scheduler.images == [1]
+    assert [number for number, _ in scheduler.take_outcomes()] == [0]
 
 
 def test_an_ask_without_scores_is_answered_by_the_same_one_with_scores() -> None:
-    desk = Desk([(0, asking(PLAIN)), (0, asking(SCORED))])
-    assert desk.asked(0) == [SCORED]
-    desk.reply(0, SCORED, REPLY)
-    replies = {place: outcome.reply for place, outcome in desk.take_outcomes()}
+    scheduler = scheduled((0, asking(PLAIN)), (0, asking(SCORED)))
+    assert open_asks(scheduler, 0) == [SCORED]
+    scheduler.reply(0, SCORED, REPLY)
+    replies = {number: outcome.reply for number, outcome in scheduler.take_outcomes()}
     assert replies == {0: replace(REPLY, scores=None), 1: REPLY}
 
 
 def test_an_ask_with_scores_is_not_answered_by_one_without() -> None:
-    desk = Desk([(0, asking(PLAIN)), (0, asking(SCORED))])
-    desk.reply(0, PLAIN, replace(REPLY, scores=None))
-    assert desk.asked(0) == [SCORED]
+    scheduler = scheduled((0, asking(PLAIN)), (0, asking(SCORED)))
+    scheduler.reply(0, PLAIN, replace(REPLY, scores=None))
+    assert open_asks(scheduler, 0) == [SCORED]
 
 
 def test_dialogues_go_on_to_their_next_ask() -> None:
-    desk = Desk([(4, asking(PLAIN, OTHER)), (4, asking(PLAIN))])
-    desk.reply(4, PLAIN, REPLY)
-    assert desk.asked(4) == [OTHER]
-    assert [place for place, _ in desk.take_outcomes()] == [1]
-    desk.reply(4, OTHER, REPLY)
-    assert desk.images == []
-    assert [place for place, _ in desk.take_outcomes()] == [0]
+    scheduler = scheduled((4, asking(PLAIN, OTHER)), (4, asking(PLAIN)))
+    scheduler.reply(4, PLAIN, REPLY)
+    assert open_asks(scheduler, 4) == [OTHER]
+    assert [number for number, _ in scheduler.take_outcomes()] == [1]
+    scheduler.reply(4, OTHER, REPLY)
+    assert scheduler.images == []
+    assert [number for number, _ in scheduler.take_outcomes()] == [0]
 
 
 def test_texts_are_packed_up_to_the_limit_in_their_order() -> None:

@@ -8,38 +8,72 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from zlib import crc32
 
 import pytest
 import torch
 from torch import Tensor
 
-from llava.prompt import IMAGE_TOKEN_ID, Prompt
 from sepm.baselines.single_query import single_query
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference import batching, shared_images
-from sepm.inference.answering import answer_batch
+from sepm.inference.alone import run_alone
+from sepm.inference.answering import answer_batch, prepare
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
 from sepm.inference.shared_images import SharedImages
 from sepm.method.answers import COARSE_KEY
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
+from sepm.method.dialogue import Ask, Dialogue, Outcome, ReducedPrefill, Sample
 from sepm.method.prompts import Query, Span
-from sepm.models.protocol import PrefixSharingModel, ReducedPrefill
-from sepm.registry import METHODS
+from sepm.models.protocol import PrefixSharingModel
+from sepm.registry import METHODS, MethodRun
 
 EMOSET = load_taxonomy("emoset")
 LETTERS = "ABCDEFGH"
-VISUAL_TOKENS = [torch.arange(10.0)[:, None] + 10 * image for image in range(4)]
 CONFIG = MethodConfig(alpha=0.001)
-JOBS = [
-    *((METHODS[name].recipe, CONFIG) for name in METHODS if name != "sparsevlm"),
-    (METHODS["sepm"].recipe, replace(CONFIG, drop="query")),
-    (METHODS["sepm"].recipe, replace(CONFIG, drop="random")),
-    (METHODS["sepm"].recipe, replace(CONFIG, beta=0.0)),
+RUNS = [
+    *(MethodRun(name, CONFIG) for name in METHODS if name != "sparsevlm"),
+    MethodRun("sepm", replace(CONFIG, drop="query")),
+    MethodRun("sepm", replace(CONFIG, drop="random")),
+    MethodRun("sepm", replace(CONFIG, beta=0.0)),
 ]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An image as `ChanceModel` has it: a number for each visual token."""
+
+    tokens: tuple[float, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A prompt as `ChanceModel` has it: a token for each character, two before the image."""
+
+    query: str
+
+    @property
+    def num_text_tokens(self) -> int:
+        return 2 + len(self.query)
+
+    @property
+    def num_tokens_after_image(self) -> int:
+        return len(self.query)
+
+    def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
+        return tuple(range(3 + start + skip, 3 + end))
+
+
+IMAGES = [
+    Encoded(tuple(map(float, range(10 * i, 10 * i + n)))) for i, n in enumerate((10, 7, 10, 7, 10))
+]
+"""Images of two sizes, as a model may have them."""
 
 
 class Prefilled(NamedTuple):
@@ -62,50 +96,58 @@ class ChanceModel:
         self.failing = failing
         self.passes = 0
         self.may_fail = False
-        self.openings = 0
-        self.opened_with: list[Sequence[int] | None] = []  # of each prefill
-        self.packs: list[tuple[int, int]] = []  # texts and images of each pass behind a prefix
+        self.text_runs = 0
+        self.text_prefixes: list[str | None] = []  # of each prefill
+        self.packs: list[tuple[int, int]] = []  # texts and images of each pass with a prefix
 
-    def encode(self, pixel_values: Tensor) -> Tensor:
+    device = "cpu"
+    max_positions, max_visual_tokens, attention_layer = 512, 10, 0
+    visual_grid = None
+    prompt_format: ClassVar[dict[str, Any]] = {}
+
+    def preprocess(self, image: Any) -> Any:
         raise NotImplementedError("images come encoded")
 
-    def tokenize(self, query: str) -> Prompt:
-        spans = [(i, i + 1) for i in range(len(query))]
-        return Prompt((1, 2, IMAGE_TOKEN_ID, *map(ord, query)), (None, None, None, *spans))
+    encode = preprocess
+
+    def tokenize(self, query: str) -> Text:
+        return Text(query)
 
     def option_id(self, option_letter: str) -> int:
         return LETTERS.index(option_letter)
 
     def prefill(
         self,
-        prompts: Sequence[Prompt],
-        visual_tokens: Tensor,
-        attention_rows: Sequence[int] = (),
-        opening: Sequence[int] | None = None,
+        prompts: Sequence[Text],
+        images: Sequence[Encoded],
+        dropped: Sequence[Sequence[int]],
+        rows: Sequence[int] = (),
+        text_prefix: str | None = None,
     ) -> Prefilled:
         self._pass()
-        self.opened_with.append(opening)
-        return _answers(prompts, visual_tokens, attention_rows)
+        self.text_prefixes.append(text_prefix)
+        return _answers(prompts, images, dropped, rows)
 
-    def opening(self, prompt: Prompt) -> Sequence[int]:
-        self.openings += 1
-        return prompt.input_ids[: prompt.image_position]
+    def text_prefix(self, prompt: Text) -> str:
+        self.text_runs += 1
+        return "text"
 
-    def prefix(self, opening: Sequence[int], visual_tokens: Tensor) -> Tensor:
+    def image_prefix(self, text_prefix: str, images: Sequence[Encoded]) -> Sequence[Encoded]:
         self._pass()
-        return visual_tokens
+        return images
 
-    def prefill_behind(
+    def prefill_with_prefix(
         self,
-        prefix: Tensor,
-        images: Sequence[int],
-        prompts: Sequence[Sequence[Prompt]],
-        attention_rows: Sequence[Sequence[int]],
+        image_prefix: Sequence[Encoded],
+        indices: Sequence[int],
+        prompts: Sequence[Sequence[Text]],
+        rows: Sequence[Sequence[int]],
     ) -> list[Prefilled]:
         self._pass()
-        self.packs.append((len(prompts), len(images)))
-        tokens = prefix[list(images)]
-        return [_answers(p, tokens, r) for p, r in zip(prompts, attention_rows, strict=True)]
+        self.packs.append((len(prompts), len(indices)))
+        images = [image_prefix[index] for index in indices]
+        none = [()] * len(images)
+        return [_answers(p, images, none, r) for p, r in zip(prompts, rows, strict=True)]
 
     def second_tokens(self, prefill: Prefilled, rows: Sequence[int]) -> list[str | None]:
         self._pass()
@@ -121,16 +163,26 @@ class ChanceModel:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
-def _answers(prompts: Sequence[Prompt], visual_tokens: Tensor, rows: Sequence[int]) -> Prefilled:
-    assert len({len(p) for p in prompts}) == 1, "nothing is padded"
+def _answers(
+    prompts: Sequence[Text],
+    images: Sequence[Encoded],
+    dropped: Sequence[Sequence[int]],
+    rows: Sequence[int],
+) -> Prefilled:
+    shown = [
+        [token for index, token in enumerate(image.tokens) if index not in gone]
+        for image, gone in zip(images, dropped, strict=True)
+    ]
+    assert len({len(p.query) for p in prompts}) == 1, "nothing is padded"
+    assert len(set(map(len, shown))) == 1, "nothing is padded"
     dice = [
-        torch.Generator().manual_seed(crc32(f"{p.input_ids} {t.tolist()}".encode()))
-        for p, t in zip(prompts, visual_tokens, strict=True)
+        torch.Generator().manual_seed(crc32(f"{p.query} {tokens}".encode()))
+        for p, tokens in zip(prompts, shown, strict=True)
     ]
     logits = torch.stack([6 * torch.rand(len(LETTERS) + 1, generator=d) for d in dice])
     follows = [(None, ".", "ear")[torch.randint(3, (), generator=d)] for d in dice]
     texts = [f"The answer is {LETTERS[torch.randint(8, (), generator=d)]}." for d in dice]
-    shape = (1, len(prompts[0]), prompts[0].image_position + visual_tokens.shape[1])
+    shape = (1, 3 + len(prompts[0].query), len(shown[0]))
     attentions = torch.stack([torch.randint(1024, shape, generator=d) / 1024.0 for d in dice])
     return Prefilled(logits, attentions[:, :, list(rows)] if rows else None, follows, texts)
 
@@ -139,19 +191,20 @@ def _answers(prompts: Sequence[Prompt], visual_tokens: Tensor, rows: Sequence[in
 class EveryOther:
     """A reduction that leaves every other visual token."""
 
-    def prefill(self, model: Any, prompt: Prompt, visual_tokens: Tensor) -> ReducedPrefill:
-        prefilled = model.prefill([prompt], visual_tokens[None, ::2])
-        return ReducedPrefill(prefilled, (len(visual_tokens), len(visual_tokens[::2])))
+    def prefill(self, model: Any, prompt: Any, image: Any) -> ReducedPrefill:
+        odd = range(1, image.num_tokens, 2)
+        prefilled = model.prefill([prompt], [image], [odd])
+        return ReducedPrefill(prefilled, (image.num_tokens, image.num_tokens - len(odd)))
 
 
 def dialogues() -> list[tuple[int, Dialogue]]:
-    """Ten methods about four images; several ask the same, some with other scores or none."""
-    samples = [(i, Sample(f"{i}.png", len(tokens))) for i, tokens in enumerate(VISUAL_TOKENS)]
+    """Ten methods about five images; several ask the same, some with other scores or none."""
+    samples = [(i, Sample(f"{i}.png", image.num_tokens)) for i, image in enumerate(IMAGES)]
     reduced = [
         (i, single_query(s, EMOSET, MethodConfig(), reduction=EveryOther())) for i, s in samples
     ]
     return [
-        *((i, recipe(s, EMOSET, config)) for recipe, config in JOBS for i, s in samples),
+        *((i, run.dialogue(s, EMOSET)) for run in RUNS for i, s in samples),
         *reduced,
     ]
 
@@ -167,18 +220,15 @@ def run(model: ChanceModel) -> tuple[list[tuple[int, Outcome]], int]:
 
         return batcher.map(tried, *columns)
 
-    return list(run_dialogues(model, dialogues(), VISUAL_TOKENS, batched)), batcher.size
+    return list(run_dialogues(model, dialogues(), IMAGES, batched)), batcher.size
 
 
 @pytest.fixture(scope="module")
 def alone() -> list[tuple[int, Outcome]]:
-    """Each dialogue's outcome where it is the only one."""
+    """Each dialogue's outcome where it is the only one, and nothing is shared."""
     return [
-        (place, outcome)
-        for place, dialogue in enumerate(dialogues())
-        for _, outcome in run_dialogues(
-            ChanceModel(), [dialogue], VISUAL_TOKENS, Batcher(1, print).map
-        )
+        (number, run_alone(ChanceModel(), dialogue, IMAGES[image]))
+        for number, (image, dialogue) in enumerate(dialogues())
     ]
 
 
@@ -196,15 +246,15 @@ def test_a_model_that_shares_no_prefixes_ends_them_alike(
     outcomes, _ = run(model)
     assert sorted(outcomes, key=lambda one: one[0]) == alone
     assert model.packs == []
-    assert model.openings == 0
+    assert model.text_runs == 0
 
 
 def test_the_text_before_the_image_runs_once_for_every_prompt_that_is_not_reduced() -> None:
     model = ChanceModel()
     run(model)
-    assert model.openings == 1
-    assert model.opened_with.count(None) == len(VISUAL_TOKENS)  # `EveryOther` prefills by itself
-    assert set(model.opened_with) == {None, (1, 2)}
+    assert model.text_runs == 1
+    assert model.text_prefixes.count(None) == len(IMAGES)  # `EveryOther` prefills by itself
+    assert set(model.text_prefixes) == {None, "text"}
 
 
 def test_the_dialogues_take_every_branch_and_some_answers_are_decoded(
@@ -236,26 +286,29 @@ def ask(text: str, scored_by: Span | None = None) -> Ask:
     return Ask(Query(text), ("A", "B"), COARSE_KEY, scored_by=scored_by)
 
 
-def answers_to(model: ChanceModel, asked: Mapping[int, Sequence[Ask]]) -> list[tuple]:
-    """What the images' shared prefix gives, ordered by image and query."""
-    opening = model.opening(model.tokenize("any"))
-    shared = SharedImages(model, opening, {image: VISUAL_TOKENS[image] for image in asked})
-    return sorted(shared.answer(asked), key=lambda one: (one[0], one[1].query.text))
+def answers_to(model: ChanceModel, asks: Mapping[int, Sequence[Ask]]) -> list[tuple]:
+    """Answers with the images' shared prefix, ordered by image and query."""
+    prepared = {
+        image: [prepare(model, ask) for ask in of_image] for image, of_image in asks.items()
+    }
+    shared = SharedImages(model, "text", {image: IMAGES[image] for image in asks})
+    return sorted(shared.answer(prepared), key=lambda one: (one[0], one[1].query.text))
 
 
 def test_texts_of_one_length_that_are_scored_by_other_rows_keep_their_own() -> None:
     asked = {1: [ask("Why so?", Span(0, 3))], 3: [ask("So why?", Span(0, 2))]}
-    assert answers_to(ChanceModel(), asked) == [
-        (image, asks[0], answer_batch(ChanceModel(), asks, [VISUAL_TOKENS[image]])[0])
-        for image, asks in asked.items()
+    model = ChanceModel()
+    assert answers_to(model, asked) == [
+        (image, one, answer_batch(model, [prepare(model, one)], [IMAGES[image]])[0])
+        for image, (one,) in asked.items()
     ]
 
 
 def test_images_with_asks_of_equal_lengths_run_in_one_pass() -> None:
     model = ChanceModel()
     alike = [ask("What is it?"), ask("Why? Step by step.")]
-    answers_to(model, {0: alike, 1: [ask("And this?")], 2: alike, 3: alike})
-    assert model.packs == [(2, 3), (1, 1)]
+    answers_to(model, {0: alike, 2: [ask("And this?")], 4: alike})
+    assert model.packs == [(2, 2), (1, 1)]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +317,7 @@ def test_images_with_asks_of_equal_lengths_run_in_one_pass() -> None:
 def test_a_pack_holds_as_many_ids_behind_the_image_as_the_limit(
     limit: int, packs: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_images, "PACK_IDS", limit)
+    monkeypatch.setattr(shared_images, "PACKED_TOKENS", limit)
     model = ChanceModel()
     answers_to(model, {0: [ask("12345"), ask("1234567"), ask("123")]})
     assert model.packs == packs

@@ -6,9 +6,8 @@ import pytest
 
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.algorithm import coarse_to_fine
-from sepm.method.config import MethodConfig
+from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
-from sepm.method.config import PRESETS
 from sepm.registry import METHODS, get_method
 
 EMOSET = load_taxonomy("emoset")

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sepm.errors import InputError
-from sepm.method.config import MethodConfig
-from sepm.method.config import PRESETS
+from sepm.method.config import PRESETS, MethodConfig
 
 PREDOMINANT = "Identify the predominant emotion conveyed."
 BEST = "Which of the following descriptions best represents the image?"

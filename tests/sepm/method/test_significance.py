@@ -47,18 +47,10 @@ def test_dropped_indices_are_ascending_not_in_order_of_score() -> None:
     assert lowest_scored([0.2, 0.9, 0.1, 0.8], 0.5) == (0, 2)
 
 
-def test_scores_are_the_mean_over_heads_then_over_rows_of_the_visual_columns() -> None:
-    # B = 1, H = 2, M = 2, T = 4: the image stands at positions 1 and 2.
-    attentions = torch.tensor(
-        [
-            [
-                [[0.1, 0.2, 0.3, 0.4], [0.0, 0.6, 0.2, 0.2]],
-                [[0.3, 0.4, 0.1, 0.2], [0.2, 0.0, 0.4, 0.4]],
-            ]
-        ]
-    )
-    scores = visual_token_scores(attentions, image_position=1, num_tokens=2)
-    assert scores[0].tolist() == pytest.approx(
+def test_scores_are_the_mean_over_heads_then_over_rows() -> None:
+    # B = 1, H = 2, M = 2, N = 2.
+    attentions = torch.tensor([[[[0.2, 0.3], [0.6, 0.2]], [[0.4, 0.1], [0.0, 0.4]]]])
+    assert visual_token_scores(attentions)[0].tolist() == pytest.approx(
         [(0.2 + 0.6 + 0.4 + 0) / 4, (0.3 + 0.2 + 0.1 + 0.4) / 4]
     )
 

@@ -1,0 +1,121 @@
+"""Methods and runs: what each reads, and the names of their folders."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from itertools import product
+from typing import Any, cast, get_args
+
+import pytest
+
+from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import InputError
+from sepm.method.config import PRESETS, Drop, MethodConfig
+from sepm.method.dialogue import Reply, Sample
+from sepm.method.prompts import FOE_PHRASE
+from sepm.registry import METHODS, MethodRun
+
+EMOSET = load_taxonomy("emoset")
+
+
+class Recording:
+    """A configuration that notes which of its settings are read."""
+
+    def __init__(self, config: MethodConfig) -> None:
+        self._config = config
+        self.read: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.read.add(name)
+        return getattr(self._config, name)
+
+
+def configurations() -> Iterator[MethodConfig]:
+    """Every drop kind, either coarse query, with and without a second phrase."""
+    for drop, query, phrase in product(get_args(Drop), ("taxonomy", "file"), (None, "Feel it.")):
+        yield replace(MethodConfig(), drop=drop, coarse_query=query, fine_phrase=phrase)
+
+
+REPLIES = [
+    Reply(letter, letter or "", dict.fromkeys("ABCDEFGH", 0.1) | {"A": p_a}, (0.5, 0.1, 0.2))
+    for letter, p_a in (("A", 0.9), ("B", 0.1), (None, 0.9), (None, 0.1))
+]
+
+
+def settings_read_by(method: str) -> set[str]:
+    """Settings that a recipe reads over all configurations, replies and texts."""
+    read = set[str]()
+    for config, reply, text in product(configurations(), REPLIES, (None, f"{FOE_PHRASE} Which?")):
+        recording = Recording(config)
+        dialogue = METHODS[method].recipe(
+            Sample("a", 3, text), EMOSET, cast("MethodConfig", recording)
+        )
+        next(dialogue)
+        try:
+            dialogue.send(reply)
+            dialogue.send(reply)
+        except StopIteration:
+            read |= recording.read
+    return read
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_says_what_its_recipe_reads(method: str) -> None:
+    assert METHODS[method].reads == settings_read_by(method)
+
+
+def test_every_setting_is_read_by_a_method() -> None:
+    assert {field.name for field in fields(MethodConfig)} == set().union(
+        *(method.reads for method in METHODS.values())
+    )
+
+
+def test_cci_takes_a_phrase_of_ones_own_off_the_question_files_text() -> None:
+    config = MethodConfig(coarse_query="file", phrase="Feel the mood.")
+    run = MethodRun("cci", config)
+    ask = next(run.dialogue(Sample("a", 3, "Feel the mood. Which is it?"), EMOSET))
+    assert ask.query.text == "Which is it?"
+
+
+def test_settings_that_a_method_does_not_read_are_the_presets() -> None:
+    assert MethodRun("fp", MethodConfig(alpha=0.2, phrase="Look.")).config == MethodConfig(
+        phrase="Look."
+    )
+
+
+def test_settings_of_sparsevlm_are_refused_when_it_is_asked_for_and_not_otherwise() -> None:
+    config = MethodConfig(retain=100)
+    assert MethodRun("sepm", config).config == MethodConfig()
+    with pytest.raises(InputError, match="retain must be one of 192"):
+        MethodRun("sparsevlm", config)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "name"),
+    [
+        ("sepm", {}, "sepm"),
+        ("sepm", {"beta": 0.5}, "sepm-beta0.5"),
+        ("sepm", {"drop": "random", "seed": 3}, "sepm-drop-random-seed3"),
+        ("cci", {"alpha": 0.05}, "cci-alpha0.05"),
+        ("zero-shot", {"alpha": 0.05, "beta": 0.5}, "zero-shot"),
+    ],
+)
+def test_a_folder_is_named_after_what_differs_from_the_preset(
+    method: str, settings: dict[str, Any], name: str
+) -> None:
+    assert MethodRun(method, MethodConfig(**settings)).folder_name == name
+
+
+def test_another_preset_stands_in_the_name_and_its_own_settings_do_not() -> None:
+    assert MethodRun("sepm", PRESETS["released"], "released").folder_name == "sepm-released"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("spem", "paper"), "unknown method 'spem'; did you mean 'sepm'"),
+        (("sepm", "papr"), "unknown preset 'papr'; did you mean 'paper'"),
+    ],
+)
+def test_an_unknown_name_is_told_with_the_nearest(names: tuple[str, str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        MethodRun(names[0], MethodConfig(), names[1])
