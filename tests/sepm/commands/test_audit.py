@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from llava import Llava
+from llava import Checkpoint, Llava
 from sepm.audit import compute
 from sepm.cli import main
 
@@ -159,9 +159,9 @@ def test_the_reference_computes_each_method_by_itself_and_the_other_all_at_once(
 ) -> None:
     whole, encoded = Llava.encode, []
 
-    def counted(model: Llava, pixel_values: Tensor) -> Tensor:
-        encoded.append(len(pixel_values))
-        return whole(model, pixel_values)
+    def counted(model: Llava, inputs: Any) -> Any:
+        encoded.append(len(inputs))
+        return whole(model, inputs)
 
     monkeypatch.setattr(Llava, "encode", counted)
     options = ("--limit", 3, "--dtypes", "float32")
@@ -169,17 +169,22 @@ def test_the_reference_computes_each_method_by_itself_and_the_other_all_at_once(
     assert encoded == [1, 1, 1, 1, 1, 1, 3]
 
 
+def dtypes_loaded(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
+    """A list of the precisions in which models are loaded from now on."""
+    whole, loaded = Checkpoint.load, []
+
+    def noted(checkpoint: Checkpoint, **options: Any) -> Llava:
+        loaded.append(options["dtype"])
+        return whole(checkpoint, **options)
+
+    monkeypatch.setattr(Checkpoint, "load", noted)
+    return loaded
+
+
 def test_a_model_is_loaded_once_for_each_precision(
     audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, loaded = compute.load_model, []
-
-    def noted(*arguments: Any, **options: Any) -> Llava:
-        model = whole(*arguments, **options)
-        loaded.append(next(model.parameters()).dtype)
-        return model
-
-    monkeypatch.setattr(compute, "load_model", noted)
+    loaded = dtypes_loaded(monkeypatch)
     assert main(audit(tmp_path / "report.json", "--limit", 2)) == 0
     assert loaded == [torch.float32, torch.bfloat16]
 
@@ -250,15 +255,9 @@ def test_an_unknown_precision_is_status_2(audit: Audit, tmp_path: Path) -> None:
 def test_a_half_precision_reference_needs_no_float32_weights(
     audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, loaded = compute.load_model, []
-
-    def noted(model_path: str, device: str, dtype: str, **options: Any) -> Llava:
-        loaded.append(dtype)
-        return whole(model_path, device, dtype, **options)
-
-    monkeypatch.setattr(compute, "load_model", noted)
+    loaded = dtypes_loaded(monkeypatch)
     assert main(audit(tmp_path / "report.json", "--limit", 2, "--reference", "bfloat16")) == 0
-    assert loaded == ["bfloat16"]
+    assert loaded == [torch.bfloat16]
     (found,) = json.loads((tmp_path / "report.json").read_text())["comparisons"]
     assert (found["reference"]["dtype"], found["reference"]["batch_size"]) == ("bfloat16", 1)
 
@@ -269,9 +268,9 @@ def test_a_model_that_does_not_fit_in_float32_names_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def full(*arguments: object, **options: object) -> None:
+    def full(checkpoint: Checkpoint, **options: object) -> None:
         raise RuntimeError("CUDA error: out of memory")
 
-    monkeypatch.setattr("sepm.models.opening.load_checkpoint", full)
+    monkeypatch.setattr(Checkpoint, "load", full)
     assert main(audit(tmp_path / "report.json", "--limit", 2)) == 2
     assert "Try --reference float16" in capsys.readouterr().err

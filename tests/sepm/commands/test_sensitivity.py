@@ -140,7 +140,7 @@ def test_only_samples_between_the_smallest_and_the_largest_alpha_are_asked_twice
 def test_a_sweep_again_computes_nothing(
     output: Path, sweep_of: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sepm.evaluation.compute.load_model", None)
+    monkeypatch.setattr("llava.Checkpoint.load", None)
     assert main(sweep_of(output, "--json")) == 0
     assert json.loads(capsys.readouterr().out)["dataset"] == "emoset"
 

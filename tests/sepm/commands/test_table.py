@@ -172,7 +172,7 @@ def test_a_table_again_computes_nothing(
     output: Path, on_scenes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path: path.read_bytes() for path in output.rglob("*.jsonl")}
-    monkeypatch.setattr("sepm.evaluation.compute.load_model", None)
+    monkeypatch.setattr("llava.Checkpoint.load", None)
     assert main(on_scenes(output, *LAYERS)) == 0
     assert {path: path.read_bytes() for path in output.rglob("*.jsonl")} == before
 

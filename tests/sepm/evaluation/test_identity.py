@@ -18,7 +18,8 @@ from sepm.cli import main
 from sepm.datasets.image_files import image_hash
 from sepm.errors import InputError
 from sepm.evaluation.compute import _check_same_model
-from sepm.models.opening import checkpoint_hashes, find_checkpoint
+from sepm.models.opening import open_model
+from sepm.models.options import ModelOptions
 
 Shown = Callable[[], str]
 
@@ -162,14 +163,13 @@ def test_the_same_files_by_another_commit_are_the_same_run(
 def test_a_machine_with_another_model_than_the_first_is_refused_and_the_files_named(
     tiny_model: Path,
 ) -> None:
-    checkpoint = find_checkpoint(str(tiny_model))
-    files = checkpoint_hashes(checkpoint)["model_files"]
-    request = SimpleNamespace(model_path=str(tiny_model), conversation="auto")
-    order: Any = SimpleNamespace(request=request, model_files=files)
-    _check_same_model(order)
-    order.model_files = {**files, "config.json": "0" * 64}
+    opened = open_model(ModelOptions(model_path=str(tiny_model), device="cpu"))
+    files = opened.hashes["model_files"]
+    assignment: Any = SimpleNamespace(model_files=files)
+    _check_same_model(assignment, opened)
+    assignment.model_files = {**files, "config.json": "0" * 64}
     with pytest.raises(InputError, match=r"another one here than .* process: config\.json differ"):
-        _check_same_model(order)
+        _check_same_model(assignment, opened)
 
 
 # ---- the images

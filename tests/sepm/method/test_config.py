@@ -1,4 +1,4 @@
-"""The presets of the table in the README, and what the configuration refuses."""
+"""The presets of the table in docs/presets.md, and what the configuration refuses."""
 
 from dataclasses import replace
 
