@@ -1,9 +1,12 @@
 """LLaVA and VILA: images to visual tokens, prompts over visual tokens to logits and attention."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
@@ -11,11 +14,24 @@ from llava import language
 from llava.errors import CheckpointError
 from llava.image import ImageProcessor
 from llava.language import Prefill
-from llava.layerwise import AfterLayer, layerwise_prefill
-from llava.prefix import Prefix, prefill_behind
+from llava.layerwise import LayerState, layerwise_prefill
+from llava.prefix import Prefix, prefill_with_prefix
 from llava.projector import projector_dtype, token_order, tokens_in_line
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
+
+
+@dataclass(frozen=True)
+class VisualTokens:
+    """An encoded image."""
+
+    features: Tensor
+    """float[N, D], the projector's output."""
+
+    @property
+    def num_tokens(self) -> int:
+        """N."""
+        return len(self.features)
 
 
 class Llava(nn.Module):
@@ -26,7 +42,7 @@ class Llava(nn.Module):
         mm_projector: vision features to visual tokens.
         vision_tower: pixels to vision features.
         prompts: tokenizer within a conversation template.
-        preprocess: image to pixels.
+        image_processor: image to pixels.
         end_ids: ids that end an answer.
     """
 
@@ -36,7 +52,7 @@ class Llava(nn.Module):
         mm_projector: nn.Module,
         vision_tower: VisionTower,
         prompts: PromptTokenizer,
-        preprocess: ImageProcessor,
+        image_processor: ImageProcessor,
         end_ids: frozenset[int],
     ) -> None:
         super().__init__()
@@ -44,14 +60,23 @@ class Llava(nn.Module):
         self.mm_projector = mm_projector
         self.vision_tower = vision_tower
         self.prompts = prompts
-        self.preprocess = preprocess
+        self.image_processor = image_processor
         self.end_ids = end_ids
 
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """`pixel_values` float32[3, height, width] of an image."""
+        return self.image_processor(image).numpy()
+
     @torch.inference_mode()
-    def encode(self, pixel_values: Tensor) -> Tensor:
-        """Visual tokens float[B, N, D] of float32[B, 3, height, width]."""
-        features = self.vision_tower(pixel_values.to(self.device))
-        return self.mm_projector(features.to(projector_dtype(self.mm_projector)))
+    def encode(self, inputs: Sequence[np.ndarray]) -> list[VisualTokens]:
+        """Visual tokens of B images' `pixel_values`, one forward pass for all."""
+        pixel_values = torch.from_numpy(np.stack(inputs))
+        on_cuda = self.device.type == "cuda"
+        if on_cuda:
+            pixel_values = pixel_values.pin_memory()
+        features = self.vision_tower(pixel_values.to(self.device, non_blocking=on_cuda))
+        projected = self.mm_projector(features.to(projector_dtype(self.mm_projector)))
+        return [VisualTokens(of_image) for of_image in projected]
 
     def tokenize(self, query: str) -> Prompt:
         """The prompt that asks a query about an image.
@@ -77,88 +102,112 @@ class Llava(nn.Module):
     def prefill(
         self,
         prompts: Sequence[Prompt],
-        visual_tokens: Tensor,
-        attention_rows: Sequence[int] = (),
-        opening: Prefix | None = None,
+        images: Sequence[VisualTokens],
+        dropped: Sequence[Sequence[int]],
+        rows: Sequence[int] = (),
+        text_prefix: Prefix | None = None,
     ) -> Prefill:
         """One pass over B prompts, visual tokens in the image's place.
 
+        Kept visual tokens, as the paper and the released code have it, are numbered without gaps.
+
         Args:
             prompts: B prompts of one length S and one image position.
-            visual_tokens: float[B, N, D]; N may be smaller than an image's: positions are then
-                numbered without gaps.
-            attention_rows: M positions in the prompt whose attention over the spliced sequence
-                (T = S - 1 + N) is wanted, in the final layer.
-            opening: of these prompts; it is not run again. None: the prompts are run whole.
+            images: B images of one N.
+            dropped: for each image the indices of visual tokens to leave out, equally many.
+            rows: M positions in the prompt whose attention over the visual tokens is wanted, in
+                the final layer.
+            text_prefix: of these prompts; it is not run again. None: the prompts are run whole.
 
         Raises:
             ValueError: lengths or image positions differ; a row is the image's own, or of the
-                opening; a prompt opens otherwise.
+                text prefix; a prompt begins otherwise.
         """
-        position = _image_position(prompts, attention_rows)
-        shift = visual_tokens.shape[1] - 1
-        rows = [row + shift if row > position else row for row in attention_rows]
-        if opening is None:
-            return language.prefill(self.language_model, self.splice(prompts, visual_tokens), rows)
-        _require_behind(opening, prompts, attention_rows)
-        after = self.embed([p.input_ids[position + 1 :] for p in prompts])
-        embeds = torch.cat([visual_tokens.to(after), after], dim=1)
-        behind = [row - position for row in rows]
-        return language.prefill(self.language_model, embeds, behind, opening.cache)
+        position = _image_position(prompts, rows)
+        visual_tokens = _shown(images, dropped)
+        count = visual_tokens.shape[1]
+        if text_prefix is None:
+            embeds = self._splice(prompts, visual_tokens)
+            spliced = [row + count - 1 if row > position else row for row in rows]
+            made = language.prefill(self.language_model, embeds, spliced)
+        else:
+            _require_after(text_prefix, prompts, rows)
+            after = self.embed([p.input_ids[position + 1 :] for p in prompts])
+            embeds = torch.cat([visual_tokens.to(after), after], dim=1)
+            behind = [row - position + count - 1 for row in rows]
+            made = language.prefill(self.language_model, embeds, behind, text_prefix.cache)
+        return _over_image(made, position, count)
 
     @torch.inference_mode()
-    def opening(self, prompt: Prompt) -> Prefix:
-        """A prompt's text before the image, with which every other prompt opens too."""
+    def text_prefix(self, prompt: Prompt) -> Prefix:
+        """A prompt's text before the image, with which every other prompt begins too."""
         before_image = prompt.input_ids[: prompt.image_position]
         embeds = self.embed([before_image])
         return Prefix(before_image, language.prefix_cache(self.language_model, embeds))
 
     @torch.inference_mode()
-    def prefix(self, opening: Prefix, visual_tokens: Tensor) -> Prefix:
-        """What all prompts about each of B images begin with: the opening and float[B, N, D]."""
-        embeds = visual_tokens.to(self.device, self.language_model.dtype)
-        cache = language.prefix_cache(self.language_model, embeds, opening.cache)
-        return Prefix(opening.before_image, cache)
+    def image_prefix(self, text_prefix: Prefix, images: Sequence[VisualTokens]) -> Prefix:
+        """Beginning of all prompts about each of B images of one N: the text prefix, the image."""
+        features = torch.stack([image.features for image in images])
+        embeds = features.to(self.device, self.language_model.dtype)
+        cache = language.prefix_cache(self.language_model, embeds, text_prefix.cache)
+        return Prefix(text_prefix.before_image, cache)
 
     @torch.inference_mode()
-    def prefill_behind(
+    def prefill_with_prefix(
         self,
-        prefix: Prefix,
-        images: Sequence[int],
+        image_prefix: Prefix,
+        indices: Sequence[int],
         prompts: Sequence[Sequence[Prompt]],
-        attention_rows: Sequence[Sequence[int]],
+        rows: Sequence[Sequence[int]],
     ) -> list[Prefill]:
-        """One pass over K prompts about each of some images, what they share not run again.
+        """One pass over K prompts about each of some images, the shared prefix not run again.
 
         Args:
-            prefix: of B images.
-            images: B' indices of them.
+            image_prefix: of B images.
+            indices: B' of them, by their numbers.
             prompts: K times B' prompts, those of one k of one length.
-            attention_rows: for each k the positions in the prompts, behind the image, whose
-                attention over the spliced sequence is wanted, in the final layer.
+            rows: for each k the positions in the prompts, after the image, whose attention over
+                the visual tokens is wanted, in the final layer.
 
         Returns:
             K prefills of B' rows.
 
         Raises:
-            ValueError: lengths differ; a prompt begins otherwise; a row is not behind the image.
+            ValueError: lengths differ; a prompt begins otherwise; a row is not after the image.
         """
         texts: list[Tensor] = []
-        behind: list[list[int]] = []
-        for alike, rows in zip(prompts, attention_rows, strict=True):
-            start = _image_position(alike, rows) + 1
-            _require_behind(prefix, alike, rows)
+        after: list[list[int]] = []
+        for alike, of_text in zip(prompts, rows, strict=True):
+            start = _image_position(alike, of_text) + 1
+            _require_after(image_prefix, alike, of_text)
             texts.append(self.embed([p.input_ids[start:] for p in alike]))
-            behind.append([row - start for row in rows])
-        return prefill_behind(self.language_model, prefix.cache_of(images), texts, behind)
+            after.append([row - start for row in of_text])
+        cache = image_prefix.cache_of(indices)
+        made = prefill_with_prefix(self.language_model, cache, texts, after)
+        position = len(image_prefix.before_image)
+        return [_over_image(prefill, position, cache.length - position) for prefill in made]
 
     @torch.inference_mode()
-    def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:
-        """One pass over spliced prompts float[B, T, D] that may be shortened after every layer."""
-        return layerwise_prefill(self.language_model, inputs_embeds, after_layer)
+    def prefill_layerwise(
+        self,
+        prompt: Prompt,
+        image: VisualTokens,
+        reduce: Callable[[int, LayerState], Tensor | None],
+    ) -> Prefill:
+        """One pass over a prompt whose visual tokens may be reduced after every layer.
 
-    @torch.inference_mode()
-    def splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
+        Args:
+            prompt: the prompt.
+            image: its image, whole.
+            reduce: gets -1 before the first layer, then each layer's number, and the state there;
+                gives the visual tokens float[N', D] that go on, or None: all of them.
+        """
+        embeds = self._splice([prompt], image.features[None])
+        where = prompt.image_position, image.num_tokens
+        return layerwise_prefill(self.language_model, embeds, where, reduce)
+
+    def _splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
         """Embeddings float[B, T, D] of the prompts with the image's placeholder replaced."""
         position = prompts[0].image_position
         before = self.embed([p.input_ids[:position] for p in prompts])
@@ -213,8 +262,13 @@ class Llava(nn.Module):
         return int(config.max_position_embeddings * factor)
 
     @property
-    def num_visual_tokens(self) -> int:
-        """N_v, how many visual tokens an image becomes."""
+    def attention_layer(self) -> int:
+        """Decoder layer, from 0, whose attention a prefill returns: the final one."""
+        return self.num_layers - 1
+
+    @property
+    def max_visual_tokens(self) -> int:
+        """N_v, the number of visual tokens of every image."""
         tower = self.vision_tower
         side = tokens_in_line(self.mm_projector, tower.patches_in_line)
         return side**2 + (not tower.only_patches)
@@ -245,10 +299,38 @@ class Llava(nn.Module):
         return {
             "grid": [side, side],
             "order": token_order(self.mm_projector),
-            "preprocessing": self.preprocess.fitting,
+            "preprocessing": self.image_processor.fitting,
             "input_size": tower.image_size,
             "patch_size": tower.patch_size,
         }
+
+
+def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> Tensor:
+    """Visual tokens float[B, N', D] that are left of B images.
+
+    Raises:
+        ValueError: not equally many are.
+    """
+    shown = [
+        image.features[_kept(gone, image.num_tokens)] if gone else image.features
+        for image, gone in zip(images, dropped, strict=True)
+    ]
+    if len({len(features) for features in shown}) > 1:
+        raise ValueError("the images of one batch must show equally many visual tokens")
+    return torch.stack(shown)
+
+
+def _kept(dropped: Sequence[int], num_tokens: int) -> list[int]:
+    """Indices of the visual tokens that stay, ascending (Eq. 10)."""
+    gone = set(dropped)
+    return [index for index in range(num_tokens) if index not in gone]
+
+
+def _over_image(prefill: Prefill, position: int, num_tokens: int) -> Prefill:
+    """The prefill, its attention over the visual tokens alone: float32[B, H, M, N]."""
+    if prefill.attentions is None:
+        return prefill
+    return replace(prefill, attentions=prefill.attentions[..., position : position + num_tokens])
 
 
 def _image_position(prompts: Sequence[Prompt], attention_rows: Sequence[int]) -> int:
@@ -265,15 +347,15 @@ def _image_position(prompts: Sequence[Prompt], attention_rows: Sequence[int]) ->
     return position
 
 
-def _require_behind(
+def _require_after(
     prefix: Prefix, prompts: Sequence[Prompt], attention_rows: Sequence[int]
 ) -> None:
-    """Raise `ValueError` unless prompts begin as a prefix does, and the rows are behind the image.
+    """Raise `ValueError` unless prompts begin as a prefix does, and the rows are after the image.
 
-    So that what is asked of a prompt's beginning is not looked for where it is not computed.
+    Attention of a prompt's beginning is not computed then.
     """
     position = prompts[0].image_position
     if any(prompt.input_ids[:position] != prefix.before_image for prompt in prompts):
         raise ValueError("a prompt does not begin as the prefix does")
     if min(attention_rows, default=position + 1) <= position:
-        raise ValueError("attention rows of a text behind a prefix are that text's own")
+        raise ValueError("attention rows of a text after a prefix are that text's own")

@@ -30,7 +30,7 @@ class Prefix:
         return self.cache.select_rows(torch.tensor(list(images), device=first.device))
 
 
-def prefill_behind(
+def prefill_with_prefix(
     language_model: LlamaForCausalLM,
     prefix: KVCache,
     texts: Sequence[Tensor],

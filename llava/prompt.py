@@ -28,6 +28,16 @@ class Prompt:
         """Position of the image placeholder, hence of the first visual token once spliced."""
         return self.input_ids.index(IMAGE_TOKEN_ID)
 
+    @property
+    def num_text_tokens(self) -> int:
+        """Number of ids, the image's placeholder left out."""
+        return len(self.input_ids) - 1
+
+    @property
+    def num_tokens_after_image(self) -> int:
+        """Number of ids after the image's placeholder."""
+        return len(self.input_ids) - self.image_position - 1
+
     def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
         """Positions in `input_ids` of the tokens that cover characters [start, end) of the query.
 

@@ -1,7 +1,7 @@
 """Which family a checkpoint is of, told from its files; one way in for both."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,31 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     """What its user should know of how it is read."""
 
+    def load(
+        self,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        vision_dtype: torch.dtype | None = None,
+    ) -> Llava:
+        """The model, ready for inference.
+
+        Args:
+            device: where all of it goes.
+            dtype: of language model and projector.
+            vision_dtype: of the vision tower; None: the same.
+
+        Raises:
+            CheckpointError: weights are missing, or do not fit.
+        """
+        return LOADERS[self.family](
+            str(self.folder),
+            device=device,
+            dtype=dtype,
+            vision_dtype=vision_dtype,
+            conversation=self.conversation,
+        )
+
 
 def inspect_checkpoint(model_path: str) -> Checkpoint:
     """The checkpoint of that name, downloaded where it is a hub id.
@@ -81,13 +106,9 @@ def load_checkpoint(
         CheckpointError: missing, incomplete, of another family, or weights that do not fit.
     """
     found = inspect_checkpoint(model_path)
-    return LOADERS[found.family](
-        str(found.folder),
-        device=device,
-        dtype=dtype,
-        vision_dtype=vision_dtype,
-        conversation=conversation or found.conversation,
-    )
+    if conversation is not None:
+        found = replace(found, conversation=conversation)
+    return found.load(device=device, dtype=dtype, vision_dtype=vision_dtype)
 
 
 def _inspect_llava(folder: Path) -> Checkpoint:

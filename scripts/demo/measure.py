@@ -26,9 +26,8 @@ from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
 from sepm.method.algorithm import assess, coarse_query, coarse_to_fine, fine_query, scoring_span
 from sepm.method.answers import COARSE_KEY, fine_key
-from sepm.method.config import MethodConfig
+from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
-from sepm.method.config import PRESETS
 from sepm.method.significance import lowest_scored
 from sepm.method.taxonomy import Taxonomy
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from llava import Checkpoint, Llava
-from sepm.audit import compute
 from sepm.cli import main
 
 BOTH_FAMILIES = True

@@ -1,6 +1,5 @@
 """A checkpoint is inspected once a command, however many runs, tasks or precisions it has."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
