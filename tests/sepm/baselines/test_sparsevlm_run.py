@@ -5,13 +5,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
-from llava import Llava, load_llava
+from llava import Llava, load_checkpoint
 from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.answering import answer_batch
+from sepm.inference.answering import answer_batch, prepare
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Sample
 from sepm.records.record import token_usage
@@ -29,7 +29,7 @@ def first_ask(method: str) -> Ask:
 
 @pytest.fixture(scope="module")
 def model(tiny_llava: Path) -> Llava:
-    return load_llava(str(tiny_llava))
+    return load_checkpoint(str(tiny_llava))
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,11 @@ def test_it_asks_what_zero_shot_asks() -> None:
 
 
 def test_a_batch_is_answered_as_its_images_alone_are(model: Llava) -> None:
-    tokens = torch.randn(3, 16, 32, generator=torch.Generator().manual_seed(1))
-    asks = [first_ask("sparsevlm")] * 3
-    alone = [answer_batch(model, asks[:1], [image])[0] for image in tokens]
-    assert answer_batch(model, asks, list(tokens)) == alone
+    noise = np.random.default_rng(1).normal(size=(3, 3, 56, 56)).astype(np.float32)
+    images = model.encode(list(noise))
+    asks = [prepare(model, first_ask("sparsevlm"))] * 3
+    alone = [answer_batch(model, asks[:1], [image])[0] for image in images]
+    assert answer_batch(model, asks, images) == alone
     assert len({reply.probs["A"] for reply in alone}) == 3
 
 

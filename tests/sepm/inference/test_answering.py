@@ -52,7 +52,7 @@ def replies(*written: tuple[str, str | None, str], key: object = KEY) -> tuple[l
     logits = 5.0 * one_hot(ids, len(VOCABULARY)).float()
     model, ask = Writer(), Ask(Query("?"), ("A", "B"), key)  # type: ignore[arg-type]
     prefill = Written(logits, None, follows, texts)
-    return read_replies(model, prefill, [ask] * len(ids), 4), model  # type: ignore[arg-type]
+    return read_replies(model, prefill, [ask] * len(ids)), model  # type: ignore[arg-type]
 
 
 def test_a_letter_with_which_the_answer_ends_decides() -> None:

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from llava import Llava
-from llava.prefix import Prefix
-from llava.prompt import Prompt
+from llava import Llava, load_checkpoint
 from sepm.cli import main
+from sepm.datasets.image_files import read_image
+from sepm.datasets.tasks import load_taxonomy
 from sepm.inference import batching, shared_images
+from sepm.inference.alone import run_alone
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Sample
+from sepm.records.record import decision_fields
+from sepm.registry import MethodRun
 
 BOTH_FAMILIES = True
+EMOSET = load_taxonomy("emoset")
 METHODS = "zero-shot zero-shot-cot fp cci cci+fp sepm"
 Json = dict[str, Any]
 
@@ -36,44 +41,65 @@ def together(scenes: Any, command: Any, run_of: Any, tmp_path_factory: Any) -> d
 def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many images or prompts the model computes by each of its methods."""
     counts: Counter[str] = Counter()
-    prefix, prefill, behind = Llava.prefix, Llava.prefill, Llava.prefill_behind
+    prefix, prefill, behind = Llava.image_prefix, Llava.prefill, Llava.prefill_with_prefix
 
-    def counted_prefix(model: Llava, opening: Prefix, visual_tokens: Tensor) -> Prefix:
-        counts["prefix"] += len(visual_tokens)
-        return prefix(model, opening, visual_tokens)
+    def counted_prefix(model: Llava, text_prefix: Any, images: Sequence[Any]) -> Any:
+        counts["prefix"] += len(images)
+        return prefix(model, text_prefix, images)
 
-    def counted_prefill(model: Llava, prompts: Sequence[Prompt], *others: Any, **more: Any) -> Any:
+    def counted_prefill(model: Llava, prompts: Sequence[Any], *others: Any, **more: Any) -> Any:
         counts["prefill"] += len(prompts)
         return prefill(model, prompts, *others, **more)
 
-    def counted_behind(model: Llava, start: Prefix, images: Any, prompts: Any, rows: Any) -> Any:
+    def counted_behind(model: Llava, start: Any, images: Any, prompts: Any, rows: Any) -> Any:
         counts["texts"] += len(images) * len(prompts)
         counts["passes"] += 1
         return behind(model, start, images, prompts, rows)
 
-    monkeypatch.setattr(Llava, "prefix", counted_prefix)
+    monkeypatch.setattr(Llava, "image_prefix", counted_prefix)
     monkeypatch.setattr(Llava, "prefill", counted_prefill)
-    monkeypatch.setattr(Llava, "prefill_behind", counted_behind)
+    monkeypatch.setattr(Llava, "prefill_with_prefix", counted_behind)
     return counts
+
+
+@pytest.fixture(scope="module")
+def alone(together: dict, scenes: Any, tiny_model: Path) -> dict[str, dict[str, Json]]:
+    """The rows of each method as `run_alone` gives them, by question id."""
+    model = load_checkpoint(str(tiny_model))
+    return {
+        name: {
+            question["question_id"]: row_of(model, scenes, question, method_run(name))
+            for question in scenes.questions()
+        }
+        for name in together
+    }
+
+
+def method_run(name: str) -> MethodRun:
+    return MethodRun(name, MethodConfig(alpha=0.02))
+
+
+def row_of(model: Llava, scenes: Any, question: Json, run: MethodRun) -> Json:
+    image = read_image(scenes.image_folder / question["image"])
+    (encoded,) = model.encode([model.preprocess(image)])
+    dialogue = run.dialogue(Sample(question["question_id"], encoded.num_tokens), EMOSET)
+    return decision_fields(run_alone(model, dialogue, encoded), EMOSET, save_scores=True)
 
 
 @pytest.mark.parametrize("name", METHODS.split())
 def test_every_method_gives_the_rows_that_it_gives_alone(
-    name: str, together: dict, scenes: Any, command: Any, run_of: Any, tmp_path: Path
+    name: str, together: dict, alone: dict[str, dict[str, Json]]
 ) -> None:
-    options = ("--batch-size", 1, "--save-scores", "--alpha", 0.02)
-    assert main(command(scenes, tmp_path, *options, method=name)) == 0
-    alone = run_of(tmp_path, together[name].folder.name).records()
-    shared = together[name].records()
-    assert shared.keys() == alone.keys()
-    for key, row in shared.items():
-        assert row["fine"]["text"] == alone[key]["fine"]["text"], key
-        assert row["fine"]["prompt"] == alone[key]["fine"]["prompt"], key
-        assert row["dropped"] == alone[key]["dropped"], key
-        assert row["fine"]["probs"] == pytest.approx(alone[key]["fine"]["probs"], abs=1e-5), key
-        assert row.get("foe_scores") == pytest.approx(alone[key].get("foe_scores"), abs=1e-6), key
+    assert together[name].records().keys() == alone[name].keys()
+    for key, row in together[name].records().items():
+        expected = alone[name][key]
+        for field in ("prediction", "status", "dropped"):
+            assert row[field] == expected[field], key
+        assert row["fine"] == expected["fine"] | {"probs": row["fine"]["probs"]}, key
+        assert row["fine"]["probs"] == pytest.approx(expected["fine"]["probs"], abs=1e-5), key
+        assert row.get("foe_scores") == pytest.approx(expected.get("foe_scores"), abs=1e-6), key
         for field in ("text", "branch"):
-            assert row.get("coarse", {}).get(field) == alone[key].get("coarse", {}).get(field), key
+            assert row.get("coarse", {}).get(field) == expected.get("coarse", {}).get(field), key
 
 
 def test_the_runs_take_every_branch(together: dict) -> None:
@@ -110,7 +136,7 @@ def test_texts_longer_than_the_prefix_are_computed_in_several_passes(
 ) -> None:
     scenes, methods = make_scenes(3), "zero-shot zero-shot-cot fp"
     assert main(command(scenes, tmp_path / "whole", method=methods)) == 0
-    monkeypatch.setattr(shared_images.SharedImages, "_text_length", lambda shared, ask: 10_000)
+    monkeypatch.setattr(shared_images, "PACKED_TOKENS", 0)
     once = computed.pop("passes")
     assert main(command(scenes, tmp_path / "parts", method=methods)) == 0
     assert computed["passes"] == 3 * once
@@ -126,7 +152,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """A function that lets one pass behind a prefix run out of memory, the n-th."""
 
     def arrange(number: int) -> None:
-        behind, passes = Llava.prefill_behind, [0]
+        behind, passes = Llava.prefill_with_prefix, [0]
 
         def failing(*arguments: Any) -> Any:
             passes[0] += 1
@@ -134,7 +160,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 raise torch.OutOfMemoryError("CUDA out of memory.")
             return behind(*arguments)
 
-        monkeypatch.setattr(Llava, "prefill_behind", failing)
+        monkeypatch.setattr(Llava, "prefill_with_prefix", failing)
 
     return arrange
 
