@@ -28,6 +28,11 @@ class Prompt:
         """Position of the image placeholder, hence of the first visual token once spliced."""
         return self.input_ids.index(IMAGE_TOKEN_ID)
 
+    @property
+    def num_text_tokens(self) -> int:
+        """Number of its ids, the image left out."""
+        return len(self.input_ids) - 1
+
     def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
         """Positions in `input_ids` of the tokens that cover characters [start, end) of the query.
 
