@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -71,7 +70,7 @@ class ImageProcessor:
         self.fitting = FITTINGS[image_aspect_ratio]
         self.background = tuple(int(255 * mean) for mean in processor.image_mean)
 
-    def __call__(self, image: Image.Image) -> Tensor:
+    def __call__(self, image: Image.Image) -> np.ndarray:
         """`pixel_values` float32[3, height, width] of one image."""
         image = image.convert("RGB")
         if self.fitting == "pad":
@@ -79,4 +78,4 @@ class ImageProcessor:
             edge = sides.get("shortest_edge") if self.processor.do_resize else max(image.size)
             size = (edge, edge) if edge else (sides["width"], sides["height"])
             image = padded_and_resized(image, size, self.background, self.processor.resample)
-        return self.processor(image, return_tensors="pt")["pixel_values"][0].to(torch.float32)
+        return self.processor(image, return_tensors="np")["pixel_values"][0].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The language model's prefill, lean in its final layer, and greedy decoding after it."""
+"""Every pass over the decoder layers: prefill whole, after a prefix or layer by layer; decoding."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ from llava.kv_cache import AnswerCache, KVCache, LayerCache
 
 @dataclass(frozen=True)
 class Prefill:
-    """What one pass over B spliced prompts of length T gives."""
+    """Results of one pass over B prompts of spliced length T."""
 
     logits: Tensor
     """float32[B, V], at the last position."""
     attentions: Tensor | None
-    """float32[B, H, M, T], final layer, the M rows asked for; None where none was."""
+    """float32[B, H, M, N], final layer, from the M rows asked for to the visual tokens (Eq. 5);
+    None where no row was."""
     caches: tuple[KVCache, ...]
     """Keys and values of all T positions, in consecutive parts."""
 
@@ -28,7 +29,8 @@ class Prefill:
 def prefill(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
-    attention_rows: Sequence[int] = (),
+    rows: Sequence[int] = (),
+    columns: slice = slice(None),
     prefix: KVCache | None = None,
 ) -> Prefill:
     """One pass over the whole prompt (Eq. 3, 5), or over what follows its prefix.
@@ -39,7 +41,8 @@ def prefill(
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D], no padding.
-        attention_rows: M positions in [0, S) whose attention over all T = P + S is wanted.
+        rows: M positions in [0, S) whose attention is wanted.
+        columns: the positions of all T = P + S that it is wanted to.
         prefix: cache of P positions that stand before these.
 
     Raises:
@@ -47,41 +50,25 @@ def prefill(
     """
     device, length = inputs_embeds.device, inputs_embeds.shape[1]
     start = prefix.length if prefix else 0
-    layers: list[LayerCache] = []
-    final = run_layers(
-        language_model,
-        inputs_embeds,
-        _positions(start, length, device),
-        prefix,
-        keep=lambda layer_pass: layers.append(layer_pass.new_cache),
-    )
+    positions = _positions(start, length, device)
+    final, layers = run_layers(language_model, inputs_embeds, positions, prefix)
     last = final.output_at([length - 1], None)[:, 0]  # it sees all
     attentions = None
-    if attention_rows:
-        visible = causal([start + row for row in attention_rows], start + length, device)
-        attentions = final.attentions(attention_rows, visible)
-    logits = next_token_logits(language_model, last)
+    if rows:
+        visible = causal([start + row for row in rows], start + length, device)
+        attentions = final.attentions(rows, visible)[..., columns]
     own = KVCache(layers)
-    return Prefill(logits, attentions, (prefix, own) if prefix else (own,))
+    caches = (prefix, own) if prefix else (own,)
+    return Prefill(next_token_logits(language_model, last), attentions, caches)
 
 
 def prefix_cache(
     language_model: LlamaForCausalLM, inputs_embeds: Tensor, prefix: KVCache | None = None
 ) -> KVCache:
-    """Cache of a prefix and of float[B, S, D] after it.
-
-    Nothing else of the final layer is computed: nothing else of it is read there.
-    """
+    """Cache of a prefix and of float[B, S, D] after it; the final layer has no output."""
     start, length = prefix.length if prefix else 0, inputs_embeds.shape[1]
-    layers: list[LayerCache] = []
-    run_layers(
-        language_model,
-        inputs_embeds,
-        _positions(start, length, inputs_embeds.device),
-        prefix,
-        keep=lambda layer_pass: layers.append(layer_pass.whole_cache),
-    )
-    return KVCache(layers)
+    positions = _positions(start, length, inputs_embeds.device)
+    return KVCache(run_layers(language_model, inputs_embeds, positions, prefix, whole=True)[1])
 
 
 def run_layers(
@@ -90,38 +77,122 @@ def run_layers(
     positions: Tensor,
     prefix: KVCache | None = None,
     visible: Tensor | None = None,
-    keep: Callable[[LayerPass], object] = lambda _: None,
-) -> LayerPass:
-    """The final layer, its input being what all layers before it make of float[B, S, D].
+    *,
+    whole: bool = False,
+) -> tuple[LayerPass, list[LayerCache]]:
+    """The final layer, its output not computed yet, and every layer's keys and values.
 
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
-        positions: int64[S], what the rotary embedding counts.
+        positions: int64[S], for the rotary embedding.
         prefix: cache of P positions that stand before these.
         visible: bool[S, P + S], what each position sees; None: the prefix, what stands before it,
             and itself.
-        keep: called with every layer's pass before its output is computed; what it does not take
-            is gone after the layer.
+        whole: keep the keys and values of all P + S positions, not of the S alone.
 
     Raises:
         ValueError: the model is another than `require_plain` wants.
     """
     require_plain(language_model)
-    model = language_model.model
-    rotation = model.rotary_emb(inputs_embeds, position_ids=positions[None])
-    *earlier, final = cast("list[LlamaDecoderLayer]", list(model.layers))
+    rotation = language_model.model.rotary_emb(inputs_embeds, position_ids=positions[None])
+    caches: list[LayerCache] = []
 
-    def pass_through(layer: LlamaDecoderLayer, index: int, hidden_states: Tensor) -> LayerPass:
-        before = prefix.in_layer(index) if prefix else None
+    def run(layer: LlamaDecoderLayer, hidden_states: Tensor) -> LayerPass:
+        before = prefix.in_layer(len(caches)) if prefix else None
         layer_pass = LayerPass(layer, hidden_states, rotation, before)
-        keep(layer_pass)
+        caches.append(layer_pass.whole_cache if whole else layer_pass.new_cache)
         return layer_pass
 
+    *earlier, final = decoder_layers(language_model)
     hidden_states = inputs_embeds
-    for index, layer in enumerate(earlier):
-        hidden_states = pass_through(layer, index, hidden_states).output(visible)
-    return pass_through(final, len(earlier), hidden_states)
+    for layer in earlier:
+        hidden_states = run(layer, hidden_states).output(visible)
+    return run(final, hidden_states), caches
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """One image and the text after it, between two decoder layers."""
+
+    _hidden_states: Tensor
+    """float[1, T, D]."""
+    _image: slice
+    """Positions of the N visual tokens among the T."""
+    _layer_pass: LayerPass | None
+    """The layer before, over the same T positions; None before the first."""
+
+    @property
+    def visual_tokens(self) -> Tensor:
+        """float[N, D]."""
+        return self._hidden_states[0, self._image]
+
+    @property
+    def text_tokens(self) -> Tensor:
+        """float[S, D], the text after the image."""
+        return self._hidden_states[0, self._image.stop :]
+
+    def attention(self, rows: Sequence[int]) -> Tensor:
+        """float32[H, M, N], from M of the S text tokens to the visual ones, in the layer before.
+
+        Raises:
+            ValueError: before the first layer, where there is none.
+        """
+        if self._layer_pass is None:
+            raise ValueError("before the first layer there is no attention")
+        positions = [self._image.stop + row for row in rows]
+        visible = causal(positions, self._hidden_states.shape[1], self._hidden_states.device)
+        return self._layer_pass.attentions(positions, visible)[0, :, :, self._image]
+
+
+Reduce = Callable[[int, LayerState], Tensor | None]
+"""Given a layer's number (-1 before the first) and the state after it: the visual tokens
+float[N', D] that go on, or None: all of them."""
+
+
+def prefill_layerwise(
+    language_model: LlamaForCausalLM, inputs_embeds: Tensor, image: slice, reduce: Reduce
+) -> Prefill:
+    """One pass over one prompt whose visual tokens may be reduced between layers.
+
+    Every layer runs SDPA and numbers its positions 0..T-1, so what goes leaves no gap. The caches
+    then differ in length between layers.
+
+    Args:
+        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
+        inputs_embeds: float[1, T, D].
+        image: positions of the visual tokens among the T.
+        reduce: called before the first layer and after every one.
+
+    Raises:
+        ValueError: the model is another than `require_plain` wants.
+    """
+    require_plain(language_model)
+    layers: list[LayerCache] = []
+    hidden_states, image = _reduced(reduce, -1, LayerState(inputs_embeds, image, None))
+    for index, layer in enumerate(decoder_layers(language_model)):
+        positions = _positions(0, hidden_states.shape[1], hidden_states.device)
+        rotation = language_model.model.rotary_emb(hidden_states, position_ids=positions[None])
+        layer_pass = LayerPass(layer, hidden_states, rotation)
+        layers.append(layer_pass.new_cache)
+        state = LayerState(layer_pass.output(), image, layer_pass)
+        hidden_states, image = _reduced(reduce, index, state)
+    logits = next_token_logits(language_model, hidden_states[:, -1])
+    return Prefill(logits, None, (KVCache(layers),))
+
+
+def _reduced(reduce: Reduce, layer: int, state: LayerState) -> tuple[Tensor, slice]:
+    """Hidden states float[1, T', D] with the visual tokens that go on, and their positions."""
+    hidden_states, image = state._hidden_states, state._image
+    if (visual_tokens := reduce(layer, state)) is None:
+        return hidden_states, image
+    parts = [hidden_states[:, : image.start], visual_tokens[None], hidden_states[:, image.stop :]]
+    return torch.cat(parts, dim=1), slice(image.start, image.start + len(visual_tokens))
+
+
+def decoder_layers(language_model: LlamaForCausalLM) -> list[LlamaDecoderLayer]:
+    """The L decoder layers, in order."""
+    return cast("list[LlamaDecoderLayer]", list(language_model.model.layers))
 
 
 def _positions(start: int, length: int, device: torch.device) -> Tensor:
@@ -202,7 +273,7 @@ class _Answer:
     ) -> None:
         self._language_model = language_model
         self._caches = caches
-        self._layers = cast("list[LlamaDecoderLayer]", list(language_model.model.layers))
+        self._layers = decoder_layers(language_model)
         self._starts = [
             sum(cache.layers[index].length for cache in caches)
             for index in range(len(self._layers))

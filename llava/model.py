@@ -1,20 +1,18 @@
 """LLaVA and VILA: images to visual tokens, prompts over visual tokens to logits and attention."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from llava import language
 from llava.errors import CheckpointError
 from llava.image import ImageProcessor
-from llava.language import Prefill
-from llava.layerwise import LayerState, layerwise_prefill
+from llava.language import Prefill, Reduce
 from llava.prefix import Prefix, prefill_with_prefix
 from llava.projector import projector_dtype, token_order, tokens_in_line
 from llava.prompt import Prompt, PromptTokenizer
@@ -23,14 +21,14 @@ from llava.vision import VisionTower
 
 @dataclass(frozen=True)
 class VisualTokens:
-    """An encoded image."""
+    """An image as the language model reads it."""
 
     features: Tensor
-    """float[N, D], the projector's output."""
+    """float[N, D], in the projector's dtype."""
 
     @property
     def num_tokens(self) -> int:
-        """N."""
+        """N, its number of visual tokens."""
         return len(self.features)
 
 
@@ -42,7 +40,7 @@ class Llava(nn.Module):
         mm_projector: vision features to visual tokens.
         vision_tower: pixels to vision features.
         prompts: tokenizer within a conversation template.
-        image_processor: image to pixels.
+        preprocess: image to pixels.
         end_ids: ids that end an answer.
     """
 
@@ -52,7 +50,7 @@ class Llava(nn.Module):
         mm_projector: nn.Module,
         vision_tower: VisionTower,
         prompts: PromptTokenizer,
-        image_processor: ImageProcessor,
+        preprocess: ImageProcessor,
         end_ids: frozenset[int],
     ) -> None:
         super().__init__()
@@ -60,23 +58,19 @@ class Llava(nn.Module):
         self.mm_projector = mm_projector
         self.vision_tower = vision_tower
         self.prompts = prompts
-        self.image_processor = image_processor
+        self.preprocess = preprocess
         self.end_ids = end_ids
-
-    def preprocess(self, image: Image.Image) -> np.ndarray:
-        """`pixel_values` float32[3, height, width] of an image."""
-        return self.image_processor(image).numpy()
 
     @torch.inference_mode()
     def encode(self, inputs: Sequence[np.ndarray]) -> list[VisualTokens]:
-        """Visual tokens of B images' `pixel_values`, one forward pass for all."""
-        pixel_values = torch.from_numpy(np.stack(inputs))
+        """Visual tokens of B preprocessed images, float32[3, height, width] each."""
+        pixel_values = torch.stack([torch.as_tensor(pixels) for pixels in inputs])
         on_cuda = self.device.type == "cuda"
         if on_cuda:
-            pixel_values = pixel_values.pin_memory()
+            pixel_values = pixel_values.pin_memory()  # the copy then does not wait for the device
         features = self.vision_tower(pixel_values.to(self.device, non_blocking=on_cuda))
-        projected = self.mm_projector(features.to(projector_dtype(self.mm_projector)))
-        return [VisualTokens(of_image) for of_image in projected]
+        tokens = self.mm_projector(features.to(projector_dtype(self.mm_projector)))
+        return [VisualTokens(image) for image in tokens]
 
     def tokenize(self, query: str) -> Prompt:
         """The prompt that asks a query about an image.
@@ -107,49 +101,47 @@ class Llava(nn.Module):
         rows: Sequence[int] = (),
         text_prefix: Prefix | None = None,
     ) -> Prefill:
-        """One pass over B prompts, visual tokens in the image's place.
+        """One pass over B prompts, each about one image without its dropped visual tokens.
 
-        Kept visual tokens, as the paper and the released code have it, are numbered without gaps.
+        The kept tokens stand in their order, and positions are numbered without gaps.
 
         Args:
-            prompts: B prompts of one length S and one image position.
-            images: B images of one N.
-            dropped: for each image the indices of visual tokens to leave out, equally many.
-            rows: M positions in the prompt whose attention over the visual tokens is wanted, in
-                the final layer.
+            prompts: B prompts of one length and one image position.
+            images: B images.
+            dropped: for each image the indices of visual tokens to leave out; equally many stay.
+            rows: M prompt positions whose attention is wanted.
             text_prefix: of these prompts; it is not run again. None: the prompts are run whole.
 
         Raises:
-            ValueError: lengths or image positions differ; a row is the image's own, or of the
-                text prefix; a prompt begins otherwise.
+            ValueError: lengths, image positions or numbers of visual tokens differ; a row is the
+                image's own, or of the prefix; a prompt begins otherwise than the prefix.
         """
         position = _image_position(prompts, rows)
-        visual_tokens = _shown(images, dropped)
+        visual_tokens = _shown(images, dropped)  # [B, N, D]
         count = visual_tokens.shape[1]
+        spliced = [row + count - 1 if row > position else row for row in rows]
+        span = slice(position, position + count)
         if text_prefix is None:
-            embeds = self._splice(prompts, visual_tokens)
-            spliced = [row + count - 1 if row > position else row for row in rows]
-            made = language.prefill(self.language_model, embeds, spliced)
-        else:
-            _require_after(text_prefix, prompts, rows)
-            after = self.embed([p.input_ids[position + 1 :] for p in prompts])
-            embeds = torch.cat([visual_tokens.to(after), after], dim=1)
-            behind = [row - position + count - 1 for row in rows]
-            made = language.prefill(self.language_model, embeds, behind, text_prefix.cache)
-        return _over_image(made, position, count)
+            embeds = self.splice(prompts, visual_tokens)
+            return language.prefill(self.language_model, embeds, spliced, span)
+        _require_prefix(text_prefix, prompts, rows)
+        after = self.embed([p.input_ids[position + 1 :] for p in prompts])
+        embeds = torch.cat([visual_tokens.to(after), after], dim=1)
+        own_rows = [row - position for row in spliced]
+        return language.prefill(self.language_model, embeds, own_rows, span, text_prefix.cache)
 
     @torch.inference_mode()
     def text_prefix(self, prompt: Prompt) -> Prefix:
-        """A prompt's text before the image, with which every other prompt begins too."""
+        """Prefix of all prompts: the text before the image."""
         before_image = prompt.input_ids[: prompt.image_position]
         embeds = self.embed([before_image])
         return Prefix(before_image, language.prefix_cache(self.language_model, embeds))
 
     @torch.inference_mode()
     def image_prefix(self, text_prefix: Prefix, images: Sequence[VisualTokens]) -> Prefix:
-        """Beginning of all prompts about each of B images of one N: the text prefix, the image."""
-        features = torch.stack([image.features for image in images])
-        embeds = features.to(self.device, self.language_model.dtype)
+        """Prefixes of the prompts about each of B images of one N: that text and the image."""
+        visual_tokens = torch.stack([image.features for image in images])
+        embeds = visual_tokens.to(self.device, self.language_model.dtype)
         cache = language.prefix_cache(self.language_model, embeds, text_prefix.cache)
         return Prefix(text_prefix.before_image, cache)
 
@@ -161,54 +153,45 @@ class Llava(nn.Module):
         prompts: Sequence[Sequence[Prompt]],
         rows: Sequence[Sequence[int]],
     ) -> list[Prefill]:
-        """One pass over K prompts about each of some images, the shared prefix not run again.
+        """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
 
         Args:
             image_prefix: of B images.
             indices: B' of them, by their numbers.
             prompts: K times B' prompts, those of one k of one length.
-            rows: for each k the positions in the prompts, after the image, whose attention over
-                the visual tokens is wanted, in the final layer.
-
-        Returns:
-            K prefills of B' rows.
+            rows: for each k the prompt positions, after the image, whose attention is wanted.
 
         Raises:
             ValueError: lengths differ; a prompt begins otherwise; a row is not after the image.
         """
         texts: list[Tensor] = []
-        after: list[list[int]] = []
-        for alike, of_text in zip(prompts, rows, strict=True):
-            start = _image_position(alike, of_text) + 1
-            _require_after(image_prefix, alike, of_text)
+        own_rows: list[list[int]] = []
+        for alike, wanted in zip(prompts, rows, strict=True):
+            start = _image_position(alike, wanted) + 1
+            _require_prefix(image_prefix, alike, wanted)
             texts.append(self.embed([p.input_ids[start:] for p in alike]))
-            after.append([row - start for row in of_text])
-        cache = image_prefix.cache_of(indices)
-        made = prefill_with_prefix(self.language_model, cache, texts, after)
-        position = len(image_prefix.before_image)
-        return [_over_image(prefill, position, cache.length - position) for prefill in made]
+            own_rows.append([row - start for row in wanted])
+        cache = image_prefix.select_images(indices)
+        span = slice(len(image_prefix.before_image), cache.length)
+        return prefill_with_prefix(self.language_model, cache, texts, own_rows, span)
 
     @torch.inference_mode()
-    def prefill_layerwise(
-        self,
-        prompt: Prompt,
-        image: VisualTokens,
-        reduce: Callable[[int, LayerState], Tensor | None],
-    ) -> Prefill:
-        """One pass over a prompt whose visual tokens may be reduced after every layer.
+    def prefill_layerwise(self, prompt: Prompt, image: VisualTokens, reduce: Reduce) -> Prefill:
+        """`Prefill` of one prompt, visual tokens reduced between layers; without attentions.
 
         Args:
             prompt: the prompt.
-            image: its image, whole.
-            reduce: gets -1 before the first layer, then each layer's number, and the state there;
-                gives the visual tokens float[N', D] that go on, or None: all of them.
+            image: encoded.
+            reduce: gets -1 before the first layer, then each layer's number, and the state there.
+                Returns the visual tokens float[N', D] that go on, or None: all of them.
         """
-        embeds = self._splice([prompt], image.features[None])
-        where = prompt.image_position, image.num_tokens
-        return layerwise_prefill(self.language_model, embeds, where, reduce)
+        embeds = self.splice([prompt], image.features[None])
+        span = slice(prompt.image_position, prompt.image_position + image.num_tokens)
+        return language.prefill_layerwise(self.language_model, embeds, span, reduce)
 
-    def _splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
-        """Embeddings float[B, T, D] of the prompts with the image's placeholder replaced."""
+    @torch.inference_mode()
+    def splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
+        """Embeddings float[B, T, D] of B prompts with float[B, N, D] in the image's place."""
         position = prompts[0].image_position
         before = self.embed([p.input_ids[:position] for p in prompts])
         after = self.embed([p.input_ids[position + 1 :] for p in prompts])
@@ -241,17 +224,22 @@ class Llava(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the language model computes."""
+        """Device that the language model computes on."""
         return self.language_model.device
 
     @property
     def num_layers(self) -> int:
-        """L, how many decoder layers the language model has."""
+        """L, its number of decoder layers."""
         return len(self.language_model.model.layers)
 
     @property
+    def attention_layer(self) -> int:
+        """Decoder layer, from 0, whose attention a prefill returns: the final one."""
+        return self.num_layers - 1
+
+    @property
     def max_positions(self) -> int:
-        """How many positions a prompt and its answer can have together.
+        """Positions that a prompt, its image and the answer can have together.
 
         Linear scaling of the rotary embedding multiplies what the configuration says; the other
         kinds are counted in it.
@@ -262,20 +250,15 @@ class Llava(nn.Module):
         return int(config.max_position_embeddings * factor)
 
     @property
-    def attention_layer(self) -> int:
-        """Decoder layer, from 0, whose attention a prefill returns: the final one."""
-        return self.num_layers - 1
-
-    @property
     def max_visual_tokens(self) -> int:
-        """N_v, the number of visual tokens of every image."""
+        """Number of visual tokens of every image."""
         tower = self.vision_tower
         side = tokens_in_line(self.mm_projector, tower.patches_in_line)
         return side**2 + (not tower.only_patches)
 
     @property
     def prompt_format(self) -> dict[str, Any]:
-        """How prompts are written: the template, and what its tokenizer makes of it.
+        """Template of the prompts, and what the tokenizer makes of it.
 
         `bos` says what writes the beginning-of-text token (tokenizer, template, none), and
         `line_break_after_image` whether that line break of the template is fed.
@@ -288,7 +271,7 @@ class Llava(nn.Module):
 
     @property
     def visual_grid(self) -> dict[str, Any] | None:
-        """Where each visual token lies on an image; None where tokens are not all patches.
+        """Places of the visual tokens on an image; None where tokens are not all patches.
 
         `grid` is rows and columns of tokens, `input_size` and `patch_size` are in pixels.
         """
@@ -299,42 +282,14 @@ class Llava(nn.Module):
         return {
             "grid": [side, side],
             "order": token_order(self.mm_projector),
-            "preprocessing": self.image_processor.fitting,
+            "preprocessing": self.preprocess.fitting,
             "input_size": tower.image_size,
             "patch_size": tower.patch_size,
         }
 
 
-def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> Tensor:
-    """Visual tokens float[B, N', D] that are left of B images.
-
-    Raises:
-        ValueError: not equally many are.
-    """
-    shown = [
-        image.features[_kept(gone, image.num_tokens)] if gone else image.features
-        for image, gone in zip(images, dropped, strict=True)
-    ]
-    if len({len(features) for features in shown}) > 1:
-        raise ValueError("the images of one batch must show equally many visual tokens")
-    return torch.stack(shown)
-
-
-def _kept(dropped: Sequence[int], num_tokens: int) -> list[int]:
-    """Indices of the visual tokens that stay, ascending (Eq. 10)."""
-    gone = set(dropped)
-    return [index for index in range(num_tokens) if index not in gone]
-
-
-def _over_image(prefill: Prefill, position: int, num_tokens: int) -> Prefill:
-    """The prefill, its attention over the visual tokens alone: float32[B, H, M, N]."""
-    if prefill.attentions is None:
-        return prefill
-    return replace(prefill, attentions=prefill.attentions[..., position : position + num_tokens])
-
-
-def _image_position(prompts: Sequence[Prompt], attention_rows: Sequence[int]) -> int:
-    """Where the image stands in a batch of prompts.
+def _image_position(prompts: Sequence[Prompt], rows: Sequence[int]) -> int:
+    """Position of the image in a batch of prompts.
 
     Raises:
         ValueError: lengths or image positions differ; a row is the image's own.
@@ -342,20 +297,41 @@ def _image_position(prompts: Sequence[Prompt], attention_rows: Sequence[int]) ->
     position = prompts[0].image_position
     if len({(len(p), p.image_position) for p in prompts}) > 1:
         raise ValueError("the prompts of one batch must have one length and image position")
-    if position in attention_rows:
+    if position in rows:
         raise ValueError("attention rows are text positions, not the image's")
     return position
 
 
-def _require_after(
-    prefix: Prefix, prompts: Sequence[Prompt], attention_rows: Sequence[int]
-) -> None:
-    """Raise `ValueError` unless prompts begin as a prefix does, and the rows are after the image.
+def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> Tensor:
+    """Visual tokens float[B, N', D] that stay of each image, in their order.
 
-    Attention of a prompt's beginning is not computed then.
+    Raises:
+        ValueError: their numbers differ.
+    """
+    shown = [
+        image.features[kept_tokens(gone, image.num_tokens)] if gone else image.features
+        for image, gone in zip(images, dropped, strict=True)
+    ]
+    if len(counts := {len(tokens) for tokens in shown}) > 1:
+        raise ValueError(
+            f"the images of one batch must show equally many visual tokens, got {sorted(counts)}"
+        )
+    return torch.stack(shown)
+
+
+def kept_tokens(dropped: Sequence[int], num_tokens: int) -> list[int]:
+    """Indices of the visual tokens that stay, ascending."""
+    gone = set(dropped)
+    return [index for index in range(num_tokens) if index not in gone]
+
+
+def _require_prefix(prefix: Prefix, prompts: Sequence[Prompt], rows: Sequence[int]) -> None:
+    """Raise `ValueError` unless prompts begin with a prefix, and the rows are after the image.
+
+    Attention of the prefix's own positions is not computed.
     """
     position = prompts[0].image_position
     if any(prompt.input_ids[:position] != prefix.before_image for prompt in prompts):
         raise ValueError("a prompt does not begin as the prefix does")
-    if min(attention_rows, default=position + 1) <= position:
+    if min(rows, default=position + 1) <= position:
         raise ValueError("attention rows of a text after a prefix are that text's own")

@@ -1,4 +1,4 @@
-"""Several prompts about one image: what they share is computed once, their texts run behind it."""
+"""Prompts that begin alike: the KV cache of their prefix, and texts packed into a pass after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaForCausalLM
 
-from llava.kv_cache import KVCache, LayerCache
+from llava.kv_cache import KVCache
 from llava.language import Prefill, next_token_logits, run_layers
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """What prompts begin with: the text before the image, or that and each of B images."""
+    """A beginning that prompts share: the text before the image, or that and each of B images."""
 
     before_image: tuple[int, ...]
     """Ids of the text."""
     cache: KVCache
     """P positions; a row for each image, or a single one that holds no image."""
 
-    def cache_of(self, images: Sequence[int]) -> KVCache:
-        """Cache of some images, by their number."""
+    def select_images(self, images: Sequence[int]) -> KVCache:
+        """Cache of some images, by their numbers."""
         first = self.cache.layers[0].key
         if list(images) == list(range(len(first))):
             return self.cache
@@ -34,9 +34,10 @@ def prefill_with_prefix(
     language_model: LlamaForCausalLM,
     prefix: KVCache,
     texts: Sequence[Tensor],
-    attention_rows: Sequence[Sequence[int]],
+    rows: Sequence[Sequence[int]],
+    columns: slice,
 ) -> list[Prefill]:
-    """One pass over K texts, each as if it alone stood behind the prefix.
+    """One pass over K texts, each as if it alone followed the prefix.
 
     The texts are packed into one sequence: each position sees the prefix and what stands before it
     in its own text, and the rotary embedding counts it from the prefix's end.
@@ -45,8 +46,8 @@ def prefill_with_prefix(
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         prefix: cache of its P positions, of B rows that go on.
         texts: K embeddings float[B, S_k, D].
-        attention_rows: for each text the M_k positions in [0, S_k) whose attention over all
-            T_k = P + S_k is wanted.
+        rows: for each text the M_k positions in [0, S_k) whose attention is wanted.
+        columns: the positions of the prefix that it is wanted to.
 
     Returns:
         One `Prefill` for each text.
@@ -54,24 +55,16 @@ def prefill_with_prefix(
     device = texts[0].device
     packing = _Packing(prefix.length, tuple(text.shape[1] for text in texts))
     positions, visible = packing.positions(device), packing.visible(device)
-    layers: list[LayerCache] = []
     packed = torch.cat(list(texts), dim=1)
-    final = run_layers(
-        language_model,
-        packed,
-        positions,
-        prefix,
-        visible,
-        keep=lambda layer_pass: layers.append(layer_pass.new_cache),
-    )
+    final, layers = run_layers(language_model, packed, positions, prefix, visible)
     ends = [end - 1 for _, end in packing.spans]
     logits = next_token_logits(language_model, final.output_at(ends, visible[ends]))  # [B, K, V]
     prefills = []
     for k, (start, end) in enumerate(packing.spans):
+        packed_rows = [start + row for row in rows[k]]
         attentions = None
-        if rows := [start + row for row in attention_rows[k]]:
-            over_all = final.attentions(rows, visible[rows])
-            attentions = packing.select(over_all, k)
+        if packed_rows:
+            attentions = final.attentions(packed_rows, visible[packed_rows])[..., columns]
         text = KVCache([layer.slice_positions(start, end) for layer in layers])
         prefills.append(Prefill(logits[:, k], attentions, (prefix, text)))
     return prefills
@@ -79,19 +72,19 @@ def prefill_with_prefix(
 
 @dataclass(frozen=True)
 class _Packing:
-    """Texts of some lengths one after the other, behind a prefix of P positions."""
+    """Texts of some lengths one after the other, after a prefix of P positions."""
 
     prefix_length: int
     lengths: tuple[int, ...]
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Where each text lies among the S packed ids: [start, end)."""
+        """Span [start, end) of each text among the S packed ids."""
         ends = list(accumulate(self.lengths))
         return list(zip([0, *ends], ends, strict=False))
 
     def positions(self, device: torch.device) -> Tensor:
-        """int64[S], what the rotary embedding counts: each text from the prefix's end."""
+        """int64[S], positions for the rotary embedding: each text counts from the prefix's end."""
         counted = [torch.arange(length, device=device) for length in self.lengths]
         return self.prefix_length + torch.cat(counted)
 
@@ -102,9 +95,3 @@ class _Packing:
             for length in self.lengths
         ]
         return functional.pad(torch.block_diag(*texts), (self.prefix_length, 0), value=True)
-
-    def select(self, attentions: Tensor, k: int) -> Tensor:
-        """Of float[..., P + S] what lies on the prefix and on text k, float[..., P + S_k]."""
-        start, end = self.spans[k]
-        own = attentions[..., self.prefix_length + start : self.prefix_length + end]
-        return torch.cat([attentions[..., : self.prefix_length], own], dim=-1)

@@ -30,7 +30,7 @@ class Prompt:
 
     @property
     def num_text_tokens(self) -> int:
-        """Number of ids, the image's placeholder left out."""
+        """Number of its ids, the image left out."""
         return len(self.input_ids) - 1
 
     @property

@@ -1,6 +1,7 @@
 """The vision tower, CLIP or SigLIP, built only as deep as it is read."""
 
 import copy
+import re
 from typing import Any
 
 import torch
@@ -58,6 +59,11 @@ class VisionTower(nn.Module):
         # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
         features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
+
+    def name_if_built(self, name: str | None) -> str | None:
+        """Name of a weight; None: it belongs to a layer that is not built, or is None."""
+        layer = re.match(r"encoder\.layers\.(\d+)\.", name or "")
+        return None if layer and int(layer[1]) >= self.num_layers else name
 
     @property
     def has_class_token(self) -> bool:

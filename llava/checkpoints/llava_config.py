@@ -6,7 +6,6 @@ from typing import Any
 from msgspec import Struct, structs, to_builtins
 from transformers import LlamaConfig
 
-from llava.checkpoints.files import read_json
 from llava.checkpoints.unusable import require_merged, require_unquantised
 from llava.checkpoints.values import Language, Name, Size, checked
 from llava.checkpoints.weights import has_weights
@@ -35,18 +34,21 @@ class LlavaConfig(Multimodal, frozen=True, kw_only=True):
     language: LlamaConfig
 
 
-def read_config(folder: Path) -> LlavaConfig:
-    """The configuration of a LLaVA-1.5 checkpoint in its original format.
+def read_config(folder: Path, stored: dict[str, Any]) -> LlavaConfig:
+    """The configuration of a LLaVA-1.5 checkpoint, checked, given its `config.json`.
 
     Raises:
         CheckpointError: the folder holds another family, a setting LLaVA-1.5 does not have, or
             something else than a checkpoint.
     """
-    stored, path = read_json(folder, "config.json"), folder / "config.json"
+    path = folder / "config.json"
     require_merged(folder)
     _check_family(stored, folder)
     multimodal = checked(Multimodal, stored, path)
-    return LlavaConfig(language=llama_config(stored, path, folder), **structs.asdict(multimodal))
+    language = llama_config(stored, path, folder)
+    if not end_ids(language):
+        raise CheckpointError(f"{path}: eos_token_id names no id, so no answer would ever end")
+    return LlavaConfig(language=language, **structs.asdict(multimodal))
 
 
 def llama_config(stored: dict[str, Any], place: Path | str, weights: Path) -> LlamaConfig:

@@ -82,7 +82,7 @@ def load_tokenizer(
 
 
 def load_preprocessing(
-    kind: type[CLIPImageProcessorPil] | type[SiglipImageProcessorPil],
+    tower: CLIPVisionConfig | SiglipVisionConfig,
     folder: Path,
     image_aspect_ratio: str | None,
     side: int,
@@ -92,6 +92,8 @@ def load_preprocessing(
     Raises:
         CheckpointError: it cannot be so, or makes images of another size.
     """
+    clip = isinstance(tower, CLIPVisionConfig)
+    kind = CLIPImageProcessorPil if clip else SiglipImageProcessorPil
     path = folder / "preprocessor_config.json"
     stored = read_json(folder, path.name)
     checked(Preprocessor, stored, path)

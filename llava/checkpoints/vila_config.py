@@ -59,13 +59,12 @@ def is_vila(stored: dict[str, Any]) -> bool:
     return any(f"{part}_cfg" in stored for part in PARTS)
 
 
-def read_vila_config(folder: Path) -> VilaConfig:
-    """The configuration of a VILA-1.5 checkpoint with a Llama-3.
+def read_vila_config(folder: Path, root: dict[str, Any]) -> VilaConfig:
+    """The configuration of a VILA-1.5 with a Llama-3, checked, given its `config.json`.
 
     Raises:
         CheckpointError: a part is missing, or something is not as in VILA-1.5.
     """
-    root = read_json(folder, "config.json")
     require_merged(folder)
     require_plain_image(root, folder)
     require_unquantised(root, folder / "config.json")

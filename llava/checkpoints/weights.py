@@ -1,7 +1,9 @@
 """Weights: read tensor by tensor into a module, each to its device and dtype; none is left over."""
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,7 +13,13 @@ from torch import Tensor, nn
 
 from llava.checkpoints.files import identity_file, is_index, weight_files, weight_map
 from llava.checkpoints.unusable import QUANTISED, UNQUANTISED
-from llava.errors import CheckpointError, checkpoint_errors
+from llava.errors import CheckpointError
+
+RenameWeight = Callable[[str], str | None]
+"""Name in a module of a stored weight; None: known to be extra."""
+
+ROTARY_BUFFER = re.compile(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
+"""A buffer of the language model that old files hold."""
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """What weights are; of other types only what they are computed from is stored."""
@@ -23,7 +31,7 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    try:
+    with _read_errors(path):
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 - not a dict
@@ -32,6 +40,13 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             mmap = zipfile.is_zipfile(path)  # the format before torch 1.6 cannot be mapped
             stored = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
             yield from convert(stored, dict[str, Tensor]).items()
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    """Within it, whatever a library makes of a weight file is the file's fault."""
+    try:
+        yield
     except Exception as error:
         raise CheckpointError(
             f"{path}: cannot be read as weights ({error}); download the file again"
@@ -53,15 +68,14 @@ def stored_names(path: Path) -> list[str]:
     """
     if path.suffix != ".safetensors":
         return [name for name, _ in stored_tensors(path)]
-    unread = f"{path}: cannot be read as weights; download the file again"
-    with checkpoint_errors(unread), safe_open(path, framework="pt") as tensors:
+    with _read_errors(path), safe_open(path, framework="pt") as tensors:
         return list(tensors.keys())
 
 
 def load_weights(
     module: nn.Module,
     folder: Path,
-    target_of: Callable[[str], str | None],
+    rename: RenameWeight,
     device: torch.device,
     dtype: torch.dtype,
 ) -> None:
@@ -70,7 +84,7 @@ def load_weights(
     Args:
         module: parameters on the meta device; every one of them is filled or an error is raised.
         folder: checkpoint folder.
-        target_of: the module's name for a stored name, or None for a tensor known to be extra.
+        rename: name in the module of each stored name.
         device: where the parameters go.
         dtype: what they are stored as.
 
@@ -87,7 +101,7 @@ def load_weights(
         names = set[str]()
         for stored_name, tensor in stored_tensors(path):
             names.add(stored_name)
-            if (name := target_of(stored_name)) is None:
+            if (name := rename(stored_name)) is None:
                 continue
             _require_numbers(tensor, stored_name, path)
             if name in filled:

@@ -18,7 +18,7 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
-from llava import Llava, load_llava
+from llava import Llava, load_checkpoint
 from llava.checkpoints.files import read_json
 
 MakeLlava = Callable[..., Path]
@@ -42,7 +42,7 @@ def images() -> list[Image.Image]:
 
 @pytest.fixture(scope="session")
 def model(tiny_llava: Path) -> Llava:
-    return load_llava(str(tiny_llava))
+    return load_checkpoint(str(tiny_llava))
 
 
 @pytest.fixture(scope="session", params=[4, 2], ids=["multi-head", "grouped-query"])
@@ -56,12 +56,17 @@ def checkpoint(
 @pytest.fixture(scope="session")
 def each_model(checkpoint: Path) -> Llava:
     """A model with multi-head attention, then one with grouped-query attention."""
-    return load_llava(str(checkpoint))
+    return load_checkpoint(str(checkpoint))
 
 
 @pytest.fixture(scope="session")
-def pixel_values(model: Llava, images: list[Image.Image]) -> Tensor:
-    return torch.stack([model.preprocess(image) for image in images])
+def inputs(model: Llava, images: list[Image.Image]) -> list[np.ndarray]:
+    return [model.preprocess(image) for image in images]
+
+
+@pytest.fixture(scope="session")
+def pixel_values(inputs: list[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(inputs))
 
 
 @pytest.fixture(scope="session")

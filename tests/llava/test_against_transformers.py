@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration
@@ -31,13 +33,21 @@ def spliced_by_hand(llama: LlamaForCausalLM, prompt: Prompt, visual_tokens: Tens
     return torch.stack(rows)
 
 
+def over_image(attentions: Tensor, prompt: Prompt, num_tokens: int = NUM_VISUAL_TOKENS) -> Tensor:
+    """float[..., N] of float[..., T]."""
+    return attentions[..., prompt.image_position : prompt.image_position + num_tokens]
+
+
 @torch.inference_mode()
 def test_logits_and_attention_equal_those_of_transformers_llava(
-    each_model: Llava, eager_llava: LlavaForConditionalGeneration, pixel_values: Tensor
+    each_model: Llava,
+    eager_llava: LlavaForConditionalGeneration,
+    inputs: list[np.ndarray],
+    pixel_values: Tensor,
 ) -> None:
     prompt = each_model.tokenize(QUERY)
     rows = [3, *prompt.positions_of(0, 23), len(prompt) - 1]
-    ours = each_model.prefill([prompt] * 5, each_model.encode(pixel_values), attention_rows=rows)
+    ours = each_model.prefill([prompt] * 5, each_model.encode(inputs), [()] * 5, rows)
 
     input_ids = torch.tensor([expanded(prompt, eager_llava.config.image_token_id)] * 5)
     theirs = eager_llava(
@@ -50,40 +60,38 @@ def test_logits_and_attention_equal_those_of_transformers_llava(
 
     assert_close(ours.logits, theirs.logits[:, -1])
     assert ours.attentions is not None
-    expected = theirs.attentions[-1][:, :, spliced_rows]
-    assert_close(ours.attentions, expected)
+    assert_close(ours.attentions, over_image(theirs.attentions[-1][:, :, spliced_rows], prompt))
 
 
 @torch.inference_mode()
 def test_a_batch_of_different_prompts_equals_llama_over_sequences_spliced_by_hand(
-    each_model: Llava, eager_llama: LlamaForCausalLM, pixel_values: Tensor
+    each_model: Llava, eager_llama: LlamaForCausalLM, inputs: list[np.ndarray]
 ) -> None:
     prompts = [each_model.tokenize(query) for query in (QUERY, OTHER)]
-    visual_tokens = each_model.encode(pixel_values[:2])
+    images = each_model.encode(inputs[:2])
     rows = prompts[0].positions_of(0, 23)
-    ours = each_model.prefill(prompts, visual_tokens, attention_rows=rows)
+    ours = each_model.prefill(prompts, images, [(), ()], rows)
 
     for index, prompt in enumerate(prompts):
-        sequence = spliced_by_hand(eager_llama, prompt, visual_tokens[index])
+        sequence = spliced_by_hand(eager_llama, prompt, images[index].features)
         theirs = eager_llama(inputs_embeds=sequence[None], output_attentions=True)
         assert_close(ours.logits[index], theirs.logits[0, -1])
         assert ours.attentions is not None
         expected = theirs.attentions[-1][0][:, [row + 15 for row in rows]]
-        assert_close(ours.attentions[index], expected)
+        assert_close(ours.attentions[index], over_image(expected, prompt))
 
 
 @torch.inference_mode()
 def test_dropping_visual_tokens_equals_the_shortened_sequence_built_by_hand(
-    each_model: Llava, eager_llama: LlamaForCausalLM, pixel_values: Tensor
+    each_model: Llava, eager_llama: LlamaForCausalLM, inputs: list[np.ndarray]
 ) -> None:
     prompt = each_model.tokenize(QUERY)
-    visual_tokens = each_model.encode(pixel_values[:1])
-    kept = [0, 1, 2, 5, 6, 9, 11, 12, 15]
-    ours = each_model.prefill([prompt], visual_tokens[:, kept], attention_rows=(40,))
+    images = each_model.encode(inputs[:1])
+    dropped = [13, 3, 4, 7, 8, 14, 10]
+    ours = each_model.prefill([prompt], images, [dropped], (40,))
 
-    sequence = spliced_by_hand(eager_llama, prompt, visual_tokens[0])
-    first = prompt.image_position
-    gone = [first + index for index in range(NUM_VISUAL_TOKENS) if index not in kept]
+    sequence = spliced_by_hand(eager_llama, prompt, images[0].features)
+    gone = [prompt.image_position + index for index in dropped]
     shortened = sequence[[i for i in range(len(sequence)) if i not in gone]]
     positions = torch.arange(len(shortened))[None]
     theirs = eager_llama(
@@ -92,22 +100,22 @@ def test_dropping_visual_tokens_equals_the_shortened_sequence_built_by_hand(
 
     assert_close(ours.logits, theirs.logits[:, -1])
     assert ours.attentions is not None
-    assert_close(ours.attentions, theirs.attentions[-1][:, :, [40 + len(kept) - 1]])
+    expected = theirs.attentions[-1][:, :, [40 + 9 - 1]]
+    assert_close(ours.attentions, over_image(expected, prompt, num_tokens=9))
 
 
-def test_dropping_changes_the_logits(model: Llava, pixel_values: Tensor) -> None:
-    prompt = model.tokenize(QUERY)
-    visual_tokens = model.encode(pixel_values[:1])
-    whole = model.prefill([prompt], visual_tokens).logits
-    shortened = model.prefill([prompt], visual_tokens[:, 1:]).logits
+def test_dropping_changes_the_logits(model: Llava, inputs: list[np.ndarray]) -> None:
+    prompt, images = model.tokenize(QUERY), model.encode(inputs[:1])
+    whole = model.prefill([prompt], images, [()]).logits
+    shortened = model.prefill([prompt], images, [(0,)]).logits
 
     assert (whole - shortened).abs().max() > 0.01
 
 
-def test_keeping_every_visual_token_equals_not_dropping(model: Llava, pixel_values: Tensor) -> None:
-    prompt = model.tokenize(QUERY)
-    visual_tokens = model.encode(pixel_values[:1])
-    whole = model.prefill([prompt], visual_tokens).logits
-    kept = model.prefill([prompt], visual_tokens[:, list(range(16))]).logits
+def test_images_of_one_batch_must_show_equally_many_tokens(
+    model: Llava, inputs: list[np.ndarray]
+) -> None:
+    prompt, images = model.tokenize(QUERY), model.encode(inputs[:2])
 
-    assert torch.equal(whole, kept)
+    with pytest.raises(ValueError, match=r"equally many visual tokens, got \[14, 15\]"):
+        model.prefill([prompt] * 2, images, [(3,), (1, 2)])

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -66,5 +67,6 @@ def assert_computes(folder: Path) -> None:
     model = load_checkpoint(str(folder))
     side = model.vision_tower.image_size
     prompt = model.tokenize("Which?\nA. Positive")
-    prefill = model.prefill([prompt], model.encode(torch.zeros(1, 3, side, side)))
+    images = model.encode([np.zeros((3, side, side), np.float32)])
+    prefill = model.prefill([prompt], images, [()])
     assert torch.isfinite(prefill.logits).all()

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from llava import CheckpointError, load_llava
+from llava import CheckpointError, load_checkpoint
 from llava.checkpoints.files import locate
 from tests.conftest import write_llama_3_tokenizer
 
@@ -34,7 +34,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def refusal(folder: Path | str) -> str:
     """The message with which a checkpoint is refused."""
     with pytest.raises(CheckpointError) as error:
-        load_llava(str(folder))
+        load_checkpoint(str(folder))
     return str(error.value)
 
 
@@ -461,7 +461,7 @@ def test_a_tower_on_the_hub_without_a_network_says_what_to_run(folder: Path) -> 
     (folder / "vision_tower").rename(folder / "tower")
     (folder / "openai").mkdir()
     (folder / "tower").rename(folder / name)
-    assert load_llava(str(folder)).num_visual_tokens == 16
+    assert load_checkpoint(str(folder)).max_visual_tokens == 16
 
 
 @pytest.mark.usefixtures("_offline")

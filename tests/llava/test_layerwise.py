@@ -1,14 +1,14 @@
-"""The prefill that may be shortened between layers, against the plain one and transformers."""
+"""The prefill whose visual tokens may be reduced between layers, against the plain one."""
 
 import pytest
 import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from llava.language import decode, prefill
-from llava.layerwise import AttentionOf, layerwise_prefill
+from llava.language import LayerState, decode, prefill, prefill_layerwise
 
 LENGTH = 12
+IMAGE = slice(2, 8)
 
 
 @pytest.fixture(scope="module")
@@ -31,68 +31,100 @@ def language_model() -> LlamaForCausalLM:
 
 @pytest.fixture(scope="module")
 def embeds() -> Tensor:
-    """Two sequences."""
-    return torch.randn(2, LENGTH, 16, generator=torch.Generator().manual_seed(5))
+    """Two text tokens, six visual ones, four of text."""
+    return torch.randn(1, LENGTH, 16, generator=torch.Generator().manual_seed(5))
 
 
-def unchanged(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
-    return hidden_states
+def unchanged(layer: int, state: LayerState) -> None:
+    """All visual tokens go on."""
 
 
-def without_two(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
-    """The third and fourth position go after the second layer."""
-    if layer != 1:
-        return hidden_states
-    return torch.cat([hidden_states[:, :2], hidden_states[:, 4:]], dim=1)
+def without_two(layer: int, state: LayerState) -> Tensor | None:
+    """The first two visual tokens go after the second layer."""
+    return state.visual_tokens[2:] if layer == 1 else None
 
 
 def test_nothing_changed_is_the_plain_prefill(
     language_model: LlamaForCausalLM, embeds: Tensor
 ) -> None:
-    plain, layerwise = (
-        prefill(language_model, embeds),
-        layerwise_prefill(language_model, embeds, unchanged),
-    )
+    plain = prefill(language_model, embeds)
+    layerwise = prefill_layerwise(language_model, embeds, IMAGE, unchanged)
     torch.testing.assert_close(layerwise.logits, plain.logits, atol=1e-5, rtol=1e-5)
+    assert layerwise.attentions is None
 
 
-def test_the_attention_is_every_layers_own(
+def test_states_before_the_first_layer_and_after_each_are_transformers_hidden_states(
     language_model: LlamaForCausalLM, embeds: Tensor
 ) -> None:
-    rows, found = [3, 11, 4], []
+    found: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def read(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
-        found.append(attention_of(rows))
-        return hidden_states
+    def read(layer: int, state: LayerState) -> None:
+        found[layer] = state.visual_tokens, state.text_tokens
 
-    layerwise_prefill(language_model, embeds, read)
+    prefill_layerwise(language_model, embeds, IMAGE, read)
+    expected = language_model(inputs_embeds=embeds, output_hidden_states=True).hidden_states
+    assert list(found) == [-1, 0, 1, 2, 3]
+    for layer in range(-1, 3):  # transformers' last hidden state is normed
+        visual_tokens, text_tokens = found[layer]
+        torch.testing.assert_close(visual_tokens, expected[layer + 1][0, 2:8])
+        torch.testing.assert_close(text_tokens, expected[layer + 1][0, 8:])
+
+
+def test_the_attention_is_every_layers_own_from_text_to_image(
+    language_model: LlamaForCausalLM, embeds: Tensor
+) -> None:
+    found = []
+
+    def read(layer: int, state: LayerState) -> None:
+        if layer >= 0:
+            found.append(state.attention([3, 0]))
+
+    prefill_layerwise(language_model, embeds, IMAGE, read)
     language_model.set_attn_implementation("eager")
     expected = language_model(inputs_embeds=embeds, output_attentions=True).attentions
     language_model.set_attn_implementation("sdpa")
     for of_layer, eager in zip(found, expected, strict=True):
-        torch.testing.assert_close(of_layer, eager[:, :, rows], atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(of_layer, eager[0, :, [11, 8], IMAGE], atol=1e-6, rtol=1e-5)
 
 
-def test_a_layer_s_cache_is_what_it_ran_on(
+def test_before_the_first_layer_there_is_no_attention(
     language_model: LlamaForCausalLM, embeds: Tensor
 ) -> None:
-    (cache,) = layerwise_prefill(language_model, embeds, without_two).caches
-    assert [cache.in_layer(layer).length for layer in range(4)] == [12, 12, 10, 10]
+    def read(layer: int, state: LayerState) -> None:
+        state.attention([0])
+
+    with pytest.raises(ValueError, match="before the first layer"):
+        prefill_layerwise(language_model, embeds, IMAGE, read)
+
+
+@pytest.mark.parametrize(("layer", "lengths"), [(-1, [10] * 4), (1, [12, 12, 10, 10])])
+def test_a_layer_s_cache_is_what_it_ran_on(
+    language_model: LlamaForCausalLM, embeds: Tensor, layer: int, lengths: list[int]
+) -> None:
+    def reduce(number: int, state: LayerState) -> Tensor | None:
+        return state.visual_tokens[2:] if number == layer else None
+
+    (cache,) = prefill_layerwise(language_model, embeds, IMAGE, reduce).caches
+    assert [cache.in_layer(layer).length for layer in range(4)] == lengths
 
 
 def test_positions_have_no_gap_after_what_went(
     language_model: LlamaForCausalLM, embeds: Tensor
 ) -> None:
-    after_first_two = [torch.empty(0)]
+    after_first_two: list[Tensor] = []
 
-    def keep(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
-        left = without_two(layer, hidden_states, attention_of)
-        after_first_two[0] = left if layer == 1 else after_first_two[0]
+    def keep(layer: int, state: LayerState) -> Tensor | None:
+        left = without_two(layer, state)
+        if left is not None:
+            after_first_two.append(
+                torch.cat([state._hidden_states[0, :2], left, state.text_tokens])
+            )
         return left
 
-    found = layerwise_prefill(language_model, embeds, keep).logits
+    found = prefill_layerwise(language_model, embeds, IMAGE, keep).logits
     rest = upper_half(language_model)
-    expected = rest(inputs_embeds=after_first_two[0], use_cache=False).logits[:, -1]
+    (sequence,) = after_first_two
+    expected = rest(inputs_embeds=sequence[None], use_cache=False).logits[:, -1]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -113,8 +145,9 @@ def upper_half(language_model: LlamaForCausalLM) -> LlamaForCausalLM:
 def test_decoding_goes_on_as_the_whole_sequence_computed_again_does(
     language_model: LlamaForCausalLM, embeds: Tensor
 ) -> None:
-    found = decode(language_model, prefill(language_model, embeds), [0, 1], 6, frozenset())
-    sequence = embeds
+    both = torch.cat([embeds, embeds.flip(1)])
+    found = decode(language_model, prefill(language_model, both), [0, 1], 6, frozenset())
+    sequence = both
     for _ in range(6):
         logits = language_model(inputs_embeds=sequence, use_cache=False).logits[:, -1:]
         token = language_model.model.embed_tokens(logits.argmax(dim=-1))
@@ -127,5 +160,5 @@ def test_decoding_goes_on_as_the_whole_sequence_computed_again_does(
 def test_an_eager_model_is_refused(language_model: LlamaForCausalLM, embeds: Tensor) -> None:
     language_model.set_attn_implementation("eager")
     with pytest.raises(ValueError, match="prefill needs sdpa attention, got eager"):
-        layerwise_prefill(language_model, embeds, unchanged)
+        prefill_layerwise(language_model, embeds, IMAGE, unchanged)
     language_model.set_attn_implementation("sdpa")

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.functional import one_hot
 from transformers import LlamaForCausalLM
 
-from llava import Llava, language
+from llava import Llava, VisualTokens, language
 from llava.language import Prefill
 
 QUERY = "Which of the following descriptions best represents the image?\nA. Positive\nB. Negative"
@@ -17,21 +17,22 @@ NO_END = frozenset({-1})
 
 
 @pytest.fixture
-def visual_tokens(each_model: Llava, pixel_values: Tensor) -> Tensor:
-    return each_model.encode(pixel_values)
+def encoded(each_model: Llava, inputs: list[np.ndarray]) -> list[VisualTokens]:
+    return each_model.encode(inputs)
 
 
 @pytest.fixture
-def prefilled(each_model: Llava, visual_tokens: Tensor) -> Prefill:
-    return each_model.prefill([each_model.tokenize(QUERY)] * 5, visual_tokens)
+def prefilled(each_model: Llava, encoded: list[VisualTokens]) -> Prefill:
+    return each_model.prefill([each_model.tokenize(QUERY)] * 5, encoded, [()] * 5)
 
 
 @torch.inference_mode()
 def generated(
-    model: Llava, visual_tokens: Tensor, rows: list[int], number: int, end: int | None = None
+    model: Llava, encoded: list[VisualTokens], rows: list[int], number: int, end: int | None = None
 ) -> list[list[int]]:
     """Greedy ids of transformers' own `generate`, from the same spliced embeddings."""
-    embeds = model.splice([model.tokenize(QUERY)] * len(rows), visual_tokens[rows])
+    visual_tokens = torch.stack([encoded[row].features for row in rows])
+    embeds = model.splice([model.tokenize(QUERY)] * len(rows), visual_tokens)
     generate = cast("Any", model.language_model).generate
     ids = generate(
         inputs_embeds=embeds,
@@ -45,14 +46,14 @@ def generated(
 
 
 def test_a_batch_gives_what_each_of_its_samples_gives_alone(
-    each_model: Llava, visual_tokens: Tensor
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompt = each_model.tokenize(QUERY)
     rows = prompt.positions_of(0, 20)
-    together = each_model.prefill([prompt] * 5, visual_tokens, attention_rows=rows)
+    together = each_model.prefill([prompt] * 5, encoded, [()] * 5, rows)
 
     for index in range(5):
-        alone = each_model.prefill([prompt], visual_tokens[[index]], attention_rows=rows)
+        alone = each_model.prefill([prompt], [encoded[index]], [()], rows)
         torch.testing.assert_close(together.logits[[index]], alone.logits, atol=1e-5, rtol=0)
         assert together.attentions is not None
         torch.testing.assert_close(
@@ -60,50 +61,61 @@ def test_a_batch_gives_what_each_of_its_samples_gives_alone(
         )
 
 
-def test_answers_differ_between_images(model: Llava, pixel_values: Tensor) -> None:
-    logits = model.prefill([model.tokenize(QUERY)] * 5, model.encode(pixel_values)).logits
+def test_answers_differ_between_images(model: Llava, inputs: list[np.ndarray]) -> None:
+    logits = model.prefill([model.tokenize(QUERY)] * 5, model.encode(inputs), [()] * 5).logits
 
     assert len(set(logits.argmax(dim=-1).tolist())) > 1
 
 
 def test_asking_for_attention_leaves_the_logits_as_they_are(
-    each_model: Llava, visual_tokens: Tensor, prefilled: Prefill
+    each_model: Llava, encoded: list[VisualTokens], prefilled: Prefill
 ) -> None:
-    asked = each_model.prefill([each_model.tokenize(QUERY)] * 5, visual_tokens, [37, 38, 39])
+    prompts = [each_model.tokenize(QUERY)] * 5
+    asked = each_model.prefill(prompts, encoded, [()] * 5, [37, 38, 39])
 
     torch.testing.assert_close(asked.logits, prefilled.logits, atol=1e-5, rtol=0)
     assert prefilled.attentions is None
 
 
-def test_attention_rows_sum_to_one_and_see_nothing_after_themselves(
-    each_model: Llava, visual_tokens: Tensor
+def test_attention_is_a_share_of_one_and_sees_nothing_after_itself(
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompt = each_model.tokenize(QUERY)
     position = prompt.image_position
     rows = [position - 1, position + 1]
-    attentions = each_model.prefill([prompt] * 5, visual_tokens, rows).attentions
+    attentions = each_model.prefill([prompt] * 5, encoded, [()] * 5, rows).attentions
 
     assert attentions is not None
-    assert attentions.shape == (5, 4, 2, len(prompt) + 15)
-    torch.testing.assert_close(attentions.sum(dim=-1), torch.ones(5, 4, 2))
-    assert attentions[:, :, 0, position:].max() == 0  # the row before the image
-    assert attentions[:, :, 1, position + 17 :].max() == 0  # the row after it
-    assert attentions[:, :, 1, : position + 17].min() > 0
+    assert attentions.shape == (5, 4, 2, 16)
+    assert attentions[:, :, 0].max() == 0  # the row before the image
+    assert attentions[:, :, 1].min() > 0  # the row after it
+    assert attentions[:, :, 1].sum(dim=-1).max() < 1  # the text has its share
+
+
+@torch.inference_mode()
+def test_attention_rows_over_all_columns_sum_to_one(each_model: Llava) -> None:
+    embeds = each_model.embed([[1, 5, 9, 3, 7]])
+    attentions = language.prefill(each_model.language_model, embeds, [1, 3]).attentions
+
+    assert attentions is not None
+    torch.testing.assert_close(attentions.sum(dim=-1), torch.ones(1, 4, 2))
+    assert attentions[:, :, 0, 2:].max() == 0
+    assert attentions[:, :, 1, 4:].max() == 0
 
 
 def test_decoding_equals_greedy_generation_of_a_subset_of_rows(
-    each_model: Llava, visual_tokens: Tensor, prefilled: Prefill
+    each_model: Llava, encoded: list[VisualTokens], prefilled: Prefill
 ) -> None:
     rows = [4, 1, 2]
     ours = language.decode(each_model.language_model, prefilled, rows, 12, NO_END)
 
-    assert ours == generated(each_model, visual_tokens, rows, 12)
+    assert ours == generated(each_model, encoded, rows, 12)
 
 
 def test_decoding_stops_at_an_end_id_and_leaves_it_out(
-    each_model: Llava, visual_tokens: Tensor, prefilled: Prefill
+    each_model: Llava, encoded: list[VisualTokens], prefilled: Prefill
 ) -> None:
-    free = generated(each_model, visual_tokens, [0, 3], 12)
+    free = generated(each_model, encoded, [0, 3], 12)
     end = free[0][5]
     ours = language.decode(each_model.language_model, prefilled, [0, 3], 12, frozenset({end}))
     expected = [ids[: ids.index(end)] if end in ids else ids for ids in free]
@@ -131,27 +143,27 @@ def test_a_prefill_can_be_decoded_again_from_other_rows(
 
 @pytest.mark.parametrize(("token_id", "text"), [(1, ""), ("E", "E")])
 def test_decoded_text_has_no_special_tokens_and_no_blanks_around_it(
-    model: Llava, pixel_values: Tensor, token_id: int | str, text: str
+    model: Llava, inputs: list[np.ndarray], token_id: int | str, text: str
 ) -> None:
-    prefill = model.prefill([model.tokenize(QUERY)], model.encode(pixel_values[:1]))
+    prefill = model.prefill([model.tokenize(QUERY)], model.encode(inputs[:1]), [()])
     first = token_id if isinstance(token_id, int) else model.option_id(token_id)
     certain = one_hot(torch.tensor([first]), prefill.logits.shape[1]).float()
 
     assert model.decode(replace(prefill, logits=certain), [0], 1) == [text]
 
 
-def test_prompts_of_different_lengths_are_no_batch(model: Llava, pixel_values: Tensor) -> None:
+def test_prompts_of_different_lengths_are_no_batch(model: Llava, inputs: list[np.ndarray]) -> None:
     prompts = [model.tokenize("one"), model.tokenize("one two three")]
 
     with pytest.raises(ValueError, match="one length and image position"):
-        model.prefill(prompts, model.encode(pixel_values[:2]))
+        model.prefill(prompts, model.encode(inputs[:2]), [(), ()])
 
 
-def test_the_image_itself_is_no_attention_row(model: Llava, pixel_values: Tensor) -> None:
+def test_the_image_itself_is_no_attention_row(model: Llava, inputs: list[np.ndarray]) -> None:
     prompt = model.tokenize(QUERY)
 
     with pytest.raises(ValueError, match="not the image's"):
-        model.prefill([prompt], model.encode(pixel_values[:1]), [prompt.image_position])
+        model.prefill([prompt], model.encode(inputs[:1]), [()], [prompt.image_position])
 
 
 @torch.inference_mode()

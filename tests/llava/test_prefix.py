@@ -1,14 +1,14 @@
-"""Prompts behind an opening, and several behind one prefix, give what each gives by itself."""
+"""Prompts that share a prefix give the logits, attention and answers of each by itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from llava import Llava, load_llava
+from llava import Llava, VisualTokens, load_checkpoint
 from llava.language import Prefill
 from llava.prompt import Prompt
 
@@ -30,21 +30,21 @@ class Asked:
 
 
 @pytest.fixture
-def visual_tokens(each_model: Llava, pixel_values: Tensor) -> Tensor:
-    return each_model.encode(pixel_values)
+def encoded(each_model: Llava, inputs: list[np.ndarray]) -> list[VisualTokens]:
+    return each_model.encode(inputs)
 
 
 @pytest.fixture
-def asked(each_model: Llava, visual_tokens: Tensor) -> Asked:
+def asked(each_model: Llava, encoded: list[VisualTokens]) -> Asked:
     prompts = [each_model.tokenize(query) for query in QUERIES]
     rows = [prompts[0].positions_of(0, 20), prompts[1].positions_of(0, 23), ()]
-    prefix = each_model.prefix(each_model.opening(prompts[0]), visual_tokens)
+    prefix = each_model.image_prefix(each_model.text_prefix(prompts[0]), encoded)
     return Asked(
         prompts,
         rows,
-        each_model.prefill_behind(prefix, range(5), [[p] * 5 for p in prompts], rows),
+        each_model.prefill_with_prefix(prefix, range(5), [[p] * 5 for p in prompts], rows),
         [
-            each_model.prefill([p] * 5, visual_tokens, attention_rows=r)
+            each_model.prefill([p] * 5, encoded, [()] * 5, r)
             for p, r in zip(prompts, rows, strict=True)
         ],
     )
@@ -66,64 +66,66 @@ def test_answers_decode_alike(each_model: Llava, asked: Asked) -> None:
         assert each_model.decode(packed, [3, 1], 6) == each_model.decode(alone, [3, 1], 6)
 
 
-def test_a_prefix_is_left_as_it_was(each_model: Llava, visual_tokens: Tensor) -> None:
+def test_a_prefix_is_left_as_it_was(each_model: Llava, encoded: list[VisualTokens]) -> None:
     prompt = each_model.tokenize(QUERIES[0])
-    prefix = each_model.prefix(each_model.opening(prompt), visual_tokens)
-    first = each_model.prefill_behind(prefix, range(5), [[prompt] * 5], [()])[0].logits
-    assert prefix.cache.length == prompt.image_position + visual_tokens.shape[1]
-    again = each_model.prefill_behind(prefix, range(5), [[prompt] * 5], [()])[0].logits
+    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
+    first = each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [()])[0].logits
+    assert prefix.cache.length == prompt.image_position + encoded[0].num_tokens
+    again = each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [()])[0].logits
     assert torch.equal(first, again)
 
 
-@pytest.mark.parametrize("kept", [range(16), (0, 2, 3, 11)], ids=["whole", "dropped"])
-def test_behind_the_opening_a_prompt_gives_and_decodes_what_the_whole_prompt_does(
-    kept: Sequence[int], each_model: Llava, visual_tokens: Tensor
+@pytest.mark.parametrize("dropped", [(), (9, 0, 11)], ids=["whole", "dropped"])
+def test_after_the_text_prefix_a_prompt_gives_and_decodes_what_the_whole_prompt_does(
+    dropped: Sequence[int], each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompt = each_model.tokenize(QUERIES[0])
     rows = prompt.positions_of(0, 20)
-    opening = each_model.opening(prompt)
-    shown = visual_tokens[:, list(kept)]
-    behind = each_model.prefill([prompt] * 5, shown, rows, opening)
-    whole = each_model.prefill([prompt] * 5, shown, rows)
-    assert opening.cache.length == prompt.image_position
-    torch.testing.assert_close(behind.logits, whole.logits, atol=1e-5, rtol=0)
-    torch.testing.assert_close(behind.attentions, whole.attentions, atol=1e-6, rtol=0)
-    assert each_model.decode(behind, [3, 1, 3], 6) == each_model.decode(whole, [3, 1, 3], 6)
+    prefix = each_model.text_prefix(prompt)
+    after = each_model.prefill([prompt] * 5, encoded, [dropped] * 5, rows, prefix)
+    whole = each_model.prefill([prompt] * 5, encoded, [dropped] * 5, rows)
+    assert prefix.cache.length == prompt.image_position
+    torch.testing.assert_close(after.logits, whole.logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(after.attentions, whole.attentions, atol=1e-6, rtol=0)
+    assert each_model.decode(after, [3, 1, 3], 6) == each_model.decode(whole, [3, 1, 3], 6)
 
 
-def test_prompts_of_a_batch_behind_one_opening_keep_their_own_texts(
-    each_model: Llava, visual_tokens: Tensor
+def test_prompts_of_a_batch_after_one_text_prefix_keep_their_own_texts(
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompts = [each_model.tokenize(query) for query in ("Why A?", "Why B?")]
     assert len({len(prompt) for prompt in prompts}) == 1
-    behind = each_model.prefill(prompts, visual_tokens[:2], (), each_model.opening(prompts[0]))
-    whole = each_model.prefill(prompts, visual_tokens[:2])
-    torch.testing.assert_close(behind.logits, whole.logits, atol=1e-5, rtol=0)
+    prefix, images = each_model.text_prefix(prompts[0]), encoded[:2]
+    after = each_model.prefill(prompts, images, [(), ()], text_prefix=prefix)
+    whole = each_model.prefill(prompts, images, [(), ()])
+    torch.testing.assert_close(after.logits, whole.logits, atol=1e-5, rtol=0)
 
 
-def test_a_prompt_that_opens_otherwise_is_refused(each_model: Llava, visual_tokens: Tensor) -> None:
+def test_a_prompt_of_another_text_prefix_is_refused(
+    each_model: Llava, encoded: list[VisualTokens]
+) -> None:
     prompt = each_model.tokenize(QUERIES[0])
     first, *others = prompt.input_ids
     other = Prompt((first + 1, *others), prompt.query_spans)
     with pytest.raises(ValueError, match="does not begin as the prefix does"):
-        each_model.prefill([other], visual_tokens[:1], (), each_model.opening(prompt))
+        each_model.prefill([other], encoded[:1], [()], (), each_model.text_prefix(prompt))
 
 
-def test_attention_of_the_opening_itself_is_refused(
-    each_model: Llava, visual_tokens: Tensor
+def test_attention_of_the_text_prefix_itself_is_refused(
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompt = each_model.tokenize(QUERIES[0])
     with pytest.raises(ValueError, match="that text's own"):
-        each_model.prefill([prompt], visual_tokens[:1], (3,), each_model.opening(prompt))
+        each_model.prefill([prompt], encoded[:1], [()], (3,), each_model.text_prefix(prompt))
 
 
 @pytest.mark.parametrize("order", [[4, 2], [1, 0, 2, 4, 3]], ids=["some", "all"])
 def test_images_of_a_prefix_can_be_asked_in_another_order(
-    order: list[int], each_model: Llava, visual_tokens: Tensor, asked: Asked
+    order: list[int], each_model: Llava, encoded: list[VisualTokens], asked: Asked
 ) -> None:
     prompts = [each_model.tokenize(QUERIES[1]) for _ in order]
-    prefix = each_model.prefix(each_model.opening(prompts[0]), visual_tokens)
-    (some,) = each_model.prefill_behind(prefix, order, [prompts], [asked.rows[1]])
+    prefix = each_model.image_prefix(each_model.text_prefix(prompts[0]), encoded)
+    (some,) = each_model.prefill_with_prefix(prefix, order, [prompts], [asked.rows[1]])
     torch.testing.assert_close(some.logits, asked.alone[1].logits[order], atol=1e-5, rtol=0)
     assert some.attentions is not None
     assert asked.alone[1].attentions is not None
@@ -132,16 +134,16 @@ def test_images_of_a_prefix_can_be_asked_in_another_order(
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_packs_too_and_gives_logits_and_attention_in_float32(
-    dtype: torch.dtype, checkpoint: Path, pixel_values: Tensor
+    dtype: torch.dtype, checkpoint: Path, inputs: list[np.ndarray]
 ) -> None:
-    model = load_llava(str(checkpoint), dtype=dtype)
-    visual_tokens = model.encode(pixel_values)
+    model = load_checkpoint(str(checkpoint), dtype=dtype)
+    encoded = model.encode(inputs)
     prompts = [model.tokenize(query) for query in QUERIES]
     rows = [prompt.positions_of(0, 3) for prompt in prompts]
-    prefix = model.prefix(model.opening(prompts[0]), visual_tokens)
-    packed = model.prefill_behind(prefix, range(5), [[p] * 5 for p in prompts], rows)
-    for prefill, prompt, behind in zip(packed, prompts, rows, strict=True):
-        alone = model.prefill([prompt] * 5, visual_tokens, attention_rows=behind)
+    prefix = model.image_prefix(model.text_prefix(prompts[0]), encoded)
+    packed = model.prefill_with_prefix(prefix, range(5), [[p] * 5 for p in prompts], rows)
+    for prefill, prompt, own_rows in zip(packed, prompts, rows, strict=True):
+        alone = model.prefill([prompt] * 5, encoded, [()] * 5, own_rows)
         assert prefill.attentions is not None
         assert {prefill.logits.dtype, prefill.attentions.dtype} == {torch.float32}
         torch.testing.assert_close(prefill.logits, alone.logits, atol=0.2, rtol=0)
@@ -149,19 +151,19 @@ def test_half_precision_packs_too_and_gives_logits_and_attention_in_float32(
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_one_image_behind_the_opening_in_half_precision(
-    dtype: torch.dtype, checkpoint: Path, pixel_values: Tensor
+def test_one_image_after_the_text_prefix_in_half_precision(
+    dtype: torch.dtype, checkpoint: Path, inputs: list[np.ndarray]
 ) -> None:
-    model = load_llava(str(checkpoint), dtype=dtype)
-    visual_tokens = model.encode(pixel_values[:1])
+    model = load_checkpoint(str(checkpoint), dtype=dtype)
+    encoded = model.encode(inputs[:1])
     prompt = model.tokenize(QUERIES[0])
     rows = prompt.positions_of(0, 3)
-    behind = model.prefill([prompt], visual_tokens, rows, model.opening(prompt))
-    whole = model.prefill([prompt], visual_tokens, rows)
-    assert behind.attentions is not None
-    assert {behind.logits.dtype, behind.attentions.dtype} == {torch.float32}
-    torch.testing.assert_close(behind.logits, whole.logits, atol=0.2, rtol=0)
-    torch.testing.assert_close(behind.attentions, whole.attentions, atol=2e-3, rtol=0)
+    after = model.prefill([prompt], encoded, [()], rows, model.text_prefix(prompt))
+    whole = model.prefill([prompt], encoded, [()], rows)
+    assert after.attentions is not None
+    assert {after.logits.dtype, after.attentions.dtype} == {torch.float32}
+    torch.testing.assert_close(after.logits, whole.logits, atol=0.2, rtol=0)
+    torch.testing.assert_close(after.attentions, whole.attentions, atol=2e-3, rtol=0)
 
 
 def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, asked: Asked) -> None:
@@ -172,29 +174,29 @@ def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, aske
 
 
 def test_a_prompt_that_begins_otherwise_is_refused(
-    each_model: Llava, visual_tokens: Tensor
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompt = each_model.tokenize(QUERIES[0])
     first, *others = prompt.input_ids
     other = Prompt((first + 1, *others), prompt.query_spans)
-    prefix = each_model.prefix(each_model.opening(prompt), visual_tokens)
+    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
     with pytest.raises(ValueError, match="does not begin as the prefix does"):
-        each_model.prefill_behind(prefix, range(5), [[prompt] * 4 + [other]], [()])
+        each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 4 + [other]], [()])
 
 
 def test_texts_of_several_lengths_in_one_batch_are_refused(
-    each_model: Llava, visual_tokens: Tensor
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompts = [each_model.tokenize(query) for query in QUERIES[:2]]
-    prefix = each_model.prefix(each_model.opening(prompts[0]), visual_tokens)
+    prefix = each_model.image_prefix(each_model.text_prefix(prompts[0]), encoded)
     with pytest.raises(ValueError, match="one length"):
-        each_model.prefill_behind(prefix, [0, 1], [prompts], [()])
+        each_model.prefill_with_prefix(prefix, [0, 1], [prompts], [()])
 
 
 def test_attention_of_the_prefix_itself_is_refused(
-    each_model: Llava, visual_tokens: Tensor
+    each_model: Llava, encoded: list[VisualTokens]
 ) -> None:
     prompt = each_model.tokenize(QUERIES[0])
-    prefix = each_model.prefix(each_model.opening(prompt), visual_tokens)
+    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
     with pytest.raises(ValueError, match="that text's own"):
-        each_model.prefill_behind(prefix, range(5), [[prompt] * 5], [(0,)])
+        each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [(0,)])

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,7 @@ from torch import Tensor
 from llava import CheckpointError, Llava, inspect_checkpoint, load_checkpoint
 from llava.checkpoints.files import HUB_PATTERNS
 
+BLACK = np.zeros((3, 70, 70), np.float32)
 PARTS = ("llm", "vision_tower", "mm_projector")
 
 
@@ -89,14 +91,14 @@ def test_every_weight_takes_the_dtype_asked_for(tiny_vila: Path, dtype: torch.dt
     model = load_checkpoint(str(tiny_vila), dtype=dtype)
 
     assert {parameter.dtype for parameter in model.parameters()} == {dtype}
-    assert model.encode(torch.zeros(1, 3, 70, 70)).dtype == dtype
+    assert model.encode([BLACK])[0].features.dtype == dtype
 
 
 def test_the_vision_tower_can_keep_another_dtype(tiny_vila: Path) -> None:
     model = load_checkpoint(str(tiny_vila), dtype=torch.bfloat16, vision_dtype=torch.float32)
 
     assert {p.dtype for p in model.vision_tower.parameters()} == {torch.float32}
-    assert model.encode(torch.zeros(1, 3, 70, 70)).dtype == torch.bfloat16
+    assert model.encode([BLACK])[0].features.dtype == torch.bfloat16
 
 
 def test_llama_3s_rope_theta_is_used(tiny_vila: Path) -> None:

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from llava import Llava, load_llava
+from llava import Llava, load_checkpoint
 from llava.checkpoints.files import read_json
 from llava.vision import VisionTower, read_layers
 
@@ -32,8 +33,13 @@ def features(tiny_llava: Path, read_weights, pixel_values: Tensor) -> Tensor:
         return clip(pixel_values, output_hidden_states=True).hidden_states[-2][:, 1:]
 
 
+def encoded(model: Llava, inputs: list[np.ndarray]) -> Tensor:
+    """Visual tokens float[B, N, D]."""
+    return torch.stack([image.features for image in model.encode(inputs)])
+
+
 def test_encode_equals_the_last_but_one_hidden_state_of_clip_and_two_linear_maps(
-    model: Llava, features: Tensor, tiny_llava: Path, read_weights, pixel_values: Tensor
+    model: Llava, features: Tensor, tiny_llava: Path, read_weights, inputs: list[np.ndarray]
 ) -> None:
     first, first_bias, second, second_bias = (
         read_weights(tiny_llava)[f"model.mm_projector.{name}"]
@@ -42,14 +48,14 @@ def test_encode_equals_the_last_but_one_hidden_state_of_clip_and_two_linear_maps
     hidden = functional.gelu(features @ first.T + first_bias)  # the exact GELU
     expected = hidden @ second.T + second_bias
 
-    torch.testing.assert_close(model.encode(pixel_values), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoded(model, inputs), expected, atol=1e-5, rtol=0)
 
 
 def test_a_linear_projector_is_one_linear_map(
-    make_llava, tmp_path: Path, read_weights, pixel_values: Tensor
+    make_llava, tmp_path: Path, read_weights, inputs: list[np.ndarray], pixel_values: Tensor
 ) -> None:
     folder = make_llava(tmp_path / "llava-tiny", projector="linear")
-    linear = load_llava(str(folder))
+    linear = load_checkpoint(str(folder))
     weights = read_weights(folder)
     with torch.inference_mode():
         expected = (
@@ -57,13 +63,13 @@ def test_a_linear_projector_is_one_linear_map(
             + weights["model.mm_projector.bias"]
         )
 
-    torch.testing.assert_close(linear.encode(pixel_values), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoded(linear, inputs), expected, atol=1e-5, rtol=0)
 
 
-def test_images_encode_alike_alone_and_in_a_batch(model: Llava, pixel_values: Tensor) -> None:
-    one_by_one = torch.cat([model.encode(pixels[None]) for pixels in pixel_values])
+def test_images_encode_alike_alone_and_in_a_batch(model: Llava, inputs: list[np.ndarray]) -> None:
+    one_by_one = torch.cat([encoded(model, [pixels]) for pixels in inputs])
 
-    torch.testing.assert_close(model.encode(pixel_values), one_by_one, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoded(model, inputs), one_by_one, atol=1e-5, rtol=0)
 
 
 def test_the_last_layer_of_clip_is_not_built(model: Llava) -> None:
@@ -73,9 +79,12 @@ def test_the_last_layer_of_clip_is_not_built(model: Llava) -> None:
     assert layers == {"0", "1"}
 
 
-def test_an_image_becomes_one_visual_token_a_patch(model: Llava, pixel_values: Tensor) -> None:
-    assert model.encode(pixel_values).shape == (5, 16, 32)
-    assert model.num_visual_tokens == 16
+def test_an_image_becomes_one_visual_token_a_patch(model: Llava, inputs: list[np.ndarray]) -> None:
+    images = model.encode(inputs)
+
+    assert [image.features.shape for image in images] == [(16, 32)] * 5
+    assert {image.num_tokens for image in images} == {16}
+    assert model.max_visual_tokens == 16
 
 
 def test_cls_patch_keeps_the_class_token(pixel_values: Tensor) -> None:
