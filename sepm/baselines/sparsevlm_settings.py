@@ -89,6 +89,7 @@ def check_sparsevlm(config: MethodConfig, model: ModelFacts | None = None) -> No
     if LAYERWISE not in model.capabilities:
         raise InputError(
             "sparsevlm: the paper ran it on LLaVA only, and its budgets are for LLaVA-1.5's 576 "
-            f"visual tokens; {model.description} offers no {LAYERWISE}; leave it out"
+            f"visual tokens; this model is {model.description} and offers no {LAYERWISE}; "
+            "leave it out"
         )
     settings.require_depth(model.num_layers)

@@ -17,7 +17,7 @@ from sepm.commands.shared_options import (
 from sepm.datasets.files import write_whole
 from sepm.datasets.options import DataOptions
 from sepm.errors import RunError
-from sepm.evaluation.request import RunOptions
+from sepm.evaluation.request import RunOptions, check_batch_size
 from sepm.models.options import ModelOptions
 from sepm.records.folder import as_json
 from sepm.terminal import show, show_json
@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     """
     data = DataOptions(**given_options(args, DataOptions))
     model = ModelOptions(**given_options(args, ModelOptions))
+    check_batch_size(args.batch_size)
     runs = method_runs(args)
     from sepm.audit.audit import audit  # imports torch, once the options are right
 

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -175,13 +176,17 @@ def log() -> Iterator[Log]:
 def prefilled(model: Llava, log: Log, batch: int = 2) -> tuple[Any, int]:
     """A prefill of T positions, the log holding nothing before it; and T."""
     prompt: Prompt = model.tokenize("Please focus on emotion.\nWhich emotion is it?")
-    side = model.vision_tower.image_size
-    tokens = model.encode(torch.zeros(batch, 3, side, side))
+    images = blank_images(model, batch)
     rows = [prompt.image_position + 4, prompt.image_position + 5]
-    opening = model.opening(prompt)
+    prefix = model.text_prefix(prompt)
     log.clear()
-    prefill = model.prefill([prompt] * batch, tokens, attention_rows=rows, opening=opening)
-    return prefill, len(prompt) - 1 + tokens.shape[1]
+    prefill = model.prefill([prompt] * batch, images, [()] * batch, rows, prefix)
+    return prefill, prompt.num_text_tokens + images[0].num_tokens
+
+
+def blank_images(model: Llava, count: int) -> list[Any]:
+    side = model.vision_tower.image_size
+    return model.encode([np.zeros((3, side, side), np.float32)] * count)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
@@ -190,15 +195,13 @@ def test_no_attention_falls_back_to_the_math_kernel_or_waits_for_plans_of_cudnn(
 ) -> None:
     model = model_of_depth(3, dtype)
     prompt = model.tokenize("Which emotion is it?")
-    side = model.vision_tower.image_size
-    tokens = model.encode(torch.zeros(2, 3, side, side))
-    opening = model.opening(prompt)
-    prefill = model.prefill([prompt] * 2, tokens, opening=opening)
+    images, text_prefix = blank_images(model, 2), model.text_prefix(prompt)
+    prefill = model.prefill([prompt] * 2, images, [()] * 2, text_prefix=text_prefix)
     model.decode(prefill, [0, 1], 3)
-    prefix = model.prefix(opening, tokens)
-    packed = model.prefill_behind(prefix, [0, 1], [[prompt] * 2] * 3, [()] * 3)
+    prefix = model.image_prefix(text_prefix, images)
+    packed = model.prefill_with_prefix(prefix, [0, 1], [[prompt] * 2] * 3, [()] * 3)
     model.decode(packed[1], [1], 3)
-    model.prefill_layerwise(model.splice([prompt], tokens[:1]), lambda layer, states, _: states)
+    model.prefill_layerwise(prompt, images[0], lambda layer, state: None)
     kernels = {call.kernel for call in log.attention if not call.masked}
     assert kernels == {"flash" if dtype is torch.float16 else "memory-efficient"}
     assert {call.kernel for call in log.attention if call.masked} == {"memory-efficient"}

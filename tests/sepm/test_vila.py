@@ -8,8 +8,8 @@ import pytest
 
 from llava.conversation import CONVERSATIONS
 from sepm.cli import main
-from sepm.evaluation.request import ConversationName
 from sepm.method.config import PRESETS
+from sepm.models.options import ConversationName
 
 Told = pytest.CaptureFixture[str]
 

@@ -6,8 +6,8 @@ input embeddings; after some layers the layer's own attention scores visual toke
 the next 30% are clustered (DPC-kNN) and each cluster is replaced by its mean.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from llava.language import Prefill, decode, prefill
-from llava.layerwise import AfterLayer, AttentionOf, layerwise_prefill
+from llava.language import LayerState, Prefill, Reduce, decode, prefill, prefill_layerwise
 from sepm.baselines.sparsevlm_prefill import SparsePrefill
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError
-from sepm.models.protocol import ReducedPrefill
+from sepm.method.dialogue import ReducedPrefill
 from sepm.records.record import token_usage
 
 PREFIX, TEXT = 7, 13
@@ -47,16 +46,14 @@ def random_llama(layers: int, width: int = 32, heads: int = 4) -> LlamaForCausal
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A prompt whose image stands after the prefix."""
+class Image:
+    """An encoded image."""
 
-    image_position: int = PREFIX
+    features: Tensor
 
-    def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
-        raise AssertionError("this fake has no query to look into")
-
-    def __len__(self) -> int:
-        return PREFIX + 1 + TEXT
+    @property
+    def num_tokens(self) -> int:
+        return len(self.features)
 
 
 @dataclass
@@ -67,22 +64,25 @@ class Model:
     before: Tensor
     after: Tensor
     seen: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    """Of each layer the visual tokens that it gave, and those that went on."""
 
     @property
     def num_layers(self) -> int:
         return self.language_model.config.num_hidden_layers
 
-    def splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
-        assert len(prompts) == 1
-        return torch.cat([self.before[None], visual_tokens, self.after[None]], dim=1)
+    def splice(self, image: Image) -> Tensor:
+        return torch.cat([self.before, image.features, self.after])[None]
 
-    def prefill_layerwise(self, inputs_embeds: Tensor, after_layer: AfterLayer) -> Prefill:
-        def watched(layer: int, hidden_states: Tensor, attention_of: AttentionOf) -> Tensor:
-            left = after_layer(layer, hidden_states, attention_of)
-            self.seen.append((hidden_states[0], left[0]))
-            return left
+    def prefill_layerwise(self, prompt: None, image: Image, reduce: Reduce) -> Prefill:
+        def watched(layer: int, state: LayerState) -> Tensor | None:
+            kept = reduce(layer, state)
+            if layer >= 0:
+                given = state.visual_tokens
+                self.seen.append((given, given if kept is None else kept))
+            return kept
 
-        return layerwise_prefill(self.language_model, inputs_embeds, watched)
+        where = slice(PREFIX, PREFIX + image.num_tokens)
+        return prefill_layerwise(self.language_model, self.splice(image), where, watched)
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,10 @@ class Case:
     settings: SparseVLMSettings
 
     def run(self) -> ReducedPrefill:
+        model: Any = self.model
+        prompt: Any = None
         with torch.inference_mode():
-            return SparsePrefill(self.settings).prefill(self.model, Prompt(), self.visual_tokens)
+            return SparsePrefill(self.settings).prefill(model, prompt, Image(self.visual_tokens))
 
 
 def case(
@@ -283,23 +285,15 @@ def test_the_visual_tokens_kept_are_those_of_the_description(pair: Pair) -> None
     for layer, kept in described.kept.items():
         given, left = made.model.seen[layer]
         for place, index in enumerate(kept):
-            torch.testing.assert_close(left[PREFIX + place], given[PREFIX + index], atol=0, rtol=0)
+            torch.testing.assert_close(left[place], given[index], atol=0, rtol=0)
 
 
 def test_the_merged_tokens_are_those_of_the_description(pair: Pair) -> None:
     made, _, described = pair
     for layer, merged in described.merged.items():
-        start = PREFIX + len(described.kept[layer])
+        start = len(described.kept[layer])
         found = made.model.seen[layer][1][start : start + len(merged)]
         torch.testing.assert_close(found, merged.float(), atol=1e-5, rtol=1e-5)
-
-
-def test_prefix_and_text_stay(pair: Pair) -> None:
-    made, _, described = pair
-    for layer in described.kept:
-        given, left = made.model.seen[layer]
-        assert left[:PREFIX].equal(given[:PREFIX])
-        assert left[-TEXT:].equal(given[-TEXT:])
 
 
 def test_the_counts_are_those_of_the_description(pair: Pair) -> None:
@@ -337,7 +331,7 @@ def test_an_image_whose_attention_has_full_rank_is_prefilled_as_it_is() -> None:
     made = case("1", 192, (1, 3), num_tokens=2)
     found = made.run()
     assert set(found.visual_token_counts) == {2}
-    embeds = made.model.splice([Prompt()], made.visual_tokens[None])
+    embeds = made.model.splice(Image(made.visual_tokens))
     with torch.inference_mode():
         plain = prefill(made.model.language_model, embeds)
     torch.testing.assert_close(found.prefill.logits, plain.logits, atol=1e-5, rtol=1e-5)
@@ -346,7 +340,7 @@ def test_an_image_whose_attention_has_full_rank_is_prefilled_as_it_is() -> None:
 def test_a_budget_above_the_image_moves_the_lowest_scored_token_behind_the_others() -> None:
     made = case("1.5", 192, (1, 3, 5), num_tokens=20)
     assert made.run().visual_token_counts == (20,) * 9
-    given, left = (x[PREFIX:-TEXT] for x in made.model.seen[1])
+    given, left = made.model.seen[1]
     moved = next(i for i in range(19) if not left[i].equal(given[i]))
     order = [*range(moved), *range(moved + 1, 20), moved]
     torch.testing.assert_close(left, given[order], atol=1e-6, rtol=0)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from llava import Checkpoint, Llava
 from sepm.cli import main
@@ -65,8 +64,8 @@ def exchange_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the model answer about the wrong image of a batch, as a faulty fast path would."""
     whole = Llava.encode
 
-    def exchanged(model: Llava, pixel_values: Tensor) -> Tensor:
-        return whole(model, pixel_values).flip(0)
+    def exchanged(model: Llava, inputs: Any) -> Any:
+        return whole(model, inputs)[::-1]
 
     monkeypatch.setattr(Llava, "encode", exchanged)
 

@@ -355,7 +355,7 @@ def test_rows_by_another_version_are_told_and_kept_and_both_versions_recorded(
     said: Shown,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sepm.evaluation.evaluate, "git_commit", lambda: "c0ffee")
+    monkeypatch.setattr("sepm.models.device.git_commit", lambda: "c0ffee")
     monkeypatch.setattr(sepm.evaluation.evaluate, "__version__", "0.0.9")
     assert main(command(few, tmp_path, "--limit", 1)) == 0
     monkeypatch.setattr(sepm.evaluation.evaluate, "__version__", "0.1.0")
