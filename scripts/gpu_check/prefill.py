@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sepm.bench.shapes import get_shape
-from sepm.bench.weights import random_model
+from sepm.bench.random_model import random_model
+from sepm.bench.shapes import SHAPES
 from sepm.inference.device import prepare_device
 
 BATCH, TOKENS = 8, 32
@@ -47,7 +47,7 @@ def measure(shape: str) -> dict[str, Any]:
     """Launches, kernels of attention by name, waits, and milliseconds a decoded token."""
     device = torch.device("cuda", 0)
     prepare_device(device)
-    model = random_model(get_shape(shape), device, torch.float16, seed=0)
+    model = random_model(SHAPES[shape], device, torch.float16, seed=0)
     model.end_ids = frozenset()  # so that each answer has as many tokens as it may
     side = model.vision_tower.image_size
     tokens = model.encode(torch.zeros(BATCH, 3, side, side))
