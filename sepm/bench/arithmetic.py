@@ -1,6 +1,7 @@
 """Arithmetic: how much of it there is, and how fast plain matrix products go on the device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -35,12 +36,8 @@ def count_flops(action: Callable[[], object]) -> int:
 
 def seconds_of(action: Callable[[], object], device: torch.device) -> Sequence[float]:
     """Seconds that the action takes, several times over where it is quick."""
-    timer = Timer(
-        "action()",
-        timer=lambda: now(device),
-        globals={"action": action},
-        num_threads=torch.get_num_threads(),
-    )
+    clock, threads = partial(now, device), torch.get_num_threads()
+    timer = Timer("action()", timer=clock, globals={"action": action}, num_threads=threads)
     return timer.blocked_autorange(min_run_time=TIMED_SECONDS).times
 
 
@@ -76,21 +73,17 @@ def _product_tflops(m: int, k: int, n: int, like: torch.nn.Linear) -> float:
 
 def measure_prefill(
     workload: Workload, batch_sizes: Sequence[int], ceiling_tflops: float
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """The coarse prefill by itself, whole prompts, at each batch size; medians."""
-    rows: list[dict[str, Any]] = []
     for size in dict.fromkeys(batch_sizes):
         prefill = workload.coarse_prefill(size)
         flop = count_flops(prefill)  # which warms it up too
         seconds = median(seconds_of(prefill, workload.model.device))
         tflops = flop / seconds / 1e12
-        rows.append(
-            {
-                "batch_size": size,
-                "ms_per_image": 1000 * seconds / size,
-                "tflop": flop / 1e12,
-                "tflops": tflops,
-                "share_of_ceiling": tflops / ceiling_tflops,
-            }
-        )
-    return rows
+        yield {
+            "batch_size": size,
+            "ms_per_image": 1000 * seconds / size,
+            "tflop": flop / 1e12,
+            "tflops": tflops,
+            "share_of_ceiling": tflops / ceiling_tflops,
+        }

@@ -75,17 +75,13 @@ def our_pass(workload: Workload, runs: Sequence[str], batch_size: int) -> Pass:
     """Some runs in one pass, as `sepm eval` computes them."""
 
     def run(questions: Sequence[Question], clock: StageClock) -> Answers:
-        batcher = Batcher(batch_size, tell)
-        with clock.timing(workload.model):
-            for result in run_questions(
-                workload.model,
-                questions,
-                [workload.runs[name] for name in runs],
-                lambda job, question: True,
-                workload.taxonomy,
-                workload.image_folder,
-                batcher,
-            ):
+        model, taxonomy, folder = workload.model, workload.taxonomy, workload.image_folder
+        jobs, batcher = [workload.runs[name] for name in runs], Batcher(batch_size, tell)
+        results = run_questions(
+            model, questions, jobs, lambda job, question: True, taxonomy, folder, batcher
+        )
+        with clock.timing(model):
+            for result in results:
                 assert result.outcome is not None, "the images are ours and can be read"
                 yield (runs[result.job], result.question.question_id), result.outcome
         if batcher.size != batch_size:

@@ -12,7 +12,6 @@ the two, and how surely: some coarse answers are trusted and others are not.
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
 
 import torch
 from accelerate import init_empty_weights
@@ -38,10 +37,8 @@ from sepm.errors import InputError
 
 TOKENIZER = Path(__file__).resolve().parents[2] / "data" / "demo" / "llava-demo"
 """The bundled demo's tokenizer, whatever the shape; rows of a larger vocabulary stay unused."""
-
 SELECT_LAYER = -2
 """Index of the tower's hidden state that is read."""
-
 LOUDNESS = 12.0
 """Logit of A and B at a typical hidden state; the others have it with the opposite sign, so that
 even tens of thousands of them together weigh little."""
@@ -54,6 +51,8 @@ LETTER_SIGNAL = 1000.0
 
 def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: int) -> Llava:
     """A model ready for inference, of the prompts of LLaVA-1.5.
+
+    The last channel of a hidden state tells whether its token is A or B.
 
     Raises:
         InputError: the tokenizer is not there.
@@ -80,9 +79,12 @@ def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: i
         vision_tower,
         PromptTokenizer(tokenizer, VICUNA_V1),
         image_processor(tower),
-        end_ids=frozenset([cast("int", tokenizer.eos_token_id)]),
+        end_ids=frozenset(),
     )
     fill(model, device, dtype, seed)
+    embeddings, letters = language_model.model.embed_tokens.weight, _letters(model)
+    embeddings[letters] = 0
+    embeddings[letters, -1] = LETTER_SIGNAL
     return model.eval()
 
 
@@ -131,23 +133,11 @@ def fill(module: nn.Module, device: torch.device, dtype: torch.dtype, seed: int)
 
 
 @torch.inference_mode()
-def mark_letters(model: Llava) -> None:
-    """Let the last channel of a hidden state tell that its token is A or B.
-
-    It comes before the hidden states are computed: prompts hold these tokens too.
-    """
-    letters = _letters(model)
-    embeddings = model.language_model.model.embed_tokens.weight
-    embeddings[letters] = 0
-    embeddings[letters, -1] = LETTER_SIGNAL
-
-
-@torch.inference_mode()
 def answer_with_letters(model: Llava, states: Tensor) -> None:
     """Let every answer be A or B, which the image decides, and end after it.
 
     Args:
-        model: with an output layer of its own, which is changed in place; its letters are marked.
+        model: as `random_model` makes it; its output layer is changed in place.
         states: float32[queries, B, D], the output layer's input where a query ends, for queries of
             the kinds that will be asked and at least two images that differ.
     """

@@ -8,8 +8,6 @@ from sepm.bench.shapes import SHAPES
 from sepm.errors import InputError, unknown_name
 from sepm.evaluation.request import Dtype, check_batch_size
 
-MINIMUM_IMAGES = 2
-
 PARTS = {
     "reference": "a plain script on transformers alone, image by image",
     "single": "SEPM at batch 1",
@@ -51,9 +49,9 @@ class BenchRequest:
             for name in names:
                 if name not in known:
                     raise InputError(unknown_name(kind, name, known))
-        if self.images < MINIMUM_IMAGES:
+        if self.images < 2:
             raise InputError(
-                f"images must be at least {MINIMUM_IMAGES}, got {self.images}: the random model's "
+                f"images must be at least 2, got {self.images}: the random model's "
                 "answers are made to differ between images"
             )
         for name in ("repeats", "threads"):

@@ -45,10 +45,8 @@ def bench(request: BenchRequest) -> dict[str, Any]:
         if "reference" in request.only:
             reference = reference_apart(shape, place, request)
         prepare_device(place.device)
-        with (
-            built(shape, place, request) as workload,
-            worker_failures("Give smaller --batch-sizes"),
-        ):
+        advice = "Give smaller --batch-sizes"
+        with built(shape, place, request) as workload, worker_failures(advice):
             return measure_all(request, workload, place, reference)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -71,7 +69,7 @@ def reference_apart(shape: Shape, place: Placement, request: BenchRequest) -> di
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as process:
         try:
-            return process.submit(_measure_reference, shape, place, request).result()
+            return process.submit(_reference, shape, place, request).result()
         except BrokenProcessPool as error:
             raise RunError(
                 f"the reference script's process was killed, which mostly means that shape "
@@ -79,9 +77,7 @@ def reference_apart(shape: Shape, place: Placement, request: BenchRequest) -> di
             ) from error
 
 
-def _measure_reference(
-    shape: Shape, place: Placement, request: BenchRequest
-) -> dict[str, Measured]:
+def _reference(shape: Shape, place: Placement, request: BenchRequest) -> dict[str, Measured]:
     prepare_device(place.device, keep_memory=False)  # no script tunes its C library
     with built(shape, place, request) as workload:
         return measure_variants([reference_variant(workload)], workload, request.repeats)
@@ -107,7 +103,7 @@ def measure_all(
         "ceiling": ceiling,
         "variants": summaries,
         "ratios": ratios({key: s["seconds"] for key, s in summaries.items()}),
-        "prefill": measure_prefill(workload, request.batch_sizes, tflops),
+        "prefill": list(measure_prefill(workload, request.batch_sizes, tflops)),
         "sameness": compare_all(outcomes),
     }
 

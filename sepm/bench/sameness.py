@@ -29,11 +29,11 @@ def _compare(variant: str, baseline: str, outcomes: Mapping[str, Outcomes]) -> d
     """Differences of two variants over the answers that both have."""
     here, there = outcomes[variant], outcomes[baseline]
     both = [key for key in here if key in there]
+    letters = [(*key, _letters(here[key]), _letters(there[key])) for key in both]
     flips = [
         {"run": run, "question_id": question_id, "here": ours, "there": theirs}
-        for run, question_id in both
-        if (ours := _letters(here[run, question_id]))
-        != (theirs := _letters(there[run, question_id]))
+        for run, question_id, ours, theirs in letters
+        if ours != theirs
     ]
     return {
         "variant": variant,

@@ -13,11 +13,8 @@ NOTES = (
     "Shared: prefills behind an image that has several, and what prompts have in common.",
     "TFLOP: matrix products, convolutions and attention, the latter above the diagonal too",
 )
-MEMORY_NOTES = {
-    True: "peak GB: allocated (reserved) on the device, reset before each variant",
-    False: "peak GB: the process's maximum so far, so no variant's is smaller than an earlier's",
-}
-"""By whether the device is a CUDA device."""
+ON_CUDA = "peak GB: allocated (reserved) on the device, reset before each variant"
+ELSEWHERE = "peak GB: the process's maximum so far, so no variant's is smaller than an earlier's"
 
 
 def as_text(result: Json) -> str:
@@ -27,7 +24,7 @@ def as_text(result: Json) -> str:
     sections = (
         list(_head(result)),
         _table([_variant(v, result) for v in result["variants"].values()]),
-        [*NOTES, MEMORY_NOTES[on_cuda]],
+        [*NOTES, ON_CUDA if on_cuda else ELSEWHERE],
         _table([_ratio(ratio, titles) for ratio in result["ratios"]]),
         _table([_prefill(row) for row in result["prefill"]]),
         _table([_pair(pair, titles) for pair in result["sameness"]["pairs"]]),
@@ -81,10 +78,9 @@ def _variant(variant: Json, result: Json) -> dict[str, str]:
 
 
 def _ratio(ratio: Json, titles: Mapping[str, str]) -> dict[str, str]:
+    long, short = titles[ratio["numerator"]], titles[ratio["denominator"]]
     return {
-        "time of one / time of the other": (
-            f"{titles[ratio['numerator']]} / {titles[ratio['denominator']]}"
-        ),
+        "time of one / time of the other": f"{long} / {short}",
         **{name: f"{ratio[name]:.2f}" for name in ("median", "min", "max")},
     }
 

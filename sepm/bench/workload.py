@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llava import Llava
 from llava.prompt import Prompt
-from sepm.bench.random_model import answer_with_letters, mark_letters, random_model
+from sepm.bench.random_model import answer_with_letters, random_model
 from sepm.bench.request import BenchRequest
 from sepm.bench.shapes import Shape
 from sepm.datasets.image_files import read_image
@@ -121,7 +121,6 @@ def built(shape: Shape, place: Placement, request: BenchRequest) -> Iterator[Wor
     with tempfile.TemporaryDirectory(prefix="sepm-bench-") as folder:
         questions = write_images(Path(folder), request.images, taxonomy)
         workload = Workload(model, shape, taxonomy, questions, Path(folder), seven_runs())
-        mark_letters(model)
         coarse, *_, all_classes = workload.queries(SEPM)
         others = [workload.queries(run)[0] for run in ("zero-shot", "cci")]
         answer_with_letters(model, workload.last_states([*others, coarse, all_classes]))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sepm.bench import random_model, run
+from sepm.bench import run
 from sepm.bench.measure import Outcomes
 from sepm.bench.sameness import compare_all
 from sepm.cli import main
@@ -58,36 +58,8 @@ def test_a_letter_that_differs_is_status_1_and_is_named(
     assert json.loads(output.read_text())["sameness"]["pairs"][0]["letters"] == 1
 
 
-def test_in_half_precision_letters_that_differ_are_only_listed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "compare_all", with_another_letter)
-    options = ("--only", "single", "batched", "--dtype", "bfloat16")
-    assert main(command(tmp_path / "bench.json", *options)) == 0
-    assert "Z in batch-2" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--shape", "dema"), "unknown shape 'dema'; did you mean 'demo'?"),
-        (("--only", "methds"), "unknown part of the benchmark 'methds'; did you mean 'methods'?"),
-        (("--images", "1"), "images must be at least 2, got 1"),
-        (("--device", "tpu"), "device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"),
-    ],
-)
-def test_a_wrong_option_is_status_2(
-    options: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_option_is_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "bench.json"
-    assert main([*command(output), *options]) == 2
-    assert message in capsys.readouterr().err
+    assert main([*command(output), "--shape", "dema"]) == 2
+    assert "unknown shape 'dema'; did you mean 'demo'?" in capsys.readouterr().err
     assert not output.exists()
-
-
-def test_outside_a_checkout_the_missing_tokenizer_is_status_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(random_model, "TOKENIZER", tmp_path / "nowhere")
-    assert main(command(tmp_path / "bench.json", "--only", "single")) == 2
-    assert "no tokenizer in" in capsys.readouterr().err
