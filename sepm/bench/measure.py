@@ -27,7 +27,6 @@ COUNTED_IMAGES = 8
 Outcomes = dict[tuple[str, str], Outcome]
 """Decisions by run and question id."""
 Answers = Iterator[tuple[tuple[str, str], Outcome]]
-"""Run and question id, and the decision."""
 Pass = Callable[[Sequence[Question], StageClock], Answers]
 """Some runs over the questions."""
 

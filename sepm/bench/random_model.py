@@ -127,8 +127,8 @@ def fill(module: nn.Module, device: torch.device, dtype: torch.dtype, seed: int)
                 std = 0.5 if is_embedding else 1 / math.sqrt(values[0].numel())
                 values.normal_(0.0, std, generator=generator)
             owner, _, attribute = name.rpartition(".")
-            value = nn.Parameter(values, requires_grad=False)
-            setattr(module.get_submodule(owner), attribute, value)
+            parent = module.get_submodule(owner)
+            setattr(parent, attribute, nn.Parameter(values, requires_grad=False))
     module.to(device)
 
 

@@ -24,9 +24,6 @@ from sepm.bench.shapes import Shape
 from sepm.bench.stages import ENCODE, LOAD, StageClock
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 
-LETTER_AND_END = 2
-"""Tokens of an answer."""
-
 
 class Reference:
     """A model's weights inside transformers' own classes, both with eager attention.
@@ -88,8 +85,8 @@ class Reference:
         generated: Any = self.language_model.generate(  # type: ignore[attr-defined]
             inputs_embeds=self._embed(prompt, visual_tokens[:, shown]),
             do_sample=False,
-            min_new_tokens=LETTER_AND_END,  # a random model does not end by itself
-            max_new_tokens=LETTER_AND_END,
+            min_new_tokens=2,  # letter and end: a random model does not end by itself
+            max_new_tokens=2,
             output_logits=True,
             output_attentions=ask.scored_by is not None,
             return_dict_in_generate=True,

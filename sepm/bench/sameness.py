@@ -46,5 +46,5 @@ def _compare(variant: str, baseline: str, outcomes: Mapping[str, Outcomes]) -> d
 
 
 def _letters(outcome: Outcome) -> list[str | None]:
-    coarse = [outcome.coarse.reply.letter] if outcome.coarse else []
-    return [*coarse, outcome.reply.letter]
+    replies = [outcome.coarse.reply] if outcome.coarse else []
+    return [reply.letter for reply in (*replies, outcome.reply)]

@@ -20,11 +20,10 @@ ELSEWHERE = "peak GB: the process's maximum so far, so no variant's is smaller t
 def as_text(result: Json) -> str:
     """All tables, and what to know about them."""
     titles = {key: variant["title"] for key, variant in result["variants"].items()}
-    on_cuda = result["environment"]["device"].startswith("cuda")
     sections = (
         list(_head(result)),
         _table([_variant(v, result) for v in result["variants"].values()]),
-        [*NOTES, ON_CUDA if on_cuda else ELSEWHERE],
+        [*NOTES, ON_CUDA if "cuda" in result["environment"]["device"] else ELSEWHERE],
         _table([_ratio(ratio, titles) for ratio in result["ratios"]]),
         _table([_prefill(row) for row in result["prefill"]]),
         _table([_pair(pair, titles) for pair in result["sameness"]["pairs"]]),
