@@ -12,12 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from llava.checkpoints.llava import load_llava
-from llava.model import Llava
+from llava import Llava, load_checkpoint
+from llava.model import VisualTokens
 from sepm.baselines.single_query import single_query
 from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import Question, read_questions
@@ -65,7 +63,8 @@ class Scenes:
     """The test scenes as the model sees them."""
 
     questions: list[Question]
-    visual_tokens: list[Tensor]
+    images: list[VisualTokens]
+    """Encoded."""
     cues: list[set[int]]
     """Visual tokens of each scene's cue."""
 
@@ -74,19 +73,17 @@ def load_scenes(model: Llava, folder: Path) -> Scenes:
     """The scenes below a folder, encoded."""
     questions = read_questions(folder / "stage_1.jsonl", TAXONOMY, folder / "image")
     cues = json.loads((folder / "cues.json").read_text(encoding="utf-8"))
-    pixels = [model.preprocess(read_image(folder / "image" / q.image)) for q in questions]
-    encoded = [model.encode(batch) for batch in torch.stack(pixels).split(BATCH_SIZE)]
-    return Scenes(
-        questions, list(torch.cat(encoded)), [set(cues[q.question_id]) for q in questions]
-    )
+    inputs = [model.preprocess(read_image(folder / "image" / q.image)) for q in questions]
+    images = list(Batcher(BATCH_SIZE, print).map(model.encode, inputs))
+    return Scenes(questions, images, [set(cues[q.question_id]) for q in questions])
 
 
 def outcomes(model: Llava, scenes: Scenes, recipe: Recipe, config: MethodConfig) -> list[Outcome]:
     """What the method decides about each scene."""
-    samples = [Sample(q.question_id, model.num_visual_tokens, q.text) for q in scenes.questions]
+    samples = [Sample(q.question_id, model.max_visual_tokens, q.text) for q in scenes.questions]
     dialogues = [(i, recipe(sample, TAXONOMY, config)) for i, sample in enumerate(samples)]
     batcher = Batcher(BATCH_SIZE, print)
-    decided = dict(run_dialogues(model, dialogues, scenes.visual_tokens, batcher.map))
+    decided = dict(run_dialogues(model, dialogues, scenes.images, batcher.map))
     return [decided[place] for place in range(len(samples))]
 
 
@@ -101,7 +98,7 @@ def cue_removal(scenes: Scenes, decided: Sequence[Outcome]) -> float:
     """Cue tokens among the dropped, relative to what the same number drawn by chance would hold."""
     lost = sum(len(cue & set(o.dropped or ())) for cue, o in zip(scenes.cues, decided, strict=True))
     dropped = sum(len(o.dropped or ()) for o in decided)
-    total = len(decided) * len(scenes.visual_tokens[0])
+    total = len(decided) * scenes.images[0].num_tokens
     return lost / sum(map(len, scenes.cues)) / (dropped / total)
 
 
@@ -143,7 +140,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("data/demo/llava-demo"))
     parser.add_argument("--preset", choices=PRESETS, default="paper")
     args = parser.parse_args()
-    model = load_llava(str(args.model))
+    model = load_checkpoint(str(args.model))
     scenes = load_scenes(model, args.data)
     print_baselines(model, scenes, PRESETS[args.preset])
     print_dropping(model, scenes, PRESETS[args.preset])

@@ -32,7 +32,7 @@ def _draw_round(first: int) -> Round:
     process = image_processor()
     scenes = [make_scene("training", index) for index in range(first, first + ROUND_SCENES)]
     return Round(
-        torch.stack([process(scene.image) for scene in scenes]),
+        torch.from_numpy(np.stack([process(scene.image) for scene in scenes])),
         torch.from_numpy(np.stack([scene.token_objects for scene in scenes])).long(),
         [scene.category for scene in scenes],
         [_shape(*scene.image.size) for scene in scenes],

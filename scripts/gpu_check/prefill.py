@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sepm.bench.shapes import get_shape
-from sepm.bench.weights import random_model
+from sepm.bench.random_model import random_model
+from sepm.bench.shapes import SHAPES
 from sepm.models.device import prepare_device
 
 BATCH, TOKENS = 8, 32
@@ -47,16 +48,16 @@ def measure(shape: str) -> dict[str, Any]:
     """Launches, kernels of attention by name, waits, and milliseconds a decoded token."""
     device = torch.device("cuda", 0)
     prepare_device(device)
-    model = random_model(get_shape(shape), device, torch.float16, seed=0)
+    model = random_model(SHAPES[shape], device, torch.float16, seed=0)
     model.end_ids = frozenset()  # so that each answer has as many tokens as it may
     side = model.vision_tower.image_size
-    tokens = model.encode(torch.zeros(BATCH, 3, side, side))
+    images = model.encode([np.zeros((3, side, side), np.float32)] * BATCH)
     prompts = [model.tokenize("Please focus on emotion.\nWhich emotion is it?")] * BATCH
     rows = [prompts[0].image_position + 4, prompts[0].image_position + 5]
-    opening = model.opening(prompts[0])
+    text_prefix = model.text_prefix(prompts[0])
 
     def prefill() -> Any:
-        return model.prefill(prompts, tokens, attention_rows=rows, opening=opening)
+        return model.prefill(prompts, images, [()] * BATCH, rows, text_prefix)
 
     prefilled = prefill()
     model.decode(prefilled, range(BATCH), 2)  # warms it up

@@ -1,141 +1,204 @@
 """Measuring: variants once each in every repeat, so that a noisy machine troubles all alike."""
 
-import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from statistics import median
+from typing import Any
 
 import torch
 
-from sepm.bench.flops import count_flops
-from sepm.bench.stages import Stage, StageClock
-from sepm.bench.variants import Variant, Workload
-from sepm.datasets.image_files import read_image
+from sepm.bench.arithmetic import count_flops
+from sepm.bench.reference import Reference
+from sepm.bench.request import BenchRequest
+from sepm.bench.stages import StageClock
+from sepm.bench.workload import SEED, SEPM, Workload
+from sepm.datasets.question_file import Question
+from sepm.errors import RunError
+from sepm.inference.batch_size import Batcher
+from sepm.inference.runner import run_questions
 from sepm.method.dialogue import Outcome
 from sepm.models.device import PeakMemory, peak_memory
+from sepm.progress import tell
 
 COUNTED_IMAGES = 8
-"""How many images warm a variant up and have its operations counted."""
+"""Number of images that warm a variant up and have its operations counted."""
 
 Outcomes = dict[tuple[str, str], Outcome]
-"""By run and question id."""
+"""Decisions by run and question id."""
+Answers = Iterator[tuple[tuple[str, str], Outcome]]
+Pass = Callable[[Sequence[Question], StageClock], Answers]
+"""Some runs over the questions."""
 
 
 @dataclass(frozen=True)
-class Tick:
-    """When the answer of an image was there, and the memory of the process then."""
+class Variant:
+    """One way to compute, as one or several passes that are measured together."""
 
-    seconds: float
-    """Since the pass began."""
-    resident_bytes: int
+    key: str
+    title: str
+    passes: Sequence[Pass]
+
+
+def reference_variant(workload: Workload) -> Variant:
+    """The reference script, which our variants are compared with."""
+    reference = Reference(workload.model, workload.shape, SEED)
+
+    def run(questions: Sequence[Question], clock: StageClock) -> Answers:
+        for question in questions:
+            image = workload.image_folder / question.image
+            outcome = reference.run(workload.dialogue(SEPM, question), image, clock)
+            yield (SEPM, question.question_id), outcome
+
+    return Variant("reference", "reference script", [run])
+
+
+def our_variants(request: BenchRequest, workload: Workload) -> list[Variant]:
+    """Our variants among those asked for, in the order in which they are measured."""
+    variants = [
+        Variant(f"batch-{n}", f"sepm, batch {n}", [our_pass(workload, [SEPM], n)])
+        for n in request.measured_batch_sizes
+    ]
+    if "methods" in request.only:
+        size = max(request.batch_sizes)
+        apart = [our_pass(workload, [run], size) for run in workload.runs]
+        together = [our_pass(workload, list(workload.runs), size)]
+        variants += [
+            Variant("separate", f"seven runs apart, batch {size}", apart),
+            Variant("together", f"seven runs together, batch {size}", together),
+        ]
+    return variants
+
+
+def our_pass(workload: Workload, runs: Sequence[str], batch_size: int) -> Pass:
+    """Some runs in one pass, as `sepm eval` computes them."""
+
+    def run(questions: Sequence[Question], clock: StageClock) -> Answers:
+        model, taxonomy, folder = workload.model, workload.taxonomy, workload.image_folder
+        methods, batcher = [workload.runs[name] for name in runs], Batcher(batch_size, tell)
+        results = run_questions(model, questions, methods, taxonomy, folder, batcher)
+        with clock.timing(model):
+            for result in results:
+                assert result.outcome is not None, "the images are ours and can be read"
+                yield (runs[result.run], result.question.question_id), result.outcome
+        if batcher.size != batch_size:
+            raise RunError(
+                f"memory does not suffice for batches of {batch_size}, only of {batcher.size}: "
+                f"give --batch-sizes {batcher.size}"
+            )
+
+    return run
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One going-through of all images by one variant."""
+    """One repeat of a variant over all images."""
 
-    seconds: dict[str, float]
-    """Of each of its passes."""
-    stages: dict[str, Stage]
+    seconds: float
+    stages: dict[str, float]
+    """Seconds of each stage."""
     peak_memory: PeakMemory
-    ticks: list[Tick]
-    """One for every answer, of all passes."""
     outcomes: Outcomes
-
-    @property
-    def total_seconds(self) -> float:
-        """Of all passes."""
-        return sum(self.seconds.values())
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A variant and its measurements, which another process can be told."""
+    """A variant and its measurements; unlike the variant it can be sent to another process."""
 
     title: str
-    batch_size: int
     flop_per_image: float
     measurements: list[Measurement]
     """One for each repeat."""
 
 
-def warm_up(variant: Variant, workload: Workload) -> float:
-    """Operations for each image; the variant has run on a few images then."""
-    few = list(islice(workload.questions, COUNTED_IMAGES))
-    clock = _clock(workload)
-
-    def compute() -> None:
-        for one_pass in variant.passes.values():
-            for _ in one_pass(few, clock):
-                pass
-
-    return count_flops(compute) / len(few)
-
-
-def measure(variant: Variant, workload: Workload) -> Measurement:
-    """One measurement of a variant over all images."""
-    device, clock = workload.model.device, _clock(workload)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds: dict[str, float] = {}
-    ticks: list[Tick] = []
-    outcomes: Outcomes = {}
-    for name, one_pass in variant.passes.items():
-        started = time.perf_counter()
-        for run, question_id, outcome in one_pass(workload.questions, clock):
-            outcomes[run, question_id] = outcome
-            elapsed = time.perf_counter() - started
-            ticks.append(Tick(elapsed, resident_bytes()))
-        seconds[name] = time.perf_counter() - started
-    stages = clock.totals()  # answers are read on the CPU, so nothing is left to wait for
-    return Measurement(seconds, stages, peak_memory(device), ticks, outcomes)
-
-
-def resident_bytes() -> int:
-    """Memory of this process now; its largest so far where the system has no /proc."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return round(peak_memory(torch.device("cpu")).allocated * 1e9)
-    return pages * resource.getpagesize()
-
-
 def measure_variants(
-    variants: Sequence[Variant],
-    workload: Workload,
-    repeats: int,
-    tell: Callable[[str], None],
+    variants: Sequence[Variant], workload: Workload, repeats: int
 ) -> dict[str, Measured]:
-    """What was measured of each variant, by its key: all once in turn, so many times over."""
+    """Measurements of each variant, by its key: all once in turn, so many times over."""
     measured: dict[str, Measured] = {}
+    few = workload.questions[:COUNTED_IMAGES]
     for variant in variants:
         tell(f"warming up and counting operations: {variant.title}")
-        flop = warm_up(variant, workload)
-        measured[variant.key] = Measured(variant.title, variant.batch_size, flop, [])
-    for repeat, variant in _in_turn(variants, repeats):
-        measurement = measure(variant, workload)
-        measured[variant.key].measurements.append(measurement)
-        rate = len(workload.questions) / measurement.total_seconds
-        tell(f"{repeat} of {repeats}: {variant.title}: {rate:.3g} images/s")
+        flop = count_flops(lambda variant=variant: measure(variant, workload, few))
+        measured[variant.key] = Measured(variant.title, flop / len(few), [])
+    for repeat in range(1, repeats + 1):
+        for variant in variants:
+            measurement = measure(variant, workload, workload.questions)
+            measured[variant.key].measurements.append(measurement)
+            rate = len(workload.questions) / measurement.seconds
+            tell(f"{repeat} of {repeats}: {variant.title}: {rate:.3g} images/s")
     return measured
 
 
-def _in_turn(variants: Sequence[Variant], repeats: int) -> Iterator[tuple[int, Variant]]:
-    for repeat in range(1, repeats + 1):
-        for variant in variants:
-            yield repeat, variant
+def measure(variant: Variant, workload: Workload, questions: Sequence[Question]) -> Measurement:
+    """One repeat of a variant; its answers are on the CPU, so no pass leaves work to wait for."""
+    device = workload.model.device
+    clock = StageClock(device, workload.coarse_prompts)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    started = time.perf_counter()
+    outcomes = dict(answer for one in variant.passes for answer in one(questions, clock))
+    seconds = time.perf_counter() - started
+    return Measurement(seconds, clock.totals(), peak_memory(device), outcomes)
 
 
 def load_seconds(workload: Workload) -> float:
-    """Decoding and preprocessing of an image in one thread, by itself; the mean of a few."""
-    paths = [workload.image_folder / q.image for q in workload.questions[:COUNTED_IMAGES]]
+    """Mean time to decode and preprocess an image in one thread, by itself."""
     started = time.perf_counter()
-    for path in paths:
-        workload.model.preprocess(read_image(path))
-    return (time.perf_counter() - started) / len(paths)
+    images = len(workload.pixels(COUNTED_IMAGES))
+    return (time.perf_counter() - started) / images
 
 
-def _clock(workload: Workload) -> StageClock:
-    return StageClock(workload.model.device, workload.coarse_prompts)
+def summarise(measured: Measured, images: int, ceiling_tflops: float) -> dict[str, Any]:
+    """A variant's figures and the raw timings that they come from."""
+    measurements = measured.measurements
+    seconds = [m.seconds for m in measurements]
+    tflop = measured.flop_per_image / 1e12
+    tflops = tflop * images / median(seconds)
+    reserved = [m.peak_memory.reserved for m in measurements]
+    return {
+        "title": measured.title,
+        "seconds": seconds,
+        "images_per_second": spread([images / s for s in seconds]),
+        "stages_ms_per_image": {
+            name: median([1000 * m.stages[name] / images for m in measurements])
+            for name in measurements[0].stages
+        },
+        "peak_memory_gb": max(m.peak_memory.allocated for m in measurements),
+        "peak_reserved_gb": max((gb for gb in reserved if gb is not None), default=None),
+        "tflop_per_image": tflop,
+        "tflops": tflops,
+        "share_of_ceiling": tflops / ceiling_tflops,
+    }
+
+
+def ratios(seconds: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    """Ratios of time: how many times as long one variant takes as another.
+
+    Ours are compared within each repeat, since they are measured in turn. The reference's repeats
+    come before all of ours: there it is the ratio of medians, and what lies furthest apart.
+
+    Args:
+        seconds: of each repeat, by variant.
+    """
+    ours = [key for key in seconds if key.startswith("batch-")]
+    pairs = [
+        *(("reference", key) for key in ours),
+        *(("batch-1", key) for key in ours if key != "batch-1"),
+        ("separate", "together"),
+    ]
+    found = []
+    for numerator, denominator in pairs:
+        if numerator in seconds and denominator in seconds:
+            long, short = seconds[numerator], seconds[denominator]
+            ratio = spread([a / b for a, b in zip(long, short, strict=True)])
+            if numerator == "reference":
+                ratio["median"] = median(long) / median(short)
+                ratio |= {"min": min(long) / max(short), "max": max(long) / min(short)}
+            found.append({"numerator": numerator, "denominator": denominator, **ratio})
+    return found
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
+    return {"median": median(values), "min": min(values), "max": max(values)}

@@ -1,23 +1,21 @@
-"""What one benchmark is asked to do; the command line is made from it."""
+"""The settings of one benchmark; the command line is made from them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from sepm.bench.shapes import SHAPES, get_shape
+from sepm.bench.shapes import SHAPES
 from sepm.errors import InputError, unknown_name
-from sepm.evaluation.request import Dtype, check_batch_size
-
-MINIMUM_IMAGES = 2
+from sepm.evaluation.request import check_batch_size
+from sepm.models.options import Dtype
 
 PARTS = {
     "reference": "a plain script on transformers alone, image by image",
     "single": "SEPM at batch 1",
     "batched": "SEPM at each of --batch-sizes",
     "methods": "seven runs in one pass, and the same one after another",
-    "sweep": "the sensitivity to α, beside one batched run",
 }
-"""What can be measured, by its name on the command line."""
+"""Parts that can be measured, by their names on the command line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class BenchRequest:
     ] = 8
     repeats: Annotated[int, "measurements of each variant; ours are taken in turn"] = 3
     batch_sizes: tuple[int, ...] = (8,)
-    """The largest is that of the parts methods and sweep."""
+    """The largest is that of the part methods."""
     device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
     dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
     threads: Annotated[int | None, "threads that compute on a CPU; unless given PyTorch's own"] = (
@@ -45,36 +43,32 @@ class BenchRequest:
     output: Annotated[Path | None, "JSON file; unless given results/bench/<shape>.json"] = None
 
     def __post_init__(self) -> None:
-        get_shape(self.shape)
-        for name in self.only:
-            if name not in PARTS:
-                raise InputError(unknown_name("part of the benchmark", name, PARTS))
-        if self.images < MINIMUM_IMAGES:
+        for kind, names, known in (
+            ("shape", [self.shape], SHAPES),
+            ("part of the benchmark", self.only, PARTS),
+        ):
+            for name in names:
+                if name not in known:
+                    raise InputError(unknown_name(kind, name, known))
+        if self.images < 2:
             raise InputError(
-                f"images must be at least {MINIMUM_IMAGES}, got {self.images}: the random model's "
+                f"images must be at least 2, got {self.images}: the random model's "
                 "answers are made to differ between images"
             )
-        if self.repeats < 1:
-            raise InputError(f"repeats must be at least 1, got {self.repeats}")
+        for name in ("repeats", "threads"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
         for size in self.batch_sizes:
             check_batch_size(size)
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"threads must be at least 1, got {self.threads}")
 
     @property
     def output_file(self) -> Path:
-        """Where the JSON goes."""
+        """Path of the JSON file."""
         return self.output or Path("results") / "bench" / f"{self.shape}.json"
 
     @property
-    def largest_batch(self) -> int:
-        """The batch size of what is measured at one batch size only."""
-        return max(self.batch_sizes)
-
-    @property
     def measured_batch_sizes(self) -> tuple[int, ...]:
-        """Batch sizes at which SEPM alone is measured; the sweep is compared with the largest."""
+        """Batch sizes at which SEPM alone is measured."""
         single = (1,) if "single" in self.only else ()
         several = self.batch_sizes if "batched" in self.only else ()
-        compared = (self.largest_batch,) if "sweep" in self.only else ()
-        return tuple(dict.fromkeys((*single, *several, *compared)))
+        return tuple(dict.fromkeys((*single, *several)))

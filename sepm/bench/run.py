@@ -1,45 +1,34 @@
 """The benchmark from end to end: the reference apart, our variants in turn, compared."""
 
+import multiprocessing
 import os
-from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sepm.bench import flops
-from sepm.bench.apart import reference_apart
-from sepm.bench.build import SEED, TASK, built
-from sepm.bench.linearity import linearity
-from sepm.bench.measure import Measured, load_seconds, measure_variants
-from sepm.bench.request import BenchRequest
-from sepm.bench.sameness import compare_all, read_off
-from sepm.bench.shapes import get_shape
-from sepm.bench.sharing import shared_logits
-from sepm.bench.stages import FINE
-from sepm.bench.summary import ratios, summarise
-from sepm.bench.variants import (
-    ALPHAS,
-    CONFIG,
-    SWEEP_RUNS,
-    Workload,
-    asked_queries,
-    batched,
+from sepm.bench.arithmetic import measure_ceiling, measure_prefill
+from sepm.bench.measure import (
+    Measured,
+    load_seconds,
+    measure_variants,
     our_variants,
+    ratios,
+    reference_variant,
+    summarise,
 )
-from sepm.datasets.image_files import read_image
+from sepm.bench.request import BenchRequest
+from sepm.bench.sameness import compare_all
+from sepm.bench.shapes import SHAPES, Shape
+from sepm.bench.workload import CONFIG, SEED, TASK, Workload, built
 from sepm.errors import RunError
 from sepm.inference.batch_size import is_out_of_memory
 from sepm.inference.image_loader import worker_failures
-from sepm.inference.runner import WINDOW_BATCHES
-from sepm.method.algorithm import coarse_query, scoring_span
-from sepm.method.dialogue import Sample
 from sepm.method.significance import num_dropped
 from sepm.models.device import Placement, choose_placement, environment, prepare_device
-from sepm.progress import tell
-
-PREFILL_TRIES = 3
 
 
 def bench(request: BenchRequest) -> dict[str, Any]:
@@ -50,16 +39,14 @@ def bench(request: BenchRequest) -> dict[str, Any]:
         RunError: the model does not fit in memory.
     """
     place = choose_placement(request.device, request.dtype)
-    shape = get_shape(request.shape)
+    shape = SHAPES[request.shape]
     try:
         reference: dict[str, Measured] = {}
         if "reference" in request.only:
             reference = reference_apart(shape, place, request)
         prepare_device(place.device)
-        with (
-            built(shape, place, request) as workload,
-            worker_failures("Give smaller --batch-sizes"),
-        ):
+        advice = "Give smaller --batch-sizes"
+        with built(shape, place, request) as workload, worker_failures(advice):
             return measure_all(request, workload, place, reference)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -70,123 +57,65 @@ def bench(request: BenchRequest) -> dict[str, Any]:
         ) from error
 
 
+def reference_apart(shape: Shape, place: Placement, request: BenchRequest) -> dict[str, Measured]:
+    """The reference script's measurements, by its key, from a process of its own.
+
+    An ordinary script has one: what a process has freed before decides what new memory costs it.
+    It ends before our variants begin, so that two models are never in the device's memory.
+
+    Raises:
+        RunError: the process was killed.
+    """
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as process:
+        try:
+            return process.submit(_reference, shape, place, request).result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                f"the reference script's process was killed, which mostly means that shape "
+                f"{shape.name} does not fit in memory; leave it out with --only"
+            ) from error
+
+
+def _reference(shape: Shape, place: Placement, request: BenchRequest) -> dict[str, Measured]:
+    prepare_device(place.device, keep_memory=False)  # no script tunes its C library
+    with built(shape, place, request) as workload:
+        return measure_variants([reference_variant(workload)], workload, request.repeats)
+
+
 def measure_all(
     request: BenchRequest, workload: Workload, place: Placement, reference: dict[str, Measured]
 ) -> dict[str, Any]:
     """Every figure about a workload, the reference having been measured on the same."""
     variants = our_variants(request, workload)
-    measured = reference | measure_variants(variants, workload, request.repeats, tell)
-    ceiling = measure_ceiling(workload, place, request.largest_batch)
-    summaries = {
-        key: summarise(of_variant, request.images, ceiling["tflops"])
-        for key, of_variant in measured.items()
-    }
-    largest = batched(request.largest_batch)
+    measured = reference | measure_variants(variants, workload, request.repeats)
+    ceiling = measure_ceiling(workload, max(request.batch_sizes))
+    tflops = ceiling["tflops"]
+    summaries = {key: summarise(m, request.images, tflops) for key, m in measured.items()}
+    outcomes = {key: m.measurements[0].outcomes for key, m in measured.items()}
+    asked = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(request).items()}
     return {
-        "settings": settings(request),
+        "settings": {**asked, "seed": SEED, "task": TASK, "cpus": os.cpu_count()},
         "environment": {**environment(place), "threads": torch.get_num_threads()},
         "shape": asdict(workload.shape),
         "model": describe_model(workload),
         "load_ms_per_image": 1000 * load_seconds(workload),
         "ceiling": ceiling,
         "variants": summaries,
-        "ratios": ratios(summaries, largest),
-        "prefill": measure_prefill(workload, place, request, ceiling["tflops"]),
-        "shared_logits": shared_logits(workload),
-        "sameness": compare_all(outcomes_of(measured)),
-        "sweep": sweep_facts(measured["sweep"], request.images) if "sweep" in measured else None,
-        "linearity": _linearity(measured, largest),
+        "ratios": ratios({key: s["seconds"] for key, s in summaries.items()}),
+        "prefill": list(measure_prefill(workload, request.batch_sizes, tflops)),
+        "sameness": compare_all(outcomes),
     }
-
-
-def settings(request: BenchRequest) -> dict[str, Any]:
-    """What the command was asked for, and what is fixed."""
-    asked = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(request).items()}
-    return {**asked, "seed": SEED, "task": TASK, "alphas": ALPHAS, "cpus": os.cpu_count()}
 
 
 def describe_model(workload: Workload) -> dict[str, Any]:
-    """Sizes that the cost depends on."""
+    """Sizes that the cost depends on; those of the prompts are without the image."""
     model = workload.model
-    tokens = model.num_visual_tokens
+    queries = {query for run in workload.runs for query in workload.queries(run)}
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "visual_tokens": tokens,
-        "dropped_tokens": num_dropped(CONFIG.beta, tokens),
-        "prompt_ids": {
-            name: len(model.tokenize(text)) - 1  # without the image's placeholder
-            for name, text in asked_queries(workload.taxonomy).items()
-        },
+        "visual_tokens": model.max_visual_tokens,
+        "dropped_tokens": num_dropped(CONFIG.beta, model.max_visual_tokens),
+        "prompt_ids": sorted(model.tokenize(query).num_text_tokens for query in queries),
         "tokenizer": "the bundled demo's tokenizer in LLaVA-1.5's template (vicuna_v1)",
     }
-
-
-def measure_ceiling(workload: Workload, place: Placement, batch_size: int) -> dict[str, Any]:
-    """The fastest of the model's own matrix products."""
-    text = asked_queries(workload.taxonomy)["coarse, phrase"]
-    length = len(workload.model.tokenize(text)) - 1 + workload.model.num_visual_tokens
-    products = flops.own_products(workload.shape.language, batch_size * length)
-    speeds = [flops.product_tflops(p, place.device, place.dtype) for p in products]
-    rows = [{**asdict(p), "tflops": s} for p, s in zip(products, speeds, strict=True)]
-    return {"tflops": max(speeds), "products": rows}
-
-
-def measure_prefill(
-    workload: Workload, place: Placement, request: BenchRequest, ceiling_tflops: float
-) -> list[dict[str, Any]]:
-    """The coarse prefill by itself, at each batch size."""
-    model, taxonomy = workload.model, workload.taxonomy
-    query = coarse_query(Sample("", model.num_visual_tokens), taxonomy, CONFIG, phrase=True)
-    span = scoring_span(query, CONFIG)
-    assert span is not None, "the configuration drops by FoE scores"
-    image = model.preprocess(read_image(workload.image_folder / workload.questions[0].image))
-    tokens = model.encode(image[None])
-    results: list[dict[str, Any]] = []
-    for size in dict.fromkeys(request.batch_sizes):
-        action = flops.prefill_action(model, query.text, span, tokens.repeat(size, 1, 1))
-        flop = flops.count_flops(action)  # which warms it up too
-        seconds = flops.seconds_of(action, place.device, PREFILL_TRIES)
-        speed = flops.tflops(flop, seconds)
-        results.append(
-            {
-                "batch_size": size,
-                "seconds": seconds,
-                "tflop": flop / 1e12,
-                "tflops": speed,
-                "share_of_ceiling": speed / ceiling_tflops,
-            }
-        )
-    return results
-
-
-def outcomes_of(measured: Mapping[str, Measured]) -> dict[str, Any]:
-    """The outcomes of each variant's first repeat, the sweep's read off at SEPM's own α."""
-    outcomes = {key: of_variant.measurements[0].outcomes for key, of_variant in measured.items()}
-    if "sweep" in outcomes:
-        outcomes["sweep"] = read_off(outcomes["sweep"])
-    return outcomes
-
-
-def sweep_facts(sweep: Measured, images: int) -> dict[str, Any]:
-    """How many images paid a second fine pass, and for how many two fine queries were needed."""
-    first = sweep.measurements[0]
-    low_run, _ = SWEEP_RUNS
-    confidences = [
-        outcome.coarse.confidence
-        for (run, _), outcome in first.outcomes.items()
-        if run == low_run and outcome.coarse is not None
-    ]
-    return {
-        "alphas": ALPHAS,
-        "images": images,
-        "second_fine_passes": first.stages[FINE].rows - images,
-        "confidences_between": sum(min(ALPHAS) < c <= max(ALPHAS) for c in confidences),
-    }
-
-
-def _linearity(measured: Mapping[str, Measured], largest: str) -> dict[str, Any] | None:
-    """Of the first repeat of the batched variant, where it was measured and is long enough."""
-    if largest not in measured:
-        return None
-    window = measured[largest].batch_size * WINDOW_BATCHES
-    return linearity(measured[largest].measurements[0].ticks, window)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sepm.errors import InputError, unknown_name
-
 
 @dataclass(frozen=True)
 class LanguageShape:
@@ -72,14 +70,3 @@ SHAPES = {
 }
 """Every shape by name. "0.3b" is LLaVA-1.5-7B as deep as it is and 3/16 as wide, with heads of 64;
 "demo" is the bundled checkpoint's; the others are those of the real checkpoints."""
-
-
-def get_shape(name: str) -> Shape:
-    """The shape of that name.
-
-    Raises:
-        InputError: no such shape.
-    """
-    if name not in SHAPES:
-        raise InputError(unknown_name("shape", name, SHAPES))
-    return SHAPES[name]

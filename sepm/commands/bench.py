@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=sizes,
         metavar="N",
-        help="batch sizes; the largest is that of the parts methods and sweep "
-        f"[{' '.join(map(str, sizes))}]",
+        help=f"batch sizes; the largest is that of the part methods [{' '.join(map(str, sizes))}]",
     )
     add_options(parser, BenchRequest, without=("only", "batch_sizes"))
     parser.add_argument("--json", action="store_true", help="print the JSON file")
@@ -60,4 +59,4 @@ def other_letters(result: dict[str, Any]) -> str | None:
         f"{p['answers']} answers"
         for p in pairs
     )
-    return f"{listed}: in float32 all must be the same; --json lists them under sameness.flips"
+    return f"{listed}: in float32 all must be the same; --json lists them under sameness.pairs"

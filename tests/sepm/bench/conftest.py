@@ -1,24 +1,20 @@
 """Tiny models of both families with random weights, and one benchmark of each."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 
-from sepm.bench.build import SEED, build_workload
-from sepm.bench.measure import measure_variants
+from sepm.bench.measure import measure_variants, reference_variant
 from sepm.bench.request import BenchRequest
 from sepm.bench.run import measure_all
 from sepm.bench.shapes import LanguageShape, Shape, TowerShape
-from sepm.bench.variants import Workload, reference_variant
+from sepm.bench.workload import Workload, built
 from sepm.models.device import Placement
-from sepm.progress import tell
 
-CPU = torch.device("cpu")
-IN_FLOAT32 = Placement(CPU, torch.float32, torch.float32)
-IMAGES = 6
+IN_FLOAT32 = Placement(torch.device("cpu"), torch.float32, torch.float32)
+REQUEST = BenchRequest(images=6, repeats=2, batch_sizes=(3,), dtype="float32")
 
 TINY = {
     "llava": Shape(
@@ -41,21 +37,14 @@ def tiny_shape() -> Callable[[str], Shape]:
 
 
 @pytest.fixture(scope="session", params=list(TINY))
-def workload(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workload:
+def workload(request: pytest.FixtureRequest) -> Iterator[Workload]:
     """A tiny random model, of each family in turn, and a few images."""
-    folder = tmp_path_factory.mktemp("bench-images")
-    return build_workload(TINY[request.param], IN_FLOAT32, IMAGES, Path(folder))
+    with built(TINY[request.param], IN_FLOAT32, REQUEST) as workload:
+        yield workload
 
 
 @pytest.fixture(scope="session")
-def small_request() -> BenchRequest:
-    """Everything, quickly."""
-    return BenchRequest(images=IMAGES, repeats=2, batch_sizes=(3,), dtype="float32")
-
-
-@pytest.fixture(scope="session")
-def result(workload: Workload, small_request: BenchRequest) -> dict[str, Any]:
-    """What one whole benchmark measured, but for the reference's having a process of its own."""
-    by_key = [reference_variant(workload, SEED)]
-    reference = measure_variants(by_key, workload, small_request.repeats, tell)
-    return measure_all(small_request, workload, IN_FLOAT32, reference)
+def result(workload: Workload) -> dict[str, Any]:
+    """Everything that one benchmark measures; the reference has no process of its own here."""
+    reference = measure_variants([reference_variant(workload)], workload, REQUEST.repeats)
+    return measure_all(REQUEST, workload, IN_FLOAT32, reference)

@@ -1,55 +1,46 @@
 import pytest
 import torch
 
-from sepm.bench.apart import reference_apart
-from sepm.bench.reference import reference_of
+from sepm.bench.measure import Outcomes, our_pass, reference_variant
+from sepm.bench.reference import Reference
 from sepm.bench.request import BenchRequest
+from sepm.bench.run import reference_apart
 from sepm.bench.stages import COARSE, ENCODE, FINE, LOAD, StageClock
-from sepm.bench.variants import SEPM, Workload, our_pass, reference_pass, seven_runs
-from sepm.method.dialogue import Outcome
+from sepm.bench.workload import SEPM, Workload
 from sepm.models.device import Placement
 
 
-def both(workload: Workload) -> tuple[dict[str, Outcome], dict[str, Outcome], StageClock]:
-    """Our outcomes at batch 1 and the reference's, by question, and the reference's clock."""
-    job = seven_runs()[SEPM]
-    reference = reference_of(workload.model, workload.shape, seed=0)
-    passes = (
-        our_pass(workload, {SEPM: job}, 1),
-        reference_pass(workload, reference, SEPM, job),
-    )
-    clocks = [StageClock(workload.model.device, workload.coarse_prompts) for _ in passes]
-    ours, theirs = (
-        {question: outcome for _, question, outcome in one_pass(workload.questions, clock)}
-        for one_pass, clock in zip(passes, clocks, strict=True)
-    )
-    return ours, theirs, clocks[1]
+def by_the_script(workload: Workload) -> tuple[Outcomes, StageClock]:
+    """The reference's outcomes in this process, and its clock."""
+    clock = StageClock(workload.model.device, workload.coarse_prompts)
+    (run,) = reference_variant(workload).passes
+    return dict(run(workload.questions, clock)), clock
 
 
 def test_the_reference_computes_what_we_compute(workload: Workload) -> None:
-    ours, theirs, _ = both(workload)
+    theirs, clock = by_the_script(workload)
+    ours = dict(our_pass(workload, [SEPM], 1)(workload.questions, clock))
     assert len(theirs) == len(workload.questions)
-    for question, outcome in theirs.items():
-        coarse, our_coarse = outcome.coarse, ours[question].coarse
+    for key, outcome in theirs.items():
+        coarse, our_coarse = outcome.coarse, ours[key].coarse
         assert coarse is not None
         assert our_coarse is not None
         assert coarse.reply.probs == pytest.approx(our_coarse.reply.probs, abs=1e-5)
         assert coarse.reply.scores == pytest.approx(our_coarse.reply.scores, abs=1e-5)
         assert (coarse.reply.letter, coarse.branch) == (our_coarse.reply.letter, our_coarse.branch)
-        assert outcome.dropped == ours[question].dropped
-        assert outcome.reply.letter == ours[question].reply.letter
-        assert outcome.reply.probs == pytest.approx(ours[question].reply.probs, abs=1e-5)
+        assert outcome.dropped == ours[key].dropped
+        assert outcome.reply.letter == ours[key].reply.letter
+        assert outcome.reply.probs == pytest.approx(ours[key].reply.probs, abs=1e-5)
 
 
 def test_the_reference_decodes_and_encodes_an_image_for_each_query(workload: Workload) -> None:
-    *_, clock = both(workload)
-    rows = {name: stage.rows for name, stage in clock.totals().items()}
+    _, clock = by_the_script(workload)
     images = len(workload.questions)
-    assert rows == {LOAD: 2 * images, ENCODE: 2 * images, COARSE: images, FINE: images}
+    assert clock.calls == {LOAD: 2 * images, ENCODE: 2 * images, COARSE: images, FINE: images}
 
 
 def test_the_reference_holds_no_second_copy_of_the_weights(workload: Workload) -> None:
-    reference = reference_of(workload.model, workload.shape, seed=0)
+    reference = Reference(workload.model, workload.shape, seed=0)
     for theirs, ours in (
         (reference.language_model, workload.model.language_model),
         (reference.tower, workload.model.vision_tower.vision_model),
@@ -59,7 +50,7 @@ def test_the_reference_holds_no_second_copy_of_the_weights(workload: Workload) -
 
 
 def test_the_reference_runs_the_whole_tower_with_eager_attention(workload: Workload) -> None:
-    reference = reference_of(workload.model, workload.shape, seed=0)
+    reference = Reference(workload.model, workload.shape, seed=0)
     depth = workload.shape.tower.num_hidden_layers
     assert (
         len(reference.tower.encoder.layers) == depth == workload.model.vision_tower.num_layers + 1
@@ -72,11 +63,8 @@ def test_in_a_process_of_its_own_it_decides_the_same(workload: Workload) -> None
     request = BenchRequest(images=len(workload.questions), repeats=1, dtype="float32", threads=1)
     place = Placement(workload.model.device, torch.float32, torch.float32)
     (apart,) = reference_apart(workload.shape, place, request).values()
-    outcomes = apart.measurements[0].outcomes
-    _, here, _ = both(workload)
-    assert {question: o.reply.letter for (_, question), o in outcomes.items()} == {
-        question: o.reply.letter for question, o in here.items()
-    }
-    assert {question: o.dropped for (_, question), o in outcomes.items()} == {
-        question: o.dropped for question, o in here.items()
-    }
+    here, _ = by_the_script(workload)
+    there = apart.measurements[0].outcomes
+    assert [(key, o.reply.letter, o.dropped) for key, o in there.items()] == [
+        (key, o.reply.letter, o.dropped) for key, o in here.items()
+    ]

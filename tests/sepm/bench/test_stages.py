@@ -1,9 +1,8 @@
 import pytest
-import torch
 
 from sepm.bench import stages
-from sepm.bench.stages import COARSE, ENCODE, FINE, MIXED, PREFIX, StageClock
-from sepm.bench.variants import Workload, coarse_text
+from sepm.bench.stages import COARSE, ENCODE, FINE, SHARED, StageClock
+from sepm.bench.workload import SEPM, Workload
 
 
 def a_clock(workload: Workload) -> StageClock:
@@ -12,30 +11,16 @@ def a_clock(workload: Workload) -> StageClock:
 
 def test_calls_are_told_apart_by_what_they_ask(workload: Workload) -> None:
     model, clock = workload.model, a_clock(workload)
-    coarse = model.tokenize(coarse_text(workload.taxonomy, phrase=True))
+    coarse = model.tokenize(workload.queries(SEPM)[0])
     fine = model.tokenize("Which?")
-    tokens = torch.ones(2, model.num_visual_tokens, workload.shape.language.hidden_size)
-    side = workload.shape.tower.image_size
     with clock.timing(model):
-        model.encode(torch.ones(3, 3, side, side))
-        model.prefill([coarse, coarse], tokens)
-        model.prefill([fine], visual_tokens=tokens[:1])
-    counted = {name: (stage.calls, stage.rows) for name, stage in clock.totals().items()}
-    assert counted == {ENCODE: (1, 3), COARSE: (1, 2), FINE: (1, 1)}
-
-
-def test_what_prompts_share_and_what_runs_behind_it_are_stages_of_their_own(
-    workload: Workload,
-) -> None:
-    model, clock = workload.model, a_clock(workload)
-    coarse = model.tokenize(coarse_text(workload.taxonomy, phrase=True))
-    fine = model.tokenize("Which?")
-    tokens = torch.ones(2, model.num_visual_tokens, workload.shape.language.hidden_size)
-    with clock.timing(model):
-        prefix = model.prefix(model.opening(fine), tokens)
-        model.prefill_behind(prefix, [0, 1], [[fine, fine], [coarse, coarse]], [(), ()])
-    counted = {name: (stage.calls, stage.rows) for name, stage in clock.totals().items()}
-    assert counted == {PREFIX: (2, 2), MIXED: (1, 4)}
+        images = model.encode(workload.pixels(2))
+        model.prefill([coarse, coarse], images, [(), ()])
+        model.prefill([fine], images=images[:1], dropped=[()])
+        prefix = model.image_prefix(model.text_prefix(fine), images)
+        model.prefill_with_prefix(prefix, [0, 1], [[fine, fine], [coarse, coarse]], [(), ()])
+    assert clock.calls == {ENCODE: 1, COARSE: 1, FINE: 1, SHARED: 3}
+    assert clock.totals().keys() == clock.calls.keys()
 
 
 def test_the_model_is_as_before_once_timing_ends(workload: Workload) -> None:
@@ -52,10 +37,10 @@ def test_the_model_is_as_before_once_timing_ends(workload: Workload) -> None:
 
 
 def test_a_stage_adds_up_its_seconds(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = iter([1.0, 3.5, 10.0, 10.25])
+    moments = iter([1.0, 3.5, 10.0, 10.25, 11.0])
     monkeypatch.setattr(stages.time, "perf_counter", lambda: next(moments))
     clock = a_clock(workload)
-    for rows in (2, 1):
-        with clock.stage(ENCODE, rows):
+    for _ in range(2):
+        with clock.stage(ENCODE):
             pass
-    assert clock.totals()[ENCODE] == stages.Stage(seconds=2.75, calls=2, rows=3)
+    assert (clock.totals()[ENCODE], clock.calls[ENCODE]) == (2.75, 2)

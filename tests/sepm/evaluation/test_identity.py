@@ -126,12 +126,12 @@ def test_other_words_of_the_prompt_template_are_refused_though_it_has_the_same_n
 ) -> None:
     from dataclasses import replace
 
-    from llava.checkpoints import family
+    from llava.checkpoints import llava
 
     line = command(few, tmp_path, "--limit", 1, method="zero-shot")
     assert main(line) == 0
-    words = replace(family.VICUNA_V1, before_answer=" ANSWER:")
-    monkeypatch.setattr(family, "VICUNA_V1", words)
+    words = replace(llava.VICUNA_V1, before_answer=" ANSWER:")
+    monkeypatch.setattr(llava, "VICUNA_V1", words)
     assert main(line) == 2
     assert "sha256.conversation is " in said()
 

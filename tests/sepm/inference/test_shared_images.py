@@ -8,7 +8,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import pytest
@@ -93,6 +93,7 @@ class ChanceModel:
     """
 
     def __init__(self, failing: Sequence[int] = ()) -> None:
+        self.prompt_format: dict[str, Any] = {}
         self.failing = failing
         self.passes = 0
         self.may_fail = False
@@ -103,12 +104,12 @@ class ChanceModel:
     device = "cpu"
     max_positions, max_visual_tokens, attention_layer = 512, 10, 0
     visual_grid = None
-    prompt_format: ClassVar[dict[str, Any]] = {}
 
     def preprocess(self, image: Any) -> Any:
         raise NotImplementedError("images come encoded")
 
-    encode = preprocess
+    def encode(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        raise NotImplementedError("images come encoded")
 
     def tokenize(self, query: str) -> Text:
         return Text(query)

@@ -46,7 +46,7 @@ def patches_seen(image: Image.Image, aspect_ratio: str | None) -> NDArray[np.flo
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": 112}, crop_size={"height": 112, "width": 112}
     )
-    pixels = ImageProcessor(processor, aspect_ratio)(image).numpy()
+    pixels = ImageProcessor(processor, aspect_ratio)(image)
     mean, std = (np.array(v)[:, None, None] for v in (processor.image_mean, processor.image_std))
     return (255 * (pixels * std + mean))[:, 7::14, 7::14].transpose(1, 2, 0)
 

@@ -31,16 +31,16 @@ def test_a_token_changes_with_the_pixels_of_its_own_rectangle_and_no_others(
     model, (width, height) = short_sighted
     assert model.visual_grid is not None
     grid = VisualGrid.of(model.visual_grid)
-    assert grid.num_tokens == model.num_visual_tokens
+    assert grid.num_tokens == model.max_visual_tokens
     black = Image.new("RGB", (width, height))
-    before = model.encode(model.preprocess(black)[None])[0]
+    before = model.encode([model.preprocess(black)])[0].features
     seen = 0
     for index in range(grid.num_tokens):
         left, top, right, bottom = (int(edge) for edge in grid.rectangle(index, width, height))
         pixels = np.zeros((height, width, 3), dtype=np.uint8)
         pixels[max(top, 0) : max(bottom, 0), left:right] = 255
-        after = model.encode(model.preprocess(Image.fromarray(pixels))[None])[0]
-        changed = (after - before).abs().amax(dim=1) > 1e-4
+        (seen_as,) = model.encode([model.preprocess(Image.fromarray(pixels))])
+        changed = (seen_as.features - before).abs().amax(dim=1) > 1e-4
         inside = top < height and bottom > 0  # else it looks at the padding
         assert changed.nonzero().flatten().tolist() == ([index] if inside else [])
         seen += inside
@@ -52,7 +52,7 @@ def test_a_token_changes_with_the_pixels_of_its_own_rectangle_and_no_others(
 def test_the_geometry_of_vilas_real_size_is_told(make_vila, tmp_path: Path) -> None:
     model = load_checkpoint(str(make_vila(tmp_path / "vila", image=384)))
 
-    assert model.num_visual_tokens == 196
+    assert model.max_visual_tokens == 196
     assert model.visual_grid == {
         "grid": [14, 14],
         "order": "column-major",

@@ -1,13 +1,13 @@
 import torch
 
-from sepm.bench.flops import Product, count_flops, own_products, product_tflops
+from sepm.bench.arithmetic import count_flops, measure_ceiling, own_products
 from sepm.bench.shapes import LanguageShape
-from sepm.bench.variants import Workload
+from sepm.bench.workload import Workload
 
 
 def test_a_product_counts_two_operations_for_each_multiplication() -> None:
     left, right = torch.ones(3, 4), torch.ones(4, 5)
-    assert count_flops(lambda: left @ right) == 2 * 3 * 4 * 5 == Product(3, 4, 5).flop
+    assert count_flops(lambda: left @ right) == 2 * 3 * 4 * 5
 
 
 def test_sdpa_counts_two_products_for_each_head() -> None:
@@ -19,7 +19,7 @@ def test_sdpa_counts_two_products_for_each_head() -> None:
 def test_a_lean_prefill_has_the_operations_that_one_counts_by_hand(workload: Workload) -> None:
     model, shape = workload.model, workload.shape.language
     prompt = model.tokenize("Which?")
-    batch, length = 2, len(prompt) - 1 + model.num_visual_tokens
+    batch, length = 2, prompt.num_text_tokens + model.max_visual_tokens
     width, inner = shape.hidden_size, shape.intermediate_size
     narrow = width // shape.num_attention_heads * shape.num_key_value_heads
     keys_and_values = 2 * (2 * length * width * narrow)
@@ -30,13 +30,17 @@ def test_a_lean_prefill_has_the_operations_that_one_counts_by_hand(workload: Wor
     layers = shape.num_hidden_layers
     of_a_row = layers * keys_and_values + ((layers - 1) * length + 1) * one_position
     of_a_row += 2 * width * shape.vocab_size
-    tokens = torch.ones(batch, model.num_visual_tokens, width)
-    counted = count_flops(lambda: model.prefill([prompt] * batch, tokens))
+    images = model.encode(workload.pixels(batch))
+    counted = count_flops(lambda: model.prefill([prompt] * batch, images, [()] * batch))
     assert counted == batch * of_a_row
 
 
 def test_the_ceiling_is_measured_on_the_model_s_own_products() -> None:
     shape = LanguageShape(16, 40, 2, 2, 2, 100)
-    products = own_products(shape, positions=7)
-    assert products == [Product(7, 16, 16), Product(7, 16, 40), Product(7, 40, 16)]
-    assert product_tflops(products[0], torch.device("cpu"), torch.float32, tries=1) > 0
+    assert own_products(shape, positions=7) == [(7, 16, 16), (7, 16, 40), (7, 40, 16)]
+
+
+def test_the_ceiling_is_the_fastest_product(workload: Workload) -> None:
+    ceiling = measure_ceiling(workload, batch_size=2)
+    speeds = [product["tflops"] for product in ceiling["products"]]
+    assert ceiling["tflops"] == max(speeds) > min(speeds) > 0

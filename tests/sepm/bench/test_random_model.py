@@ -1,30 +1,26 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from sepm.bench import weights
-from sepm.bench.letters import answer_with_letters, direction_of_images
+from llava.language import Prefill
+from sepm.bench import random_model as module
+from sepm.bench.random_model import answer_with_letters, direction_of_images, random_model
 from sepm.bench.shapes import Shape
-from sepm.bench.variants import CONFIG, Workload, asked_queries
-from sepm.bench.weights import random_model
-from sepm.datasets.image_files import read_image
+from sepm.bench.workload import CONFIG, SEPM, Workload
 from sepm.errors import InputError
 from sepm.method.confidence import confidence
 
 CPU = torch.device("cpu")
 
 
-def pixels_of(workload: Workload) -> torch.Tensor:
-    paths = [workload.image_folder / question.image for question in workload.questions]
-    return torch.stack([workload.model.preprocess(read_image(path)) for path in paths])
-
-
-def probabilities(workload: Workload, query: str) -> torch.Tensor:
-    model = workload.model
-    tokens = model.encode(pixels_of(workload))
-    return model.prefill([model.tokenize(query)] * len(tokens), tokens).logits.softmax(dim=-1)
+def prefilled(workload: Workload, query: str) -> Prefill:
+    """Prefill of one query about all images."""
+    images = workload.model.encode(workload.pixels(len(workload.questions)))
+    prompts = [workload.model.tokenize(query)] * len(images)
+    return workload.model.prefill(prompts, images, [()] * len(images))
 
 
 def test_one_seed_gives_one_model(tiny_shape: Callable[[str], Shape]) -> None:
@@ -49,10 +45,10 @@ def test_half_precision_stays_finite_and_answers_with_letters(
 ) -> None:
     family = workload.shape.name.removeprefix("tiny-")
     model = random_model(tiny_shape(family), CPU, dtype, 0)
-    queries, pixels = list(asked_queries(workload.taxonomy).values()), pixels_of(workload)
-    answer_with_letters(model, queries, pixels)
-    tokens = model.encode(pixels)
-    logits = model.prefill([model.tokenize(queries[0])] * len(tokens), tokens).logits
+    in_half = replace(workload, model=model)
+    queries = workload.queries(SEPM)
+    answer_with_letters(model, in_half.last_states(queries))
+    logits = prefilled(in_half, queries[0]).logits
     assert logits.isfinite().all()
     assert set(logits.argmax(dim=-1).tolist()) <= {model.option_id("A"), model.option_id("B")}
 
@@ -66,14 +62,17 @@ def test_a_and_b_lie_apart_where_images_differ_and_queries_do_not() -> None:
     assert products.std().item() == pytest.approx(1.0)
 
 
-def test_every_answer_begins_with_a_or_b(workload: Workload) -> None:
+def test_every_answer_is_a_or_b_and_the_end(workload: Workload) -> None:
+    images = len(workload.questions)
     letters = {workload.model.option_id(letter) for letter in "AB"}
-    for query in asked_queries(workload.taxonomy).values():
-        assert set(probabilities(workload, query).argmax(dim=-1).tolist()) <= letters
+    for query in {query for run in workload.runs for query in workload.queries(run)}:
+        prefill = prefilled(workload, query)
+        assert set(prefill.logits.argmax(dim=-1).tolist()) <= letters
+        assert workload.model.second_tokens(prefill, range(images)) == [None] * images
 
 
 def test_coarse_answers_differ_between_images_and_some_are_trusted(workload: Workload) -> None:
-    probs = probabilities(workload, asked_queries(workload.taxonomy)["coarse, phrase"])
+    probs = prefilled(workload, workload.queries(SEPM)[0]).logits.softmax(dim=-1)
     p_a, p_b = (probs[:, workload.model.option_id(letter)].tolist() for letter in "AB")
     assert {a > b for a, b in zip(p_a, p_b, strict=True)} == {True, False}
     confidences = [confidence(a, b, "population") for a, b in zip(p_a, p_b, strict=True)]
@@ -83,13 +82,6 @@ def test_coarse_answers_differ_between_images_and_some_are_trusted(workload: Wor
 def test_without_the_checkout_the_missing_tokenizer_is_named(
     tiny_shape: Callable[[str], Shape], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "TOKENIZER", tmp_path)
+    monkeypatch.setattr(module, "TOKENIZER", tmp_path)
     with pytest.raises(InputError, match=r"no tokenizer in .*checkout of the repository"):
         random_model(tiny_shape("llava"), CPU, torch.float32, 0)
-
-
-def test_every_answer_ends_after_its_letter(workload: Workload) -> None:
-    model, tokens = workload.model, workload.model.encode(pixels_of(workload))
-    for query in asked_queries(workload.taxonomy).values():
-        prefill = model.prefill([model.tokenize(query)] * len(tokens), tokens)
-        assert model.second_tokens(prefill, range(len(tokens))) == [None] * len(tokens)
