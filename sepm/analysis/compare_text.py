@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.compare import CAUSES, NEAR_TIE
+from sepm.analysis.changes import NEAR_TIE, SAME_INPUT
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import SIGNIFICANCE
 from sepm.method.taxonomy import no_class
@@ -50,7 +50,7 @@ def reading(found: dict[str, Any]) -> Iterator[str]:
             f"{accuracy['gained']} gained and {accuracy['lost']} lost: chance alone changes that "
             f"much (McNemar p {p})."
         )
-    silent = flips["causes"][CAUSES[3]]
+    silent = flips["causes"][SAME_INPUT]
     if silent:
         yield (
             f"{silent} of {flips['n']} flips saw the same query and tokens; {flips['near_ties']} "

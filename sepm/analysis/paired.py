@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.accuracy import ratio, wilson_interval
 from sepm.records.record import Record
 
 SIGNIFICANCE = 0.05

@@ -18,6 +18,7 @@ from sepm.evaluation.request import (
     ConversationName,
     Dtype,
 )
+from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import Taxonomy, no_class
@@ -107,7 +108,7 @@ def write_picture(
     from sepm.report.overlay import shrunk
     from sepm.report.style import rendered, styled
 
-    grid = VisualGrid.of(visual_tokens)
+    grid = VisualGrid.from_facts(visual_tokens)
     scenes = [
         Scene(as_json(decision, taxonomy), shrunk(read_image(decision.image)), grid)
         for decision in decisions
@@ -152,11 +153,7 @@ def as_text(decision: "Decision", taxonomy: Taxonomy, config: MethodConfig) -> s
 
 
 def _coarse_lines(coarse: CoarseResult, config: MethodConfig) -> list[str]:
-    gate = {
-        "at-most": f"ambiguous at or below α = {config.alpha:g}",
-        "below": f"ambiguous below α = {config.alpha:g}",
-        "never": "no gate",
-    }[config.ambiguous_when]
+    gate = gate_in_words(config.ambiguous_when, config.alpha)
     return [
         *_indented("coarse query", coarse.query.text),
         f"  answer      {_shown(coarse.reply)}",

@@ -8,15 +8,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
+from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.report.confidence import GATES
 from sepm.report.dropped_tokens import Scene, draw_scores, show
 from sepm.report.overlay import faded, plain
 from sepm.report.style import BLUE, DARK, GREY, SKY
 from sepm.terminal import printable
-
-POLARITY_OPTIONS = {"A": "Positive", "B": "Negative"}
 
 
 @dataclass(frozen=True)
@@ -89,12 +88,12 @@ def _draw_scores(ax: Axes, scene: Scene) -> None:
 def _answers(record: Mapping[str, Any], taxonomy: Taxonomy, config: MethodConfig) -> list[Answer]:
     answers: list[Answer] = []
     if coarse := record.get("coarse"):
-        letter = coarse["text"] if coarse["text"] in POLARITY_OPTIONS else None
-        gate = GATES[config.ambiguous_when].format(config.alpha)
+        letter = coarse["text"] if coarse["text"] in COARSE_OPTIONS else None
+        gate = gate_in_words(config.ambiguous_when, config.alpha)
         answers.append(
             Answer(
                 f"coarse: {coarse['branch']}",
-                POLARITY_OPTIONS,
+                COARSE_OPTIONS,
                 {"A": coarse["p_a"], "B": coarse["p_b"]},
                 letter,
                 f"confidence {coarse['confidence']:.4f}\n({gate})",

@@ -7,15 +7,15 @@ from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
 from sepm.analysis.plain_text import as_csv
 from sepm.method.taxonomy import no_class
+from sepm.records.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
-from sepm.report.runs import Run
 from sepm.report.style import BLUE, DARK, ORANGE
 
 
-def flip_table(reference: Run, other: Run) -> str:
+def flip_table(reference: StoredRun, other: StoredRun) -> str:
     """CSV, a line for each sample whose prediction changed."""
     unread = no_class(UNREAD, reference.taxonomy.names)
-    flips = compare(reference.stored, other.stored)["flips"]["samples"]
+    flips = compare(reference, other)["flips"]["samples"]
     return as_csv(
         [
             {
@@ -31,7 +31,7 @@ def flip_table(reference: Run, other: Run) -> str:
     )
 
 
-def draw_flips(reference: Run, other: Run) -> Figure | None:
+def draw_flips(reference: StoredRun, other: StoredRun) -> Figure | None:
     """Samples gained to the right and lost to the left, by class; None without common samples."""
     pairs = pair_up(reference.records, other.records)
     if not pairs:

@@ -63,7 +63,7 @@ class VisualGrid:
                 raise ValueError(f"{places} tokens in a line do not tile {self.patches} patches")
 
     @classmethod
-    def of(cls, visual_tokens: Mapping[str, Any]) -> "VisualGrid":
+    def from_facts(cls, visual_tokens: Mapping[str, Any]) -> "VisualGrid":
         """The grid that a run's `accuracy.json` tells under `visual_tokens`.
 
         Raises:

@@ -13,7 +13,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
-from sepm.report.payload import SCALE, browsable, group_payload
+from sepm.report.payload import browsable, page_payload
 from sepm.report.runs import RunGroup
 from sepm.report.style import rendered, styled
 from sepm.report.tables import Table
@@ -61,10 +61,6 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
     environment = Environment(
         loader=PackageLoader("sepm.report"), autoescape=True, undefined=StrictUndefined
     )
-    payload = {
-        "scale": SCALE,
-        "groups": [group_payload(g, folders.get(g.dataset), thumbnails) for g in groups],
-    }
     style, script = (_source(environment, name) for name in ("report.css", "report.js"))
     return environment.get_template("report.html.j2").render(
         sections=[section(group, folders) for group in groups],
@@ -72,7 +68,7 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        payload=htmlsafe_json_dumps(payload, dumps=_compact),
+        payload=htmlsafe_json_dumps(page_payload(groups, folders, thumbnails), dumps=_compact),
     )
 
 

@@ -7,10 +7,11 @@ from itertools import zip_longest
 from typing import Any
 
 from sepm.records.record import Record
+from sepm.records.stored_run import StoredRun
 from sepm.report.geometry import VisualGrid
 from sepm.report.image_folders import load_image
 from sepm.report.overlay import shrunk
-from sepm.report.runs import Run, RunGroup
+from sepm.report.runs import RunGroup
 from sepm.report.samples import round_robin
 
 LONGEST_SIDE = 208
@@ -62,6 +63,6 @@ def token_boxes(grid: VisualGrid) -> list[list[float]]:
     return [[round(side / grid.input_size, FRACTION_DIGITS) for side in box] for box in boxes]
 
 
-def dropped_by(runs: Sequence[Run], key: str) -> list[list[int]]:
+def dropped_by(runs: Sequence[StoredRun], key: str) -> list[list[int]]:
     """The tokens that each run dropped of a sample."""
     return [run.by_id.get(key, {}).get("dropped", []) for run in runs]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.compare import compare, differences, margin
+from sepm.analysis.compare import compare, differences
 from sepm.analysis.compare_text import as_text, reading
 from sepm.errors import InputError
 from sepm.method.presets import PRESETS
@@ -109,11 +109,6 @@ def test_the_paper_s_number_is_looked_up_and_not_believed() -> None:
     paper = compare(run, run)["runs"][0]["paper"]
     assert paper["reported"] is None
     assert paper["note"].startswith("n is 1;")
-
-
-def test_a_margin_is_that_of_the_two_likeliest_options() -> None:
-    assert margin(record("a", "joy", (0.2, 0.5, 0.1))) == pytest.approx(0.3)
-    assert margin(record("a", "joy", (0.2,))) is None
 
 
 def test_different_question_sets_are_compared_on_the_common_ones() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.metrics import summarize, wilson_interval
+from sepm.analysis.accuracy import wilson_interval
+from sepm.analysis.metrics import summarize
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
 JOYS = Taxonomy(

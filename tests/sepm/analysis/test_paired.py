@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from scipy.stats import chi2
 
-from sepm.analysis.metrics import wilson_interval
+from sepm.analysis.accuracy import wilson_interval
 from sepm.analysis.paired import PairedCounts, pair_up, paired_counts, per_class_change
 
 
