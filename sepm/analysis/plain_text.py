@@ -39,13 +39,25 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
+def paired_cells(counts: Mapping[str, Any] | None) -> list[str]:
+    """Cells of a paired difference: points, 95% interval, gained / lost, p; dashes without one."""
+    if counts is None:
+        return [ABSENT] * 4
+    return [
+        points(counts["difference"]),
+        points_interval(counts["ci95"]),
+        f"{counts['gained']} / {counts['lost']}",
+        p_value(counts["p"]),
+    ]
+
+
 def yes_no(fact: bool | None) -> str:
     """A yes or no, or that there is none."""
     return ABSENT if fact is None else "yes" if fact else "no"
 
 
 def ways_read(summary: Mapping[str, Any]) -> str | None:
-    """How the answers of a run were read, stage by stage; None: all of them were bare letters."""
+    """Ways in which a run's answers were read, by stage; None: all of them were bare letters."""
     stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}
     told = [
         f"{stage}: {ways['letter']} bare letters, {ways['text']} read from text, "

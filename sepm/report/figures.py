@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -91,22 +92,18 @@ def _confidence(group: RunGroup, choice: Choice) -> Iterator[Result]:
     yield Drawn("figure-5", caption, draw_confidence(run))
 
 
-def _per_class(group: RunGroup, choice: Choice) -> Iterator[Result]:
-    yield from _draw_pair(group, "figure-6", "Accuracy of each class", draw_per_class)
-
-
-def _flips(group: RunGroup, choice: Choice) -> Iterator[Result]:
-    yield from _draw_pair(group, "flips", "Samples gained and lost", draw_flips)
-
-
 def _confusion(group: RunGroup, choice: Choice) -> Iterator[Result]:
     for run in group.compared or group.runs[:1]:
         caption = f"Confusion matrix of {run.name}"
         yield Drawn(f"confusion-{run.name}", caption, draw_confusion(run))
 
 
-def _draw_pair(
-    group: RunGroup, name: str, caption: str, draw: Callable[[StoredRun, StoredRun], Figure | None]
+def _pair_figure(
+    name: str,
+    caption: str,
+    draw: Callable[[StoredRun, StoredRun], Figure | None],
+    group: RunGroup,
+    choice: Choice,
 ) -> Iterator[Result]:
     figure = draw(*group.compared) if group.compared else None
     if group.compared is None or figure is None:
@@ -125,8 +122,8 @@ FIGURES: dict[str, Callable[[RunGroup, Choice], Iterator[Result]]] = {
     "3": _sensitivity,
     "4": _dropped_tokens,
     "5": _confidence,
-    "6": _per_class,
+    "6": partial(_pair_figure, "figure-6", "Accuracy of each class", draw_per_class),
     "confusion": _confusion,
-    "flips": _flips,
+    "flips": partial(_pair_figure, "flips", "Samples gained and lost", draw_flips),
 }
 """The paper's figures by number, and what belongs to them."""
