@@ -163,6 +163,15 @@ def test_sparsevlm_is_labelled_with_its_version_and_budget() -> None:
     assert "names neither SparseVLM's version nor its budget" in as_markdown(table)
 
 
+@pytest.mark.usefixtures("any_n_is_the_papers")
+def test_the_details_of_a_task_show_every_number_of_a_cell() -> None:
+    text = as_markdown(built(3, emoset={"zero-shot": cell("a"), "cci": cell("bcd", unread="e")}))
+    line = next(x for x in text.split("## emoset")[1].splitlines() if x.startswith("| cci "))
+    shown = [part.strip() for part in line.split("|")[1:-1]]
+    assert shown[:6] == ["cci", "8", "37.50", "13.68 to 69.43", "53.98", "yes"]
+    assert shown[6:] == ["+25.00", "-22.39 to +61.28", "3 / 1", "0.62", "1"]
+
+
 def test_contrasts_are_drawn_where_both_rows_are_there() -> None:
     done = {"zero-shot": cell(""), "cci": cell("a"), "cci+fp": cell("abc")}
     (contrast,) = built(3, emoset=done)["contrasts"]
