@@ -30,7 +30,7 @@ class Change:
     values: tuple[Any, ...]
     """The decision in each record; of dropped tokens, those that it alone dropped."""
     margins: tuple[float | None, ...]
-    """How far each record was from deciding otherwise; None where the record does not tell.
+    """Distance of each record from deciding otherwise; None where the record does not tell.
 
     Of an answer, the gap of probability between the best two options; of the gate, the distance of
     the confidence from α; of dropped tokens, the widest gap of score between two that changed
@@ -39,8 +39,8 @@ class Change:
     follows: Decision | None = None
     """The earlier change that this one comes from."""
     cut: float | None = None
-    """Of dropped tokens, the reference's gap between the last that went and the first that stayed,
-    as a share of the higher score."""
+    """Gap of score in the reference between the last token dropped and the first kept, as a share
+    of the higher; None for other decisions."""
 
     @property
     def margin(self) -> float | None:
@@ -149,7 +149,7 @@ def _dropped_tokens(pair: Pair) -> Change | None:
 def _gap(
     scores: Sequence[float] | None, gone: Sequence[int], stayed: Sequence[int]
 ) -> float | None:
-    """How far the highest score that stayed lies above the lowest that went, as a share of it.
+    """Gap between the highest score that stayed and the lowest that went, as a share of the first.
 
     Scores are shares of one attention, about 1/T each, so only their ratio tells a near tie.
     """

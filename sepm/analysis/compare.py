@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs between them, and which samples flipped, and why."""
+"""Comparison of two runs: differences between them, and samples that flipped, with the cause."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ INPUTS = ("model", "limit", "sha256")
 
 
 def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
-    """Everything that can be said of the two, ready for JSON; the first is the reference.
+    """Comparison of two runs, ready for JSON; the first is the reference.
 
     Raises:
         InputError: they have no sample in common.
@@ -65,7 +65,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What differs in settings, inputs and environment, by name: both values.
+    """Settings, inputs and environment that differ, by name: both values.
 
     Settings that neither method reads are left out, and whether scores were kept.
     """
@@ -125,15 +125,15 @@ def _flip(pair: Pair) -> dict[str, Any]:
     a, b = pair
     gained, lost = b["correct"] and not a["correct"], a["correct"] and not b["correct"]
     both = "right to right" if a["correct"] else "wrong to wrong"
-    margins = [answer_margin(record) for record in pair]
+    margin = _smaller_margin(pair)
     return {
         "question_id": a["question_id"],
         "label": a["label"],
         "predictions": [a["prediction"], b["prediction"]],
         "direction": "gained" if gained else "lost" if lost else both,
         "cause": cause(pair),
-        "margins": margins,
-        "near_tie": min((m for m in margins if m is not None), default=1.0) < NEAR_TIE,
+        "margins": [answer_margin(record) for record in pair],
+        "near_tie": margin is not None and margin < NEAR_TIE,
     }
 
 
@@ -141,17 +141,19 @@ def _margins(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Median of the smaller margin, of the samples that flipped and of those that did not."""
     found: dict[bool, list[float]] = {True: [], False: []}
     for pair in pairs:
-        known = [m for m in map(answer_margin, pair) if m is not None]
-        if known:
-            found[pair[0]["prediction"] != pair[1]["prediction"]].append(min(known))
-    return {
-        "flipped": median(found[True]) if found[True] else None,
-        "not_flipped": median(found[False]) if found[False] else None,
-    }
+        margin = _smaller_margin(pair)
+        if margin is not None:
+            found[pair[0]["prediction"] != pair[1]["prediction"]].append(margin)
+    flipped, others = (median(found[key]) if found[key] else None for key in (True, False))
+    return {"flipped": flipped, "not_flipped": others}
+
+
+def _smaller_margin(pair: Pair) -> float | None:
+    return min((m for m in map(answer_margin, pair) if m is not None), default=None)
 
 
 def _branches(pairs: Sequence[Pair]) -> dict[str, Any] | None:
-    """How often both took the same branch, and the counts of all; None unless both have CCI."""
+    """Counts of the branches that both took; None unless both have a coarse stage."""
     both = [(a["coarse"]["branch"], b["coarse"]["branch"]) for a, b in filter(both_staged, pairs)]
     if not both:
         return None
@@ -161,7 +163,7 @@ def _branches(pairs: Sequence[Pair]) -> dict[str, Any] | None:
 
 
 def _dropped(pairs: Sequence[Pair]) -> dict[str, Any] | None:
-    """How alike the dropped tokens are, over the samples where both runs dropped some."""
+    """Likeness of the dropped tokens, over the samples where both runs dropped some."""
     jaccards = [
         len(set(a["dropped"]) & set(b["dropped"])) / len(set(a["dropped"]) | set(b["dropped"]))
         for a, b in pairs
@@ -177,12 +179,10 @@ def _dropped(pairs: Sequence[Pair]) -> dict[str, Any] | None:
 
 
 def _drift(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """How far probabilities of the very same query moved: what is left is arithmetic."""
-    found = [shifts(pair) for pair in pairs]
-    drift: dict[str, Any] = {}
-    for stage in ("coarse", "fine"):
-        moved = [shift[stage] for shift in found if stage in shift]
-        drift[stage] = (
-            {"n": len(moved), "median": median(moved), "max": max(moved)} if moved else None
-        )
+    """Changes of probabilities under the very same input, which come from arithmetic alone."""
+    drift: dict[str, Any] = {"coarse": None, "fine": None}
+    for stage in drift:
+        moved = [found[stage] for found in map(shifts, pairs) if stage in found]
+        if moved:
+            drift[stage] = {"n": len(moved), "median": median(moved), "max": max(moved)}
     return drift

@@ -1,4 +1,4 @@
-"""A comparison of two runs as one reads it, from what `sepm.analysis.compare` found."""
+"""Text of a comparison of two runs, from what `sepm.analysis.compare` found."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ def as_text(found: dict[str, Any]) -> str:
 
 
 def reading(found: dict[str, Any]) -> Iterator[str]:
-    """What the numbers say about the two questions: why is it less, and why is it not the same."""
+    """Conclusions: where a difference may come from, and whether chance explains it."""
     accuracy, flips, differing = found["accuracy"], found["flips"], found["differences"]
     named = [name for group in differing.values() for name in group]
     if found["questions"]["other_images"]:

@@ -63,7 +63,7 @@ class PaperValue:
     reported: float | None
     """Its accuracy, a fraction; None where it was measured on another number of images."""
     note: str | None
-    """What keeps the two from being the same measurement, or may do so."""
+    """Reasons why the two may not be the same measurement."""
 
     def beside(self, accuracy: float) -> dict[str, Any]:
         """`paper` of `accuracy.json`."""

@@ -9,7 +9,7 @@ from sepm.terminal import printable
 
 ABSENT = "-"
 FORMULA = tuple("=+-@\t\n\uff1d\uff0b\uff0d\uff20")
-"""What begins a cell that spreadsheets compute; the last four are the wide = + - @."""
+"""First characters of a cell that spreadsheets compute; the last four are the wide = + - @."""
 
 
 def percent(fraction: float | None) -> str:
@@ -81,11 +81,12 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     header, *rows = ([cell.replace("|", r"\|") for cell in line] for line in (header, *rows))
     widths = [max(2, *map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [header, rule, *rows]
-    return [
-        "| " + " | ".join([line[0].ljust(widths[0]), *_right(line[1:], widths[1:])]) + " |"
-        for line in lines
-    ]
+    return [f"| {' | '.join(_padded(line, widths))} |" for line in (header, rule, *rows)]
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *others = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -106,7 +107,3 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
-
-
-def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]

@@ -32,7 +32,7 @@ ALPHA_STEPS = 20
 
 
 def distinct(values: Iterable[float]) -> tuple[float, ...]:
-    """The values, ascending, to the 12 digits that tell the folders of their runs apart."""
+    """The values, ascending, to the 12 digits that stand in the names of their runs' folders."""
     return tuple(sorted({float(f"{value:.12g}") for value in values}))
 
 

@@ -70,7 +70,7 @@ class Table:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a run left for one cell: its folder and its records of the questions asked."""
+    """Run behind one cell: its folder, and its records of the questions asked."""
 
     folder: Path
     records: Sequence[Record]
@@ -158,10 +158,10 @@ def build_table(
     if table.number == 1:
         for row, made in zip(table.rows, rows, strict=True):
             measured = [cell for cell in made["cells"].values() if "accuracy" in cell]
-            apart = any(cell["paper"] is None for cell in measured)
+            comparable = all(cell["paper"] is not None for cell in measured)
             made["average"] = {
                 "accuracy": _average([made["cells"][task].get("accuracy") for task in table.tasks]),
-                "paper": None if apart else row.paper_cell(1, column, "average"),
+                "paper": row.paper_cell(1, column, "average") if comparable else None,
             }
     return {
         "table": table.number,

@@ -20,7 +20,7 @@ def audit(
     precisions: Sequence[Precision] | None = None,
     reference: Precision = "float32",
 ) -> dict[str, Any]:
-    """Everything that the audit found, ready for JSON.
+    """Findings of the audit, ready for JSON.
 
     Args:
         request: the data and the model; its batch size and dtype are not read.

@@ -46,7 +46,7 @@ def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodCo
 
 
 def _pictures(record: Mapping[str, Any]) -> list[Callable[[Axes, Scene], None]]:
-    """What to draw of an image; the same for all images that one method decides."""
+    """Pictures of an image; the same for all images that one method decides."""
     pictures = [_draw_image]
     if record["dropped"]:
         pictures.append(_draw_dropped)

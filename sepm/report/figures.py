@@ -21,7 +21,7 @@ from sepm.report.sweep_figure import draw_sensitivity
 
 @dataclass(frozen=True)
 class Choice:
-    """Which samples Figure 4 shows."""
+    """Samples of Figure 4."""
 
     image_folder: Path | None = None
     samples: tuple[str, ...] = ()
@@ -31,17 +31,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure and what it shows."""
+    """A figure with its caption."""
 
     name: str
-    """Of its files."""
+    """Name of its files."""
     caption: str
     figure: Figure
 
 
 @dataclass(frozen=True)
 class NotDrawn:
-    """A figure that these runs do not give, and what would."""
+    """A figure that these runs do not give, and the reason."""
 
     name: str
     reason: str

@@ -85,7 +85,7 @@ def _source(environment: Environment, name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """What the page's content security policy knows an inline style or script by."""
+    """Hash by which the page's content security policy knows an inline style or script."""
     return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 

@@ -11,7 +11,7 @@ from sepm.records.record import Record
 from sepm.records.stored_run import StoredRun
 from sepm.report.image_folders import ImageFolders
 from sepm.report.runs import RunGroup, grid_of
-from sepm.report.thumbnails import dropped_by, thumbnail, thumbnail_ids, token_boxes
+from sepm.report.thumbnails import thumbnail, thumbnail_ids, token_boxes
 
 SCALE = 10_000
 """Probabilities and confidences travel as whole ten-thousandths."""
@@ -69,7 +69,7 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
     pictures = {
         place[key]: {
             **thumbnail(samples[key], image_folder, grid),
-            "dropped": dropped_by(runs, key),
+            "dropped": [run.by_id.get(key, {}).get("dropped", []) for run in runs],
         }
         for key in (thumbnail_ids(group, thumbnails) if image_folder else [])
     }

@@ -1,5 +1,6 @@
-"""Runs as figures and pages see them: folders with `accuracy.json` and `predictions.jsonl`."""
+"""Runs for figures and pages, found in folders and grouped by data set and model."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
@@ -23,7 +24,7 @@ class RunGroup:
     model: str
     runs: tuple[StoredRun, ...]
     sweeps: tuple[Sweep, ...] = ()
-    """What `sepm sensitivity` wrote."""
+    """Results of `sepm sensitivity`."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -59,21 +60,18 @@ def read_run_groups(folders: Sequence[Path]) -> list[RunGroup]:
     found = {path.resolve(): path for folder in folders for path in run_folders(folder)}
     runs = [read_run(path) for path in found.values()]
     runs.sort(key=lambda run: (run.dataset, run.model))  # stable: as given within a group
-    grouped = groupby(runs, key=lambda run: (run.dataset, run.model))
-    groups = [RunGroup(dataset, model, _named(group)) for (dataset, model), group in grouped]
-    sweeps = [sweep for folder in folders for sweep in read_sweeps(folder)]
-    for sweep in sweeps:
-        if not any((sweep.dataset, sweep.model) == (g.dataset, g.model) for g in groups):
-            tell(f"{sweep.path} is left out: no run of {sweep.model} on {sweep.dataset} is here")
+    sweeps: dict[tuple[str, str], list[Sweep]] = defaultdict(list)
+    for sweep in (sweep for folder in folders for sweep in read_sweeps(folder)):
+        sweeps[sweep.dataset, sweep.model].append(sweep)
+    groups = [
+        RunGroup(*key, _named(group), tuple(sweeps.pop(key, ())))
+        for key, group in groupby(runs, key=lambda run: (run.dataset, run.model))
+    ]
+    for sweep in (sweep for left_out in sweeps.values() for sweep in left_out):
+        tell(f"{sweep.path} is left out: no run of {sweep.model} on {sweep.dataset} is here")
     for group in groups:
         _check_group(group)
-    return [
-        replace(
-            group,
-            sweeps=tuple(s for s in sweeps if (s.dataset, s.model) == (group.dataset, group.model)),
-        )
-        for group in groups
-    ]
+    return groups
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -166,12 +164,12 @@ def labels(runs: Sequence[StoredRun], besides: str | None = None) -> list[str]:
     """Each run's method with the settings that tell it from the other runs.
 
     Args:
-        runs: what to tell apart.
+        runs: those that get a label.
         besides: a setting that is left out.
     """
     settings = runs[0].configuration.keys() - {besides, "save_scores"} if runs else set[str]()
-    apart = sorted(k for k in settings if len({repr(r.configuration[k]) for r in runs}) > 1)
+    differing = sorted(k for k in settings if len({repr(r.configuration[k]) for r in runs}) > 1)
     return [
-        ", ".join([run.method, *(f"{key} {run.configuration[key]}" for key in apart)])
+        ", ".join([run.method, *(f"{key} {run.configuration[key]}" for key in differing)])
         for run in runs
     ]

@@ -1,4 +1,4 @@
-"""How all figures look, and how they are written: the same bytes for the same records."""
+"""Style of all figures, and their files: the same bytes for the same records."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

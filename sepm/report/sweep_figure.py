@@ -31,7 +31,7 @@ class Point:
     value: float
     """α or β."""
     accuracy: Accuracy
-    """Of one image or more."""
+    """Counts of one image or more."""
     reported: float | None
     """The paper's accuracy, a fraction."""
 
@@ -42,7 +42,7 @@ class Curve:
 
     label: str
     points: tuple[Point, ...]
-    """By rising value."""
+    """Ascending by value."""
     default: float
     """The preset's value."""
 

@@ -123,7 +123,7 @@ def per_class(group: RunGroup) -> Table | None:
 
 
 def shared_settings(group: RunGroup) -> Table:
-    """What all runs were made with."""
+    """Settings that all runs share."""
     made = [dict(_flat(run)) for run in group.runs]
     shared = [key for key in made[0] if _common(made, key)]
     rows = tuple((key, made[0][key]) for key in shared)
@@ -131,7 +131,7 @@ def shared_settings(group: RunGroup) -> Table:
 
 
 def differing_settings(group: RunGroup) -> Table | None:
-    """What tells the runs apart; None where nothing does."""
+    """Settings that differ between runs; None where none does."""
     made = [dict(_flat(run)) for run in group.runs]
     keys = list(dict.fromkeys(key for one in made for key in one if not _common(made, key)))
     if not keys:

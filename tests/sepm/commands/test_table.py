@@ -41,15 +41,15 @@ def test_the_cells_of_all_tables_are_those_of_the_records(output: Path) -> None:
         assert f"# Table {number}" in (folder / f"table{number}.md").read_text(encoding="utf-8")
         assert (folder / f"table{number}.csv").exists()
     assert len(cells) == 5 + 7 + 5
-    right = []
+    zero_shot: Json = {}
     for cell in cells:
         lines = (Path(cell["folder"]) / "predictions.jsonl").read_text().splitlines()
-        right.append([row["correct"] for row in map(json.loads, lines)])
-        assert (cell["n"], cell["correct"]) == (24, sum(right[-1]))
+        right = {row["question_id"]: row["correct"] for row in map(json.loads, lines)}
+        assert (cell["n"], cell["correct"]) == (24, sum(right.values()))
+        zero_shot = zero_shot or right
         if versus := cell.get("versus_zero_shot"):
-            pairs = list(zip(right[0], right[-1], strict=True))
-            counts = [pairs.count(pair) for pair in ((False, True), (True, False))]
-            assert [versus["gained"], versus["lost"]] == counts
+            assert versus["gained"] == sum(right[key] > zero_shot[key] for key in right)
+            assert versus["lost"] == sum(right[key] < zero_shot[key] for key in right)
 
 
 def test_a_table_again_computes_nothing(
