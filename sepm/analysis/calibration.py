@@ -1,10 +1,11 @@
-"""Whether the confidence knows when the coarse answer is wrong (Fig. 5), from records alone."""
+"""Calibration of the coarse stage: is the confidence lower where it is wrong (Fig. 5)?"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from sklearn.metrics import roc_auc_score
 
+from sepm.analysis.accuracy import ratio
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, Variance, confidence
 from sepm.records.record import Record
 
@@ -46,20 +47,29 @@ def confidence_bins(
 
     Fig. 5 shows accuracy over the variance without saying of which stage or in which bins.
     """
-    table: list[dict[str, Any]] = []
-    places = [_bin(value, maximum) for value in values]
-    for place in range(BINS):
-        inside = [i for i, found in enumerate(places) if found == place]
-        table.append(
-            {
-                "from": maximum * place / BINS,
-                "to": maximum * (place + 1) / BINS,
-                "n": len(inside),
-                "coarse_accuracy": _mean([coarse_right[i] for i in inside]),
-                "accuracy": _mean([final_right[i] for i in inside]),
-            }
-        )
-    return table
+    return [
+        {
+            "from": maximum * place / BINS,
+            "to": maximum * (place + 1) / BINS,
+            "n": len(inside),
+            "coarse_accuracy": ratio(sum(coarse_right[i] for i in inside), len(inside)),
+            "accuracy": ratio(sum(final_right[i] for i in inside), len(inside)),
+        }
+        for place, inside in enumerate(in_bins(values, maximum))
+    ]
+
+
+def in_bins(values: Sequence[float], maximum: float) -> list[list[int]]:
+    """Indices of the values in each of `BINS` bins [from, to) of equal width; the last is closed.
+
+    Args:
+        values: in [0, maximum].
+        maximum: end of the last bin.
+    """
+    bins: list[list[int]] = [[] for _ in range(BINS)]
+    for index, value in enumerate(values):
+        bins[min(int(value / maximum * BINS), BINS - 1)].append(index)
+    return bins
 
 
 def expected_calibration_error(stated: Sequence[float], right: Sequence[bool]) -> float | None:
@@ -72,13 +82,12 @@ def expected_calibration_error(stated: Sequence[float], right: Sequence[bool]) -
     """
     if not stated:
         return None
-    places = [_bin(p, 1.0) for p in stated]
-    total = 0.0
-    for place in set(places):
-        inside = [i for i, found in enumerate(places) if found == place]
-        # n × |mean stated - accuracy| is the distance between the two sums.
-        total += abs(sum(stated[i] for i in inside) - sum(right[i] for i in inside))
-    return total / len(stated)
+    # n × |mean stated - accuracy| is the distance between the two sums.
+    distances = (
+        abs(sum(stated[i] for i in inside) - sum(right[i] for i in inside))
+        for inside in in_bins(stated, 1.0)
+    )
+    return sum(distances) / len(stated)
 
 
 def auroc(values: Sequence[float], right: Sequence[bool]) -> float | None:
@@ -89,11 +98,3 @@ def auroc(values: Sequence[float], right: Sequence[bool]) -> float | None:
     if len(set(right)) < 2:
         return None
     return float(roc_auc_score(list(right), list(values)))
-
-
-def _bin(value: float, maximum: float) -> int:
-    return min(int(value / maximum * BINS), BINS - 1)
-
-
-def _mean(flags: Sequence[bool]) -> float | None:
-    return sum(flags) / len(flags) if flags else None

@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs between them, and which samples flipped, and why."""
+"""Comparison of two runs: differences between them, and samples that flipped, with the cause."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,9 +6,17 @@ from dataclasses import fields
 from statistics import median
 from typing import Any
 
-from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.accuracy import accuracy_of
+from sepm.analysis.changes import (
+    CAUSES,
+    NEAR_TIE,
+    SAME_INPUT,
+    answer_margin,
+    both_staged,
+    cause,
+    shifts,
+)
 from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
-from sepm.analysis.paper import paper_value
 from sepm.errors import InputError
 from sepm.method.config import MethodConfig
 from sepm.records.record import Record
@@ -17,15 +25,10 @@ from sepm.registry import METHODS
 
 SETTINGS = ("dataset", "method", "preset", "configuration")
 INPUTS = ("model", "limit", "sha256")
-SHOWN_BY_THE_PAPER = ("dataset", "model", "method", "configuration")
-NEAR_TIE = 0.05
-"""Margin below which rounding, of another device or batch, may decide between two answers."""
-
-CAUSES = ("another branch", "another query", "other tokens dropped", "nothing that the rows show")
 
 
 def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
-    """Everything that can be said of the two, ready for JSON; the first is the reference.
+    """Comparison of two runs, ready for JSON; the first is the reference.
 
     Raises:
         InputError: they have no sample in common.
@@ -35,7 +38,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
         raise InputError(f"{first.folder} and {second.folder} have no question in common")
     flips = [_flip(pair) for pair in pairs if pair[0]["prediction"] != pair[1]["prediction"]]
     counts = paired_counts(pairs)
-    taxonomy = first.taxonomy
+    taxonomy = first.known_taxonomy
     classes = taxonomy.names if taxonomy else dict.fromkeys(a["label"] for a, _ in pairs)
     return {
         "runs": [_about(run, [pair[i] for pair in pairs]) for i, run in enumerate((first, second))],
@@ -51,7 +54,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
             "n": len(flips),
             "directions": dict(Counter(flip["direction"] for flip in flips)),
             "causes": {c: sum(flip["cause"] == c for flip in flips) for c in CAUSES},
-            "near_ties": sum(f["near_tie"] and f["cause"] == CAUSES[3] for f in flips),
+            "near_ties": sum(f["near_tie"] and f["cause"] == SAME_INPUT for f in flips),
             "samples": flips,
         },
         "margins": _margins(pairs),
@@ -62,7 +65,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What differs in settings, inputs and environment, by name: both values.
+    """Settings, inputs and environment that differ, by name: both values.
 
     Settings that neither method reads are left out, and whether scores were kept.
     """
@@ -97,34 +100,18 @@ def _flat(facts: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]
 
 def _about(run: StoredRun, rows: Sequence[Record]) -> dict[str, Any]:
     """A run by itself, its accuracy that of the common samples."""
-    correct = sum(r["correct"] for r in rows)
-    facts = run.facts
+    common, whole, paper = accuracy_of(rows), accuracy_of(run.records), run.paper
     return {
         "folder": str(run.folder),
-        **{name: facts[name] for name in ("dataset", "model", "method", "preset")},
+        **{name: run.facts[name] for name in ("dataset", "model", "method", "preset")},
         "rows": len(run.records),
-        "errors": sum(r["status"] == "error" for r in run.records),
-        "unread": sum(r["status"] == "unread" for r in rows),
-        "correct": correct,
-        "accuracy": ratio(correct, len(rows)),
-        "ci95": wilson_interval(correct, len(rows)),
-        "paper": _paper(run),
+        "errors": whole.errors,
+        "unread": common.unread,
+        "correct": common.correct,
+        "accuracy": common.fraction,
+        "ci95": common.ci95,
+        "paper": paper.beside(whole.fraction) if paper and whole.fraction is not None else None,
     }
-
-
-def _paper(run: StoredRun) -> dict[str, Any] | None:
-    """What the paper has for a run, beside the accuracy of all its rows; None: nothing."""
-    ran = [r for r in run.records if r["status"] != "error"]
-    accuracy = ratio(sum(r["correct"] for r in ran), len(ran))
-    dataset, model, method, config = (run.facts[name] for name in SHOWN_BY_THE_PAPER)
-    value = paper_value(dataset, model, method, config, len(ran))
-    return value.beside(accuracy) if value and accuracy is not None else None
-
-
-def margin(record: Record) -> float | None:
-    """Probability of the likeliest option minus that of the next; None where one was offered."""
-    best = sorted(record["fine"]["probs"].values(), reverse=True)[:2]
-    return best[0] - best[1] if len(best) == 2 else None
 
 
 def _of_other_images(pair: Pair) -> bool:
@@ -138,48 +125,36 @@ def _flip(pair: Pair) -> dict[str, Any]:
     a, b = pair
     gained, lost = b["correct"] and not a["correct"], a["correct"] and not b["correct"]
     both = "right to right" if a["correct"] else "wrong to wrong"
-    margins = [margin(record) for record in pair]
+    margin = _smaller_margin(pair)
     return {
         "question_id": a["question_id"],
         "label": a["label"],
         "predictions": [a["prediction"], b["prediction"]],
         "direction": "gained" if gained else "lost" if lost else both,
-        "cause": _cause(pair),
-        "margins": margins,
-        "near_tie": min((m for m in margins if m is not None), default=1.0) < NEAR_TIE,
+        "cause": cause(pair),
+        "margins": [answer_margin(record) for record in pair],
+        "near_tie": margin is not None and margin < NEAR_TIE,
     }
-
-
-def _cause(pair: Pair) -> str:
-    """The first thing that the fine stage was given differently."""
-    a, b = pair
-    if "coarse" in a and "coarse" in b and a["coarse"]["branch"] != b["coarse"]["branch"]:
-        return CAUSES[0]
-    if a["fine"]["prompt"] != b["fine"]["prompt"]:
-        return CAUSES[1]
-    return CAUSES[2] if a["dropped"] != b["dropped"] else CAUSES[3]
 
 
 def _margins(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Median of the smaller margin, of the samples that flipped and of those that did not."""
     found: dict[bool, list[float]] = {True: [], False: []}
     for pair in pairs:
-        known = [m for m in map(margin, pair) if m is not None]
-        if known:
-            found[pair[0]["prediction"] != pair[1]["prediction"]].append(min(known))
-    return {
-        "flipped": median(found[True]) if found[True] else None,
-        "not_flipped": median(found[False]) if found[False] else None,
-    }
+        margin = _smaller_margin(pair)
+        if margin is not None:
+            found[pair[0]["prediction"] != pair[1]["prediction"]].append(margin)
+    flipped, others = (median(found[key]) if found[key] else None for key in (True, False))
+    return {"flipped": flipped, "not_flipped": others}
+
+
+def _smaller_margin(pair: Pair) -> float | None:
+    return min((m for m in map(answer_margin, pair) if m is not None), default=None)
 
 
 def _branches(pairs: Sequence[Pair]) -> dict[str, Any] | None:
-    """How often both took the same branch, and the counts of all; None unless both have CCI."""
-    both = [
-        (a["coarse"]["branch"], b["coarse"]["branch"])
-        for a, b in pairs
-        if "coarse" in a and "coarse" in b
-    ]
+    """Counts of the branches that both took; None unless both have a coarse stage."""
+    both = [(a["coarse"]["branch"], b["coarse"]["branch"]) for a, b in filter(both_staged, pairs)]
     if not both:
         return None
     counts = Counter(f"{a} to {b}" for a, b in both if a != b)
@@ -188,7 +163,7 @@ def _branches(pairs: Sequence[Pair]) -> dict[str, Any] | None:
 
 
 def _dropped(pairs: Sequence[Pair]) -> dict[str, Any] | None:
-    """How alike the dropped tokens are, over the samples where both runs dropped some."""
+    """Likeness of the dropped tokens, over the samples where both runs dropped some."""
     jaccards = [
         len(set(a["dropped"]) & set(b["dropped"])) / len(set(a["dropped"]) | set(b["dropped"]))
         for a, b in pairs
@@ -204,18 +179,10 @@ def _dropped(pairs: Sequence[Pair]) -> dict[str, Any] | None:
 
 
 def _drift(pairs: Sequence[Pair]) -> dict[str, Any]:
-    """How far probabilities of the very same query moved: what is left is arithmetic."""
-    coarse = [
-        max(abs(a["coarse"][p] - b["coarse"][p]) for p in ("p_a", "p_b"))
-        for a, b in pairs
-        if "coarse" in a and "coarse" in b and a["coarse"]["prompt"] == b["coarse"]["prompt"]
-    ]
-    fine = [
-        max(abs(p - b["fine"]["probs"][letter]) for letter, p in a["fine"]["probs"].items())
-        for a, b in pairs
-        if _cause((a, b)) == CAUSES[3] and a["fine"]["probs"].keys() == b["fine"]["probs"].keys()
-    ]
-    return {
-        stage: {"n": len(moved), "median": median(moved), "max": max(moved)} if moved else None
-        for stage, moved in (("coarse", coarse), ("fine", fine))
-    }
+    """Changes of probabilities under the very same input, which come from arithmetic alone."""
+    drift: dict[str, Any] = {"coarse": None, "fine": None}
+    for stage in drift:
+        moved = [found[stage] for found in map(shifts, pairs) if stage in found]
+        if moved:
+            drift[stage] = {"n": len(moved), "median": median(moved), "max": max(moved)}
+    return drift

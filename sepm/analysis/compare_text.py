@@ -1,10 +1,10 @@
-"""A comparison of two runs as one reads it, from what `sepm.analysis.compare` found."""
+"""Text of a comparison of two runs, from what `sepm.analysis.compare` found."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.compare import CAUSES, NEAR_TIE
+from sepm.analysis.changes import NEAR_TIE, SAME_INPUT
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import SIGNIFICANCE
 from sepm.method.taxonomy import no_class
@@ -27,7 +27,7 @@ def as_text(found: dict[str, Any]) -> str:
 
 
 def reading(found: dict[str, Any]) -> Iterator[str]:
-    """What the numbers say about the two questions: why is it less, and why is it not the same."""
+    """Conclusions: where a difference may come from, and whether chance explains it."""
     accuracy, flips, differing = found["accuracy"], found["flips"], found["differences"]
     named = [name for group in differing.values() for name in group]
     if found["questions"]["other_images"]:
@@ -50,7 +50,7 @@ def reading(found: dict[str, Any]) -> Iterator[str]:
             f"{accuracy['gained']} gained and {accuracy['lost']} lost: chance alone changes that "
             f"much (McNemar p {p})."
         )
-    silent = flips["causes"][CAUSES[3]]
+    silent = flips["causes"][SAME_INPUT]
     if silent:
         yield (
             f"{silent} of {flips['n']} flips saw the same query and tokens; {flips['near_ties']} "

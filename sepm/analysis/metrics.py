@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Literal
 
-from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
+from sepm.analysis.accuracy import accuracy_of, ratio
 from sepm.analysis.calibration import confidence_report
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
@@ -19,7 +19,7 @@ UNREAD = "unread"
 
 
 def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
-    """Everything `accuracy.json` says of the predictions.
+    """All that `accuracy.json` says of the predictions.
 
     Rows that could not be run (`error`) are counted and otherwise left out; answers that could not
     be read (`unread`) count as wrong.
@@ -29,12 +29,9 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
         taxonomy: the task's classes.
     """
     run = [r for r in records if r["status"] != "error"]
-    n, correct = len(run), sum(r["correct"] for r in run)
+    accuracy = accuracy_of(records)
     return {
-        "n": n,
-        "correct": correct,
-        "accuracy": ratio(correct, n),
-        "ci95": wilson_interval(correct, n),
+        **accuracy.as_json(),
         "chance": 1 / len(taxonomy.classes),
         "per_class": per_class(run, taxonomy),
         "confusion": confusion(run, taxonomy),
@@ -42,10 +39,10 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
         "polarity_accuracy": polarity_accuracy(run, taxonomy),
         "coarse": coarse_summary(run, taxonomy),
         "sparsevlm": sparsevlm_summary(run),
-        "unread": sum(r["status"] == UNREAD for r in run),
+        "unread": accuracy.unread,
         "answers": ways_read(run, "fine"),
         "off_menu": sum(is_off_menu(r, taxonomy) for r in run),
-        "errors": len(records) - n,
+        "errors": accuracy.errors,
     }
 
 
@@ -53,19 +50,6 @@ def ways_read(run: Sequence[Record], stage: Literal["coarse", "fine"]) -> dict[s
     """The number of a stage's answers that were bare letters, read from text, and unread."""
     counts = Counter(r[stage].get("read") or UNREAD for r in run)
     return {way: counts[way] for way in ("letter", "text", UNREAD)}
-
-
-def ratio(part: int, whole: int) -> float | None:
-    """A fraction, or None of nothing."""
-    return part / whole if whole else None
-
-
-def wilson_interval(correct: int, n: int) -> tuple[float, float] | None:
-    """95% Wilson score interval of a fraction; None for n = 0."""
-    if n == 0:
-        return None
-    interval = binomtest(correct, n).proportion_ci(confidence_level=0.95, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def credited_label(record: Record) -> str:
@@ -117,7 +101,7 @@ def polarity_accuracy(run: Sequence[Record], taxonomy: Taxonomy) -> float | None
 
 
 def coarse_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any] | None:
-    """What the coarse stage did: its accuracy, its gate, the errors it causes; None: no CCI."""
+    """Accuracy of the coarse stage, its gate, and the errors that it causes; None without CCI."""
     staged = [r for r in run if "coarse" in r]
     if not staged:
         return None

@@ -1,4 +1,4 @@
-"""Which differences mean anything: two runs over the same images, from their records alone."""
+"""Paired statistics of two runs over the same images, from their records alone."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,11 +7,11 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.accuracy import ratio, wilson_interval
 from sepm.records.record import Record
 
 SIGNIFICANCE = 0.05
-"""Differences with a larger p are said to be none that can be told."""
+"""A difference with a larger p cannot be told from chance."""
 
 Pair = tuple[Record, Record]
 
@@ -103,7 +103,7 @@ def pair_up(reference: Iterable[Record], other: Iterable[Record]) -> list[Pair]:
 
 
 def paired_counts(pairs: Iterable[Pair]) -> PairedCounts:
-    """How many samples each run gets right, both, or neither."""
+    """Counts of the samples that both runs get right, either, or neither."""
     right = [(bool(a["correct"]), bool(b["correct"])) for a, b in pairs]
     return PairedCounts(
         both=right.count((True, True)),

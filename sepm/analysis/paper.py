@@ -10,6 +10,7 @@ from typing import Any
 from sepm.baselines.sparsevlm_settings import LAYERS
 from sepm.datasets.make import paper_note
 from sepm.datasets.readers import READERS
+from sepm.method.config import Drop
 
 MODEL_COLUMNS = {
     "llava-v1.5-7b": "llava-7b",
@@ -21,27 +22,48 @@ MODEL_COLUMNS = {
 PAPER_MODELS = {"llava-7b": "LLaVA-1.5-7B", "vila-8b": "VILA-8b"}
 """The same names, as one shows them."""
 
-DROP_ROWS = {"random": "random", "query": "query-related"}
+DROP_ROWS: dict[Drop, str] = {
+    "random": "random",
+    "query": "query-related",
+    "foe": "foe-related",
+}
+"""Names of Table 2's rows, by what its visual tokens are dropped by."""
 
 SPARSEVLM_NOTE = "the paper names neither SparseVLM's version nor its budget"
 
 
 @cache
 def paper_tables() -> dict[str, Any]:
-    """`paper.json`: every number of Tables 1-3, in percent."""
+    """All numbers of Tables 1-3, in percent, as in `paper.json`."""
     path = Path(__file__).with_name("paper.json")
     tables: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return tables
 
 
+def paper_cell(table: int, column: str, row: str, task: str, drop_ratio: float = 0) -> float | None:
+    """A cell of one of the paper's tables, a fraction; None where there is no such cell.
+
+    Args:
+        table: 1, 2 or 3.
+        column: name of the model in `paper.json`.
+        row: name of the row there.
+        task: task name, or "average" in Table 1.
+        drop_ratio: β, by which Table 2 has its cells.
+    """
+    percent = paper_tables()[f"table{table}"].get(column, {}).get(row, {}).get(task)
+    if isinstance(percent, dict):
+        percent = percent.get(f"{drop_ratio:g}")
+    return None if percent is None else percent / 100
+
+
 @dataclass(frozen=True)
 class PaperValue:
-    """What the paper has for a run like this one."""
+    """The paper's accuracy beside that of a run like its own."""
 
     reported: float | None
     """Its accuracy, a fraction; None where it was measured on another number of images."""
     note: str | None
-    """What keeps the two from being the same measurement, or may do so."""
+    """Reasons why the two may not be the same measurement."""
 
     def beside(self, accuracy: float) -> dict[str, Any]:
         """`paper` of `accuracy.json`."""
@@ -65,8 +87,8 @@ def paper_value(
     column = MODEL_COLUMNS.get(model)
     if dataset not in READERS or column is None or not has_papers_settings(method, config):
         return None
-    percent = _cell(paper_tables(), dataset, column, method, config)
-    return None if percent is None else value_at(percent / 100, dataset, method, n)
+    reported = _run_cell(dataset, column, method, config)
+    return None if reported is None else value_at(reported, dataset, method, n)
 
 
 def value_at(reported: float, dataset: str, method: str, n: int) -> PaperValue:
@@ -93,15 +115,11 @@ def has_papers_settings(method: str, config: Mapping[str, Any]) -> bool:
     return one_stage or config["alpha"] == paper_tables()["defaults"]["alpha"]
 
 
-def _cell(
-    tables: dict[str, Any], dataset: str, column: str, method: str, config: Mapping[str, Any]
-) -> float | None:
-    if method == "sepm" and config["drop"] in DROP_ROWS:
-        rows = tables["table2"].get(column, {}).get(DROP_ROWS[config["drop"]], {})
-        return rows.get(dataset, {}).get(f"{config['beta']:g}")
-    row = f"sepm-b{config['beta']:g}" if method == "sepm" else method
-    for table in ("table1", "table3"):
-        cell = tables[table].get(column, {}).get(row, {}).get(dataset)
-        if cell is not None:
-            return cell
-    return None
+def _run_cell(dataset: str, column: str, method: str, config: Mapping[str, Any]) -> float | None:
+    if method != "sepm":
+        cells = (paper_cell(table, column, method, dataset) for table in (1, 3))
+        return next((cell for cell in cells if cell is not None), None)
+    beta = config["beta"]
+    if config["drop"] == "foe":
+        return paper_cell(1, column, f"sepm-b{beta:g}", dataset)
+    return paper_cell(2, column, DROP_ROWS[config["drop"]], dataset, beta)

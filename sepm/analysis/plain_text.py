@@ -9,7 +9,7 @@ from sepm.terminal import printable
 
 ABSENT = "-"
 FORMULA = tuple("=+-@\t\n\uff1d\uff0b\uff0d\uff20")
-"""What begins a cell that spreadsheets compute; the last four are the wide = + - @."""
+"""First characters of a cell that spreadsheets compute; the last four are the wide = + - @."""
 
 
 def percent(fraction: float | None) -> str:
@@ -17,9 +17,9 @@ def percent(fraction: float | None) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.2f}"
 
 
-def interval(bounds: Sequence[float] | None) -> str:
+def interval(bounds: Sequence[float] | None, between: str = " to ") -> str:
     """An interval of accuracies: "55.51 to 56.97"."""
-    return ABSENT if bounds is None else f"{percent(bounds[0])} to {percent(bounds[1])}"
+    return ABSENT if bounds is None else between.join(map(percent, bounds))
 
 
 def points(fraction: float | None) -> str:
@@ -39,13 +39,25 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
+def paired_cells(counts: Mapping[str, Any] | None) -> list[str]:
+    """Cells of a paired difference: points, 95% interval, gained / lost, p; dashes without one."""
+    if counts is None:
+        return [ABSENT] * 4
+    return [
+        points(counts["difference"]),
+        points_interval(counts["ci95"]),
+        f"{counts['gained']} / {counts['lost']}",
+        p_value(counts["p"]),
+    ]
+
+
 def yes_no(fact: bool | None) -> str:
     """A yes or no, or that there is none."""
     return ABSENT if fact is None else "yes" if fact else "no"
 
 
 def ways_read(summary: Mapping[str, Any]) -> str | None:
-    """How the answers of a run were read, stage by stage; None: all of them were bare letters."""
+    """Ways in which a run's answers were read, by stage; None: all of them were bare letters."""
     stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}
     told = [
         f"{stage}: {ways['letter']} bare letters, {ways['text']} read from text, "
@@ -69,11 +81,12 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     header, *rows = ([cell.replace("|", r"\|") for cell in line] for line in (header, *rows))
     widths = [max(2, *map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [header, rule, *rows]
-    return [
-        "| " + " | ".join([line[0].ljust(widths[0]), *_right(line[1:], widths[1:])]) + " |"
-        for line in lines
-    ]
+    return [f"| {' | '.join(_padded(line, widths))} |" for line in (header, rule, *rows)]
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *others = zip(line, widths, strict=True)
+    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -94,7 +107,3 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
-
-
-def _right(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]

@@ -6,11 +6,11 @@ branch of all samples that may be trusted, the one of the largest α the fine an
 that may be ambiguous. Their other asks are the same, and asked once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.accuracy import accuracy_of, ratio
 from sepm.analysis.paired import SIGNIFICANCE, pair_up, paired_counts
 from sepm.errors import InputError, RunError
 from sepm.method.answers import COARSE_KEY
@@ -32,12 +32,12 @@ ALPHA_STEPS = 20
 
 
 def distinct(values: Iterable[float]) -> tuple[float, ...]:
-    """The values, ascending, to the 12 digits that tell the folders of their runs apart."""
+    """The values, ascending, to the 12 digits that stand in the names of their runs' folders."""
     return tuple(sorted({float(f"{value:.12g}") for value in values}))
 
 
-def alphas_of(given: Sequence[float] | None, variance: Variance) -> tuple[float, ...]:
-    """The values of α that a variance can reach: those given, else 21 over its whole range.
+def swept_alphas(given: Sequence[float] | None, variance: Variance) -> tuple[float, ...]:
+    """Values of α that a variance can reach: those given, else 21 over its whole range.
 
     Raises:
         InputError: a value that no variance can reach.
@@ -162,17 +162,13 @@ def _sweep(records: Mapping[float, list[Record]]) -> dict[str, Any]:
 
 
 def _point(value: float, rows: Sequence[Record]) -> dict[str, Any]:
-    run = [r for r in rows if r["status"] != "error"]
-    n, correct = len(run), sum(r["correct"] for r in run)
-    ambiguous = sum(r["coarse"]["branch"] == "ambiguous" for r in run)
+    accuracy = accuracy_of(rows)
+    ambiguous = sum("coarse" in r and r["coarse"]["branch"] == "ambiguous" for r in rows)
     return {
         "value": value,
-        "n": n,
-        "correct": correct,
-        "accuracy": ratio(correct, n),
-        "ci95": wilson_interval(correct, n),
-        "ambiguous_rate": ratio(ambiguous, n),
-        "unread": sum(r["status"] == "unread" for r in run),
+        **accuracy.as_json(),
+        "ambiguous_rate": ratio(ambiguous, accuracy.n),
+        "unread": accuracy.unread,
     }
 
 
@@ -189,23 +185,3 @@ def _last_alike(outwards: Sequence[float], alike: Sequence[float]) -> float:
             break
         reached = value
     return reached
-
-
-def as_rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A flat row for every point of the sweeps, for CSV; accuracies are fractions."""
-    sweeps = [("alpha", variance, sweep) for variance, sweep in result["alpha"].items()]
-    for name, variance, sweep in (*sweeps, ("beta", result["variance"], result["beta"])):
-        for point in sweep["points"]:
-            low, high = point["ci95"] or (None, None)
-            difference = point["versus_best"]
-            yield {
-                "parameter": name,
-                "variance": variance,
-                **{k: point[k] for k in ("value", "n", "correct", "accuracy")},
-                "ci95_low": low,
-                "ci95_high": high,
-                "ambiguous_rate": point["ambiguous_rate"],
-                "minus_best": difference["difference"],
-                "p_mcnemar": difference["p"],
-                "indistinguishable": point["value"] in sweep["indistinguishable"],
-            }

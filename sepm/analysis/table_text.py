@@ -16,7 +16,7 @@ DETAIL = (
 
 
 def as_markdown(table: dict[str, Any]) -> str:
-    """The table as the paper prints it, then every task by itself with its statistics."""
+    """The table as the paper prints it, then each task with its statistics."""
     lines = [f"# Table {table['table']}: {table['title']}", ""]
     lines += [settings_line(table)]
     if not table["model_is_the_papers"]:
@@ -37,7 +37,7 @@ def as_markdown(table: dict[str, Any]) -> str:
 
 
 def settings_line(result: dict[str, Any]) -> str:
-    """What a result was made with: model, preset, what differs from it, and the limit."""
+    """Settings of a result: model, preset, differences from it, and the limit."""
     preset = PRESETS[result["preset"]]
     differing = [
         f"{name} {value!r}"
@@ -60,7 +60,7 @@ def as_rows(table: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _overview(table: dict[str, Any]) -> list[str]:
-    """Every row as the paper prints it, the paper's own below it."""
+    """Rows as the paper prints them, the paper's own below each."""
     header = ["row", *table["tasks"], *(["average"] if table["table"] == 1 else [])]
     rows: list[list[str]] = []
     for row in table["rows"]:
@@ -72,31 +72,20 @@ def _overview(table: dict[str, Any]) -> list[str]:
 
 
 def _details(table: dict[str, Any], task: str) -> list[str]:
-    rows: list[list[str]] = []
-    for row in table["rows"]:
-        cell = row["cells"][task]
-        if "accuracy" not in cell:
-            blank = [text.ABSENT] * (len(DETAIL) - 1)
-            blank[3] = text.percent(cell["paper"])
-            rows.append([row["name"], *blank])
-            continue
-        versus = cell.get("versus_zero_shot", {})
-        changed = f"{versus['gained']} / {versus['lost']}" if versus else text.ABSENT
-        rows.append(
-            [
-                row["name"],
-                str(cell["n"]),
-                text.percent(cell["accuracy"]),
-                text.interval(cell["ci95"]),
-                text.percent(cell["paper"]),
-                text.yes_no(cell["paper_in_ci95"]),
-                text.points(versus.get("difference")),
-                text.points_interval(versus.get("ci95")),
-                changed,
-                text.p_value(versus.get("p")),
-                str(cell["unread"]),
-            ]
-        )
+    cells = [(row["name"], row["cells"][task]) for row in table["rows"]]
+    rows = [
+        [
+            name,
+            str(cell.get("n", text.ABSENT)),
+            text.percent(cell.get("accuracy")),
+            text.interval(cell.get("ci95")),
+            text.percent(cell["paper"]),
+            text.yes_no(cell.get("paper_in_ci95")),
+            *text.paired_cells(cell.get("versus_zero_shot")),
+            str(cell.get("unread", text.ABSENT)),
+        ]
+        for name, cell in cells
+    ]
     return text.grid([_heading(table) if name == PAPER else name for name in DETAIL], rows)
 
 
@@ -106,26 +95,15 @@ def _heading(table: dict[str, Any]) -> str:
 
 def _contrasts(table: dict[str, Any]) -> list[str]:
     header = ("row", "against", "task", "n", "difference", "95% interval", "gained / lost", "p")
-    return text.grid(
-        header,
-        [
-            [
-                found["row"],
-                found["against"],
-                found["task"],
-                str(found["n"]),
-                text.points(found["difference"]),
-                text.points_interval(found["ci95"]),
-                f"{found['gained']} / {found['lost']}",
-                text.p_value(found["p"]),
-            ]
-            for found in table["contrasts"]
-        ],
-    )
+    rows = [
+        [c["row"], c["against"], c["task"], str(c["n"]), *text.paired_cells(c)]
+        for c in table["contrasts"]
+    ]
+    return text.grid(header, rows)
 
 
 def _absences(table: dict[str, Any]) -> Iterator[str]:
-    """What is not there or not whole; a reason that holds for a whole task stands once."""
+    """Cells that are absent or not whole; a reason that holds for a whole task stands once."""
     said: list[str] = []
     for task in table["tasks"]:
         cells = {row["name"]: row["cells"][task] for row in table["rows"]}

@@ -6,14 +6,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from sepm.analysis.metrics import ratio, wilson_interval
+from sepm.analysis.accuracy import accuracy_of
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.analysis.paper import (
+    DROP_ROWS,
     MODEL_COLUMNS,
     PAPER_MODELS,
     PaperValue,
     has_papers_settings,
-    paper_tables,
+    paper_cell,
     value_at,
 )
 from sepm.analysis.plain_text import row_label
@@ -38,15 +39,21 @@ class Row:
 
     name: str
     method: str
-    paper: tuple[str, ...] = ()
-    """Where `paper.json` has the row: its name there and, in Table 2, the drop rate."""
+    paper: str | None = None
+    """Name of the row in `paper.json`; None: the paper's table does not have it."""
     beta: float | None = None
     drop: Drop = "foe"
 
     def run(self, config: MethodConfig, preset: str) -> MethodRun:
-        """The run that fills the row, on any task."""
+        """Method and settings that fill the row, on any task."""
         beta = config.beta if self.beta is None else self.beta
         return MethodRun(self.method, replace(config, beta=beta, drop=self.drop), preset)
+
+    def paper_cell(self, table: int, column: str, task: str) -> float | None:
+        """The paper's cell of a table, a fraction; None where it has none."""
+        if self.paper is None:
+            return None
+        return paper_cell(table, column, self.paper, task, self.beta or 0)
 
 
 @dataclass(frozen=True)
@@ -63,21 +70,14 @@ class Table:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a run left for one cell: its folder and its records of the questions asked."""
+    """Run behind one cell: its folder, and its records of the questions asked."""
 
     folder: Path
     records: Sequence[Record]
 
 
-ZERO_SHOT = Row(REFERENCE, "zero-shot", ("zero-shot",))
+ZERO_SHOT = Row(REFERENCE, "zero-shot", "zero-shot")
 DROP_RATES = (0.1, 0.2)
-DROP_NAMES: dict[Drop, str] = {
-    "random": "random",
-    "query": "query-related",
-    "foe": "foe-related",
-}
-"""What Table 2 calls the rows."""
-
 TABLES: dict[int, Table] = {
     1: Table(
         1,
@@ -85,9 +85,9 @@ TABLES: dict[int, Table] = {
         TASKS,
         (
             ZERO_SHOT,
-            Row("zero-shot-cot", "zero-shot-cot", ("zero-shot-cot",)),
-            Row("sparsevlm", "sparsevlm", ("sparsevlm",)),
-            *(Row(f"sepm β={b}", "sepm", (f"sepm-b{b}",), b) for b in DROP_RATES),
+            Row("zero-shot-cot", "zero-shot-cot", "zero-shot-cot"),
+            Row("sparsevlm", "sparsevlm", "sparsevlm"),
+            *(Row(f"sepm β={b}", "sepm", f"sepm-b{b}", b) for b in DROP_RATES),
         ),
         tuple((f"sepm β={b}", "sparsevlm") for b in DROP_RATES),
     ),
@@ -96,10 +96,10 @@ TABLES: dict[int, Table] = {
         "What is dropped",
         TASKS[:2],
         (
-            replace(ZERO_SHOT, paper=()),  # a reference that the paper's Table 2 does not have
+            replace(ZERO_SHOT, paper=None),  # a reference that the paper's Table 2 does not have
             *(
-                Row(f"{drop} β={b}", "sepm", (row, str(b)), b, drop)
-                for drop, row in DROP_NAMES.items()
+                Row(f"{drop} β={b}", "sepm", row, b, drop)
+                for drop, row in DROP_ROWS.items()
                 for b in DROP_RATES
             ),
         ),
@@ -113,10 +113,10 @@ TABLES: dict[int, Table] = {
         TASKS[:2],
         (
             ZERO_SHOT,
-            Row("cci", "cci", ("cci",)),
-            Row("fp", "fp", ("fp",)),
-            Row("cci+fp", "cci+fp", ("cci+fp",)),
-            Row("sepm (cci+fp+vta)", "sepm", ("cci+fp+vta",), 0.2),
+            Row("cci", "cci", "cci"),
+            Row("fp", "fp", "fp"),
+            Row("cci+fp", "cci+fp", "cci+fp"),
+            Row("sepm (cci+fp+vta)", "sepm", "cci+fp+vta", 0.2),
         ),
         (("cci+fp", "cci"), ("cci+fp", "fp"), ("sepm (cci+fp+vta)", "cci+fp")),
     ),
@@ -148,7 +148,7 @@ def build_table(
     for row in table.rows:
         cells: dict[str, Any] = {}
         for task in table.tasks:
-            paper = paper_cell(table.number, row, task, column)
+            paper = row.paper_cell(table.number, column, task)
             if row.name in results.get(task, {}):
                 paper = paper if has_papers_settings(row.method, settings) else None
                 cells[task] = _cell(row, task, results[task], paper, taxonomies[task])
@@ -158,10 +158,10 @@ def build_table(
     if table.number == 1:
         for row, made in zip(table.rows, rows, strict=True):
             measured = [cell for cell in made["cells"].values() if "accuracy" in cell]
-            apart = any(cell["paper"] is None for cell in measured)
+            comparable = all(cell["paper"] is not None for cell in measured)
             made["average"] = {
                 "accuracy": _average([made["cells"][task].get("accuracy") for task in table.tasks]),
-                "paper": None if apart else paper_cell(1, row, "average", column),
+                "paper": row.paper_cell(1, column, "average") if comparable else None,
             }
     return {
         "table": table.number,
@@ -185,17 +185,6 @@ def build_table(
     }
 
 
-def paper_cell(number: int, row: Row, task: str, column: str = PAPER_COLUMN) -> float | None:
-    """What the paper reports for a model, a fraction; None where it has no such cell."""
-    if not row.paper:
-        return None
-    name, *drop_rate = row.paper
-    found = paper_tables()[f"table{number}"].get(column, {}).get(name, {}).get(task)
-    for key in drop_rate:
-        found = found[key] if found is not None else None
-    return None if found is None else found / 100
-
-
 def _cell(
     row: Row,
     task: str,
@@ -205,18 +194,14 @@ def _cell(
 ) -> dict[str, Any]:
     """One cell, and its paired difference to zero-shot."""
     result = done[row.name]
-    run = [r for r in result.records if r["status"] != "error"]
-    n, correct = len(run), sum(r["correct"] for r in run)
-    bounds = wilson_interval(correct, n)
+    accuracy = accuracy_of(result.records)
+    bounds, n = accuracy.ci95, accuracy.n
     value = PaperValue(None, None) if paper is None else value_at(paper, task, row.method, n)
     cell: dict[str, Any] = {
         "folder": str(result.folder),
-        "n": n,
-        "correct": correct,
-        "accuracy": ratio(correct, n),
-        "ci95": bounds,
-        "unread": sum(r["status"] == "unread" for r in run),
-        "errors": len(result.records) - n,
+        **accuracy.as_json(),
+        "unread": accuracy.unread,
+        "errors": accuracy.errors,
         "paper": value.reported,
         "paper_note": value.note,
         "paper_in_ci95": bounds[0] <= value.reported <= bounds[1]

@@ -22,7 +22,7 @@ def audit(
     precisions: Sequence[Precision] | None = None,
     reference: Precision = "float32",
 ) -> dict[str, Any]:
-    """Everything that the audit found, ready for JSON.
+    """Findings of the audit, ready for JSON.
 
     Args:
         data: the questions and their images.

@@ -1,15 +1,15 @@
-"""What an audit found, ready for JSON: every comparison, method by method, row by row."""
+"""Findings of an audit, ready for JSON: every comparison, method by method, row by row."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
+from sepm.analysis.changes import Change, Decision, changes, shifts
 from sepm.analysis.paired import Pair
-from sepm.audit.differences import Change, What, changes, largest_shift
 from sepm.audit.variants import LARGEST_TIE, Comparison
 from sepm.records.record import Record
 
-WHATS: tuple[What, ...] = get_args(What)
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 
 
 def compared(
@@ -37,10 +37,10 @@ def _method(pairs: Sequence[Pair], alpha: float, tie: float) -> dict[str, Any]:
     first = [change for change in every if change.follows is None]
     return {
         "n": len(pairs),
-        "largest_shift": largest_shift(pairs),
-        "changed": {what: sum(change.what == what for change in every) for what in WHATS},
+        "largest_shift": max((s for pair in pairs for s in shifts(pair).values()), default=None),
+        "changed": {what: sum(change.what == what for change in every) for what in DECISIONS},
         "unprompted": len(first),
-        "beyond_rounding": sum(change.beyond(tie) for change in every),
+        "beyond_rounding": sum(change.is_beyond(tie) for change in every),
         "largest_margin": max((c.margin for c in first if c.margin is not None), default=None),
         "rows": [
             {"question_id": key, "changes": [_as_json(change, tie) for change in row]}
@@ -54,7 +54,7 @@ def _as_json(change: Change, tie: float) -> dict[str, Any]:
     return {
         **asdict(change),
         "margin": change.margin,
-        "beyond_rounding": change.beyond(tie),
+        "beyond_rounding": change.is_beyond(tie),
     }
 
 

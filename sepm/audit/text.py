@@ -1,10 +1,10 @@
-"""An audit as one reads it, from what `sepm.audit.summary` found."""
+"""Text of an audit, from what `sepm.audit.summary` found."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.audit.summary import WHATS
+from sepm.audit.summary import DECISIONS
 from sepm.audit.variants import Variant
 
 READING = """\
@@ -40,13 +40,13 @@ def _comparison(found: dict[str, Any]) -> Iterator[str]:
     yield f"against {_name(found['reference'])}"
     yield ""
     yield from text.grid(
-        ("method", "samples", "largest Δp", *WHATS, "largest margin"),
+        ("method", "samples", "largest Δp", *DECISIONS, "largest margin"),
         [
             [
                 name,
                 str(method["n"]),
                 small(method["largest_shift"]),
-                *(str(method["changed"][what]) for what in WHATS),
+                *(str(method["changed"][what]) for what in DECISIONS),
                 small(method["largest_margin"]),
             ]
             for name, method in found["methods"].items()

@@ -1,10 +1,10 @@
-"""The ways of computing that an audit sets side by side, and which is compared with which."""
+"""Variants of computing that an audit compares with each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sepm.analysis.compare import NEAR_TIE
+from sepm.analysis.changes import NEAR_TIE
 
 Precision = Literal["float32", "float16", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -32,10 +32,10 @@ class Variant:
 
 
 REFERENCE = Variant("float32", 1, together=False)
-"""What every other way of computing has to agree with, where float32 weights fit in memory."""
+"""Variant that every other has to agree with, where float32 weights fit in memory."""
 
 Comparison = tuple[Variant, Variant]
-"""What it is compared with, and the variant in question."""
+"""The variant that serves as reference, and the one that is compared with it."""
 
 
 def default_precisions(device_type: str) -> tuple[Precision, Precision]:
@@ -53,7 +53,7 @@ def default_precisions(device_type: str) -> tuple[Precision, Precision]:
 def comparisons(
     precisions: Sequence[Precision], batch_size: int, reference: Variant = REFERENCE
 ) -> list[Comparison]:
-    """What is compared with what, so that both the precision and the batches are tried apart.
+    """Comparisons of an audit, so that both the precision and the batches are tried by themselves.
 
     Args:
         precisions: one pass in the reference's own precision is compared with the reference; of any

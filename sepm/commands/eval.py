@@ -2,10 +2,9 @@
 
 import argparse
 import json
-from pathlib import Path
-from typing import Any
 
-from sepm.analysis.plain_text import row_label, ways_read
+from sepm.analysis.eval_text import as_text
+from sepm.analysis.plain_text import ways_read
 from sepm.commands.shared_options import (
     add_groups,
     add_method_names,
@@ -40,43 +39,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json(results)
     else:
-        show(table(results, paths))
+        show(as_text(results, paths))
     for path, result in zip(paths, results, strict=True):
         if (ways := ways_read(result)) is not None:
             tell(f"{path.parent.name}, answers by how they were read, {ways}")
     return 0
-
-
-def table(results: list[dict[str, Any]], paths: list[Path]) -> str:
-    """Accuracy with its 95% interval beside the paper's, and where the files lie."""
-    first = results[0]
-    names = [
-        row_label(path.parent.name, result["method"], result["configuration"])
-        for result, path in zip(results, paths, strict=True)
-    ]
-    width = max(len("method"), *map(len, names))
-    title = f"{first['dataset']}, {first['model']}, percent (chance {_percent(first['chance'])})"
-    header = f"{'method':<{width}}  {'n':>6}  accuracy  {'95% interval':>13}  paper  unread  errors"
-    rows = [
-        f"{name:<{width}}  {result['n']:>6}  {_percent(result['accuracy']):>8}  "
-        f"{_interval(result['ci95']):>13}  {_paper(result):>5}  {result['unread']:>6}  "
-        f"{result['errors']:>6}"
-        for name, result in zip(names, results, strict=True)
-    ]
-    if any(result["errors"] for result in results):
-        rows += ["", "errors: rows that could not be run; they are not in n"]
-    notes = (result["paper"]["note"] for result in results if "paper" in result)
-    rows += [f"paper: {note}" for note in dict.fromkeys(notes) if note]
-    return "\n".join([title, header, *rows, "", *map(str, paths)])
-
-
-def _paper(result: dict[str, Any]) -> str:
-    return _percent(result["paper"]["reported"]) if "paper" in result else "-"
-
-
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.2f}"
-
-
-def _interval(interval: list[float] | None) -> str:
-    return "-" if interval is None else f"{100 * interval[0]:.2f}-{100 * interval[1]:.2f}"

@@ -11,6 +11,7 @@ from sepm.commands.shared_options import add_groups, add_method_options, method_
 from sepm.datasets.files import write_whole
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
+from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import no_class
@@ -80,7 +81,7 @@ def write_picture(path: Path, decisions: "Sequence[Decision]", visual_grid: dict
     from sepm.report.overlay import shrunk
     from sepm.report.style import rendered, styled
 
-    grid, first = VisualGrid.of(visual_grid), decisions[0]
+    grid, first = VisualGrid.from_facts(visual_grid), decisions[0]
     scenes = [Scene(decision.as_dict(), shrunk(decision.image), grid) for decision in decisions]
     with styled():
         figure = draw_decisions(scenes, first.taxonomy, first.config)
@@ -111,11 +112,7 @@ def as_text(decision: "Decision") -> str:
 
 
 def _coarse_lines(coarse: CoarseResult, config: MethodConfig) -> list[str]:
-    gate = {
-        "at-most": f"ambiguous at or below α = {config.alpha:g}",
-        "below": f"ambiguous below α = {config.alpha:g}",
-        "never": "no gate",
-    }[config.ambiguous_when]
+    gate = gate_in_words(config.ambiguous_when, config.alpha)
     return [
         *_indented("coarse query", coarse.query.text),
         f"  answer      {_shown(coarse.reply)}",

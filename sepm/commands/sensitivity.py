@@ -1,22 +1,21 @@
 """`sepm sensitivity`: accuracy over α and β (Fig. 3)."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sepm.analysis import plain_text as text
+from sepm.analysis.plain_text import as_csv
 from sepm.analysis.sweep import (
     DEFAULT_BETAS,
     VARIANCES,
     alpha_sweep,
-    alphas_of,
-    as_rows,
     beta_sweep,
     distinct,
     outer_runs,
+    swept_alphas,
 )
-from sepm.analysis.table_text import settings_line
+from sepm.analysis.sweep_text import as_markdown, as_rows
 from sepm.commands.shared_options import (
     add_groups,
     add_method_options,
@@ -29,7 +28,6 @@ from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.confidence import Variance
-from sepm.method.config import MethodConfig
 from sepm.models.options import ModelOptions
 from sepm.progress import tell
 from sepm.records.folder import PREDICTIONS, as_json
@@ -66,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     request = evaluation_request(args)
     config = method_config(args)
     alphas: dict[Variance, tuple[float, ...]] = {
-        variance: alphas_of(args.alphas, variance) for variance in VARIANCES
+        variance: swept_alphas(args.alphas, variance) for variance in VARIANCES
     }
     outer = outer_runs(config, args.preset, alphas)
     betas = distinct(args.betas)
@@ -89,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         show_json(result)
     else:
-        show(as_text(result, config))
-    _write(request, MethodRun("sepm", config, args.preset), result, config)
+        show(as_markdown(result))
+    _write(request, MethodRun("sepm", config, args.preset), result)
     return 0
 
 
@@ -116,54 +114,10 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
     return [[stored[run][key] for key in asked] for run in runs]
 
 
-def as_text(result: dict[str, Any], config: MethodConfig) -> str:
-    """The sweeps as Markdown, each with what can be said of its best value."""
-    lines = [
-        f"# Sensitivity on {result['dataset']}",
-        "",
-        settings_line(result),
-    ]
-    for variance in sorted(result["alpha"], key=lambda v: v != config.variance):
-        title = f"α at β = {config.beta:g}, {variance} variance"
-        lines += ["", f"## {title}", "", *_sweep_lines("α", result["alpha"][variance])]
-    title = f"β at α = {config.alpha:g}, {config.variance} variance, dropped by {config.drop}"
-    lines += ["", f"## {title}", "", *_sweep_lines("β", result["beta"])]
-    lines += ["", "Statistics: docs/statistics.md."]
-    return "\n".join(lines) + "\n"
-
-
-def _sweep_lines(name: str, sweep: dict[str, Any]) -> Iterator[str]:
-    header = (name, "n", "accuracy", "95% interval", "ambiguous", "minus best", "p (McNemar)")
-    yield from text.grid(
-        header,
-        [
-            [
-                f"{point['value']:.12g}",
-                str(point["n"]),
-                text.percent(point["accuracy"]),
-                text.interval(point["ci95"]),
-                text.percent(point["ambiguous_rate"]),
-                text.points(point["versus_best"]["difference"]),
-                text.p_value(point["versus_best"]["p"]),
-            ]
-            for point in sweep["points"]
-        ],
-    )
-    values, alike = [p["value"] for p in sweep["points"]], sweep["indistinguishable"]
-    low, high = sweep["interval"]
-    yield ""
-    yield (
-        f"Best: {name} = {sweep['best']:.12g}. {len(alike)} of {len(values)} values cannot be told "
-        f"from it on these images (p ≥ 0.05); without a gap, {low:.12g} to {high:.12g}."
-    )
-
-
-def _write(
-    request: EvaluationRequest, run: MethodRun, result: dict[str, Any], config: MethodConfig
-) -> None:
+def _write(request: EvaluationRequest, run: MethodRun, result: dict[str, Any]) -> None:
     folder = request.run.output_dir / result["dataset"] / result["model"]
     folder /= f"sensitivity{run.folder_name.removeprefix('sepm')}"
-    write_whole(folder / "sensitivity.md", as_text(result, config))
-    write_whole(folder / "sensitivity.csv", text.as_csv(list(as_rows(result))))
+    write_whole(folder / "sensitivity.md", as_markdown(result))
+    write_whole(folder / "sensitivity.csv", as_csv(list(as_rows(result))))
     write_whole(folder / "sensitivity.json", as_json(result))
     tell(f"{folder}: sensitivity.md, .csv, .json")

@@ -12,6 +12,7 @@ MAXIMUM_CONFIDENCE: dict[Variance, float] = {"population": 0.25, "sample": 0.5}
 """The confidence of p_A = 1, p_B = 0: the end of α's possible range."""
 
 POLARITY_OF_LETTER: dict[str, Polarity] = {"A": "positive", "B": "negative"}
+"""The option letters of the coarse query, and the branch that each of them chooses."""
 
 
 def confidence(p_a: float, p_b: float, variance: Variance) -> float:
@@ -39,6 +40,13 @@ def is_ambiguous(value: float, threshold: float, when: AmbiguousWhen) -> bool:
     if when == "never":
         return False
     return value <= threshold if when == "at-most" else value < threshold
+
+
+def gate_in_words(when: AmbiguousWhen, threshold: float) -> str:
+    """The gate as one reads it: "ambiguous at or below α = 0.1"."""
+    if when == "never":
+        return "no gate"
+    return f"ambiguous {'at or below' if when == 'at-most' else 'below'} α = {threshold:g}"
 
 
 def choose_branch(letter: str | None, p_a: float, p_b: float, *, ambiguous: bool) -> Branch:

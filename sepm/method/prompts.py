@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from sepm.method.confidence import POLARITY_OF_LETTER
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
 FoeTokens = Literal["phrase", "phrase-and-stop", "all-but-first-token"]
 
 COARSE_QUESTION = "Which of the following descriptions best represents the image?"
-COARSE_OPTIONS = {"A": "Positive", "B": "Negative"}
+COARSE_OPTIONS = {letter: name.capitalize() for letter, name in POLARITY_OF_LETTER.items()}
 COARSE_ANSWER = "Answer directly with the letter of the chosen option."
 FOE_PHRASE = "Please focus on emotion."
 PREDOMINANT_PHRASE = "Identify the predominant emotion conveyed."

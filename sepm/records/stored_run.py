@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from sepm.analysis.metrics import ratio
+from sepm.analysis.accuracy import accuracy_of
+from sepm.analysis.metrics import summarize
+from sepm.analysis.paper import PaperValue, paper_value
 from sepm.errors import InputError, unknown_name
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.taxonomy import Taxonomy
@@ -44,16 +47,77 @@ class RunFacts(Struct, frozen=True):
         check_configuration(self.configuration)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StoredRun:
-    """A run and its rows."""
+    """A run and its rows; every number is computed from these."""
 
     folder: Path
     facts: dict[str, Any]
     """`accuracy.json`, or what was written before the first row where the run was cut off."""
     records: Sequence[Record]
-    taxonomy: Taxonomy | None = None
+    known_taxonomy: Taxonomy | None = None
     """The task's classes; None where the run was cut off."""
+    name: str = ""
+    """Its folder's name: the method, and the settings that are not the preset's."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The task's classes.
+
+        Raises:
+            InputError: the run was cut off before it had stored them.
+        """
+        if self.known_taxonomy is None:
+            path = self.folder / ACCURACY
+            raise InputError(f"{path}: no taxonomy in it; run it again with --overwrite")
+        return self.known_taxonomy
+
+    @property
+    def dataset(self) -> str:
+        return self.facts["dataset"]
+
+    @property
+    def model(self) -> str:
+        return self.facts["model"]
+
+    @property
+    def method(self) -> str:
+        return self.facts["method"]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return self.facts["configuration"]
+
+    @property
+    def is_default(self) -> bool:
+        """Whether α, β and whatever else names a folder are the preset's."""
+        return self.name in (self.method, f"{self.method}-{self.facts['preset']}")
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Its numbers, as `accuracy.json` has them."""
+        return summarize(self.records, self.taxonomy)
+
+    @cached_property
+    def by_id(self) -> dict[str, Record]:
+        """Its records by question id."""
+        return {r["question_id"]: r for r in self.records}
+
+    @property
+    def staged(self) -> list[Record]:
+        """Records with a coarse stage."""
+        return [r for r in self.records if "coarse" in r]
+
+    @property
+    def scored(self) -> list[Record]:
+        """Records with FoE scores (`--save-scores`)."""
+        return [r for r in self.records if "foe_scores" in r]
+
+    @property
+    def paper(self) -> PaperValue | None:
+        """The paper's accuracy for such a run."""
+        made = (self.dataset, self.model, self.method, self.configuration)
+        return paper_value(*made, accuracy_of(self.records).n)
 
 
 def read_run(folder: Path) -> StoredRun:
@@ -81,7 +145,7 @@ def read_run(folder: Path) -> StoredRun:
     except InputError as error:
         raise InputError(f"{error}\nWhat the rows must agree with is in {path}") from error
     _tell_contradictions(path, facts, records)
-    return StoredRun(folder, facts, records, taxonomy)
+    return StoredRun(folder, facts, records, taxonomy, folder.resolve().name)
 
 
 def check_names(dataset: str, model: str, preset: str) -> None:
@@ -106,14 +170,13 @@ def check_configuration(configuration: Mapping[str, Any]) -> None:
 
 def _tell_contradictions(path: Path, facts: Mapping[str, Any], records: Sequence[Record]) -> None:
     """Say where stored counts are not those of the rows, which alone are shown."""
-    errors = sum(record["status"] == "error" for record in records)
-    n, correct = len(records) - errors, sum(record["correct"] for record in records)
+    accuracy = accuracy_of(records)
     counted = {
-        "n": n,
-        "correct": correct,
-        "accuracy": ratio(correct, n),
-        "unread": sum(record["status"] == "unread" for record in records),
-        "errors": errors,
+        "n": accuracy.n,
+        "correct": accuracy.correct,
+        "accuracy": accuracy.fraction,
+        "unread": accuracy.unread,
+        "errors": accuracy.errors,
     }
     for name, value in counted.items():
         if facts.get(name, value) != value:

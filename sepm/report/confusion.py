@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from sepm.records.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
-from sepm.report.runs import Run
 from sepm.report.style import DARK
 
 COLORS = "Blues"
@@ -11,7 +11,7 @@ DARK_FROM = 0.55
 """Share of the row from which on a cell is dark enough for white numbers."""
 
 
-def draw_confusion(run: Run) -> Figure:
+def draw_confusion(run: StoredRun) -> Figure:
     """Counts, coloured by their share of the row; positive classes first; `unread` if there are."""
     rows = by_polarity(run.taxonomy)
     stored = run.summary["confusion"]

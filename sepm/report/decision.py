@@ -1,35 +1,20 @@
-"""One image's whole decision as a picture: what the model saw, thought and answered."""
+"""Pictures of whole decisions: image, dropped tokens, scores, and the answers of both stages."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
+from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.report.confidence import GATES
 from sepm.report.dropped_tokens import Scene, draw_scores, show
 from sepm.report.overlay import faded, plain
 from sepm.report.style import BLUE, DARK, GREY, SKY
 from sepm.terminal import printable
-
-POLARITY_OPTIONS = {"A": "Positive", "B": "Negative"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One stage's probabilities and what follows from them."""
-
-    title: str
-    options: Mapping[str, str]
-    """Words of the options, by letter."""
-    probs: Mapping[str, float]
-    chosen: str | None
-    """Letter of the answer; None: unread."""
-    note: str
 
 
 def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodConfig) -> Figure:
@@ -54,14 +39,14 @@ def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodCo
     for axes, scene in zip(rows, scenes, strict=True):
         for ax, draw in zip(axes, pictures, strict=False):
             draw(ax, scene)
-        answers = _answers(scene.record, taxonomy, config)
-        for ax, answer in zip(axes[len(pictures) :], answers, strict=True):
-            _draw_answer(ax, answer)
+        if "coarse" in scene.record:
+            _draw_coarse(axes[-2], scene.record["coarse"], config)
+        _draw_fine(axes[-1], scene.record, taxonomy)
     return figure
 
 
 def _pictures(record: Mapping[str, Any]) -> list[Callable[[Axes, Scene], None]]:
-    """What to draw of an image; the same for all images that one method decides."""
+    """Pictures of an image; the same for all images that one method decides."""
     pictures = [_draw_image]
     if record["dropped"]:
         pictures.append(_draw_dropped)
@@ -86,48 +71,38 @@ def _draw_scores(ax: Axes, scene: Scene) -> None:
     ax.set_title("score of each token", fontsize=9)
 
 
-def _answers(record: Mapping[str, Any], taxonomy: Taxonomy, config: MethodConfig) -> list[Answer]:
-    answers: list[Answer] = []
-    if coarse := record.get("coarse"):
-        letter = coarse["text"] if coarse["text"] in POLARITY_OPTIONS else None
-        gate = GATES[config.ambiguous_when].format(config.alpha)
-        answers.append(
-            Answer(
-                f"coarse: {coarse['branch']}",
-                POLARITY_OPTIONS,
-                {"A": coarse["p_a"], "B": coarse["p_b"]},
-                letter,
-                f"confidence {coarse['confidence']:.4f}\n({gate})",
-            )
-        )
-    said = record["prediction"]
-    options = {letter: taxonomy.by_letter(letter).option_text for letter in record["fine"]["probs"]}
-    answers.append(
-        Answer(
-            f"{'fine' if answers else 'answer'}: {said or no_class('unread', taxonomy.names)}",
-            options,
-            record["fine"]["probs"],
-            taxonomy.by_name(said).option_letter if said else None,
-            "",
-        )
-    )
-    return answers
+def _draw_coarse(ax: Axes, coarse: Mapping[str, Any], config: MethodConfig) -> None:
+    gate = gate_in_words(config.ambiguous_when, config.alpha)
+    letter = coarse["text"] if coarse["text"] in COARSE_OPTIONS else None
+    _draw_bars(ax, {"A": coarse["p_a"], "B": coarse["p_b"]}, COARSE_OPTIONS, letter)
+    ax.set_xlabel(f"probability\nconfidence {coarse['confidence']:.4f}\n({gate})", fontsize=8)
+    ax.set_title(f"coarse: {coarse['branch']}", fontsize=9)
 
 
-def _draw_answer(ax: Axes, answer: Answer) -> None:
-    letters = list(answer.probs)
+def _draw_fine(ax: Axes, record: Mapping[str, Any], taxonomy: Taxonomy) -> None:
+    said, probs = record["prediction"], record["fine"]["probs"]
+    options = {letter: taxonomy.by_letter(letter).option_text for letter in probs}
+    _draw_bars(ax, probs, options, taxonomy.by_name(said).option_letter if said else None)
+    stage = "fine" if "coarse" in record else "answer"
+    ax.set_xlabel("probability\n", fontsize=8)
+    ax.set_title(f"{stage}: {said or no_class('unread', taxonomy.names)}", fontsize=9)
+
+
+def _draw_bars(
+    ax: Axes, probs: Mapping[str, float], options: Mapping[str, str], chosen: str | None
+) -> None:
+    """Probabilities of the options, by letter; the answer's own stands out."""
+    letters = list(probs)
     bars = ax.barh(
         range(len(letters)),
-        [answer.probs[letter] for letter in letters],
-        color=[BLUE if letter == answer.chosen else SKY for letter in letters],
-        edgecolor=[DARK if letter == answer.chosen else GREY for letter in letters],
+        list(probs.values()),
+        color=[BLUE if letter == chosen else SKY for letter in letters],
+        edgecolor=[DARK if letter == chosen else GREY for letter in letters],
         linewidth=0.8,
     )
     ax.bar_label(bars, fmt="%.3f", padding=2, fontsize=8)
-    ax.set_yticks(range(len(letters)), [f"{x}. {answer.options[x]}" for x in letters], fontsize=8)
+    ax.set_yticks(range(len(letters)), [f"{x}. {options[x]}" for x in letters], fontsize=8)
     ax.invert_yaxis()
     ax.set_xlim(0, 1.25)
     ax.set_xticks([0, 0.5, 1])
-    ax.set_xlabel(f"probability\n{answer.note}", fontsize=8)
-    ax.set_title(answer.title, fontsize=9)
     ax.grid(visible=False, axis="y")

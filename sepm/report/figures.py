@@ -1,25 +1,27 @@
-"""Every figure of a group of runs, by name."""
+"""Figures of a group of runs, by name."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from sepm.records.stored_run import StoredRun
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.flips import draw_flips
 from sepm.report.image_folders import load_image
 from sepm.report.per_class import draw_per_class
-from sepm.report.runs import Run, RunGroup
+from sepm.report.runs import RunGroup, grid_of
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which samples Figure 4 shows."""
+    """Samples of Figure 4."""
 
     image_folder: Path | None = None
     samples: tuple[str, ...] = ()
@@ -29,17 +31,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure and what it shows."""
+    """A figure with its caption."""
 
     name: str
-    """Of its files."""
+    """Name of its files."""
     caption: str
     figure: Figure
 
 
 @dataclass(frozen=True)
 class NotDrawn:
-    """A figure that these runs do not give, and what would."""
+    """A figure that these runs do not give, and the reason."""
 
     name: str
     reason: str
@@ -66,7 +68,7 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
     run = next((r for r in _sepm_first(group) if r.scored), None)
     if run is None:
         yield NotDrawn("figure-4", "needs a run made with --save-scores")
-    elif run.grid is None:
+    elif (grid := grid_of(run)) is None:
         yield NotDrawn("figure-4", f"{run.name} does not say where its visual tokens lie")
     elif choice.image_folder is None:
         yield NotDrawn("figure-4", "needs --image-folder")
@@ -76,26 +78,18 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
             if choice.samples
             else per_class_samples(run.scored, run.taxonomy, choice.per_class)
         )
-        scenes = [Scene(r, load_image(r, choice.image_folder), run.grid) for r in records]
+        scenes = [Scene(r, load_image(r, choice.image_folder), grid) for r in records]
         caption = f"Visual tokens that {run.name} drops, and the scores it drops them by"
         yield Drawn("figure-4", caption, draw_dropped_tokens(scenes))
 
 
 def _confidence(group: RunGroup, choice: Choice) -> Iterator[Result]:
     run = next((r for r in _sepm_first(group) if r.staged), None)
-    figure = draw_confidence(run) if run else None
-    if run is None or figure is None:
+    if run is None:
         yield NotDrawn("figure-5", "needs a run with a coarse stage: cci, cci+fp or sepm")
         return
-    yield Drawn("figure-5", f"Coarse answers of {run.name} by their confidence", figure)
-
-
-def _per_class(group: RunGroup, choice: Choice) -> Iterator[Result]:
-    yield from _of_pair(group, "figure-6", "Accuracy of each class", draw_per_class)
-
-
-def _flips(group: RunGroup, choice: Choice) -> Iterator[Result]:
-    yield from _of_pair(group, "flips", "Samples gained and lost", draw_flips)
+    caption = f"Coarse answers of {run.name} by their confidence"
+    yield Drawn("figure-5", caption, draw_confidence(run))
 
 
 def _confusion(group: RunGroup, choice: Choice) -> Iterator[Result]:
@@ -104,8 +98,12 @@ def _confusion(group: RunGroup, choice: Choice) -> Iterator[Result]:
         yield Drawn(f"confusion-{run.name}", caption, draw_confusion(run))
 
 
-def _of_pair(
-    group: RunGroup, name: str, caption: str, draw: Callable[[Run, Run], Figure | None]
+def _pair_figure(
+    name: str,
+    caption: str,
+    draw: Callable[[StoredRun, StoredRun], Figure | None],
+    group: RunGroup,
+    choice: Choice,
 ) -> Iterator[Result]:
     figure = draw(*group.compared) if group.compared else None
     if group.compared is None or figure is None:
@@ -115,7 +113,7 @@ def _of_pair(
     yield Drawn(name, f"{caption}: {reference} and {other}", figure)
 
 
-def _sepm_first(group: RunGroup) -> list[Run]:
+def _sepm_first(group: RunGroup) -> list[StoredRun]:
     """The runs, SEPM's own with default settings in front."""
     return sorted(group.runs, key=lambda run: (run.method != "sepm", not run.is_default))
 
@@ -124,8 +122,8 @@ FIGURES: dict[str, Callable[[RunGroup, Choice], Iterator[Result]]] = {
     "3": _sensitivity,
     "4": _dropped_tokens,
     "5": _confidence,
-    "6": _per_class,
+    "6": partial(_pair_figure, "figure-6", "Accuracy of each class", draw_per_class),
     "confusion": _confusion,
-    "flips": _flips,
+    "flips": partial(_pair_figure, "flips", "Samples gained and lost", draw_flips),
 }
 """The paper's figures by number, and what belongs to them."""

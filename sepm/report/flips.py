@@ -1,22 +1,22 @@
-"""What changed between two runs: samples gained and lost, by class and one by one."""
+"""Samples gained and lost between two runs, by class and one by one."""
 
 from matplotlib.figure import Figure
 
+from sepm.analysis import plain_text as text
 from sepm.analysis.compare import compare
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
-from sepm.analysis.plain_text import as_csv
 from sepm.method.taxonomy import no_class
+from sepm.records.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
-from sepm.report.runs import Run
 from sepm.report.style import BLUE, DARK, ORANGE
 
 
-def flip_table(reference: Run, other: Run) -> str:
+def flip_table(reference: StoredRun, other: StoredRun) -> str:
     """CSV, a line for each sample whose prediction changed."""
     unread = no_class(UNREAD, reference.taxonomy.names)
-    flips = compare(reference.stored, other.stored)["flips"]["samples"]
-    return as_csv(
+    flips = compare(reference, other)["flips"]["samples"]
+    return text.as_csv(
         [
             {
                 "question_id": flip["question_id"],
@@ -31,7 +31,7 @@ def flip_table(reference: Run, other: Run) -> str:
     )
 
 
-def draw_flips(reference: Run, other: Run) -> Figure | None:
+def draw_flips(reference: StoredRun, other: StoredRun) -> Figure | None:
     """Samples gained to the right and lost to the left, by class; None without common samples."""
     pairs = pair_up(reference.records, other.records)
     if not pairs:
@@ -68,11 +68,7 @@ def draw_flips(reference: Run, other: Run) -> Figure | None:
 
 def _verdict(pairs: list[Pair]) -> str:
     counts = paired_counts(pairs)
-    difference, interval = counts.difference, counts.interval
-    assert difference is not None, "there are pairs"
-    assert interval is not None, "there are pairs"
-    low, high = (100 * end for end in interval)
     return (
-        f"{counts.gained} gained, {counts.lost} lost: {100 * difference:+.2f} points "
-        f"(95% {low:+.2f} to {high:+.2f}; exact McNemar p = {counts.p_value:.2g})"
+        f"{counts.gained} gained, {counts.lost} lost: {text.points(counts.difference)} points "
+        f"(95% {text.points_interval(counts.interval)}; exact McNemar p = {counts.p_value:.2g})"
     )

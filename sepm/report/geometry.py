@@ -1,4 +1,4 @@
-"""Which part of an image each visual token has seen: the one place that knows.
+"""Geometry of visual tokens: the part of an image that each of them has seen.
 
 Two steps, so that a page can do the second by itself: a token's box inside the square that enters
 the vision tower (the same for every image), and that square's place on an image of a given size.
@@ -15,7 +15,7 @@ Preprocessing = Literal["pad", "crop", "resize"]
 Order = Literal["row-major", "column-major"]
 
 OUTSIDE = -1
-"""Where no visual token has looked."""
+"""Value of pixels that no visual token has seen."""
 
 
 class Box(NamedTuple):
@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class VisualGrid:
-    """How a model cuts its input into visual tokens.
+    """Grid of visual tokens over a model's input.
 
     Raises:
         ValueError: unknown preprocessing or order, or more rows or columns than patches.
@@ -48,7 +48,7 @@ class VisualGrid:
     input_size: int
     """Height and width of the vision tower's input, in pixels."""
     patch_size: int
-    """In pixels. Pixels beyond the last whole patch are seen by no token."""
+    """Pixels; those beyond the last whole patch are seen by no token."""
     preprocessing: Preprocessing
     """To a square by padding, by cropping the longer side's ends, or by stretching."""
     order: Order
@@ -63,7 +63,7 @@ class VisualGrid:
                 raise ValueError(f"{places} tokens in a line do not tile {self.patches} patches")
 
     @classmethod
-    def of(cls, visual_tokens: Mapping[str, Any]) -> "VisualGrid":
+    def from_facts(cls, visual_tokens: Mapping[str, Any]) -> "VisualGrid":
         """The grid that a run's `accuracy.json` tells under `visual_tokens`.
 
         Raises:
@@ -88,7 +88,7 @@ class VisualGrid:
         """Patches along each side of the input."""
         return self.input_size // self.patch_size
 
-    def cell(self, index: int) -> tuple[int, int]:
+    def row_and_column(self, index: int) -> tuple[int, int]:
         """Row and column of a visual token.
 
         Raises:
@@ -107,7 +107,7 @@ class VisualGrid:
         Where the rows do not divide the patches (VILA's 14 tokens over 27), blocks of
         ceil(patches / rows) patches are merged, and the last one hangs over the edge.
         """
-        row, column = self.cell(index)
+        row, column = self.row_and_column(index)
         top, bottom = self._span(row, self.rows)
         left, right = self._span(column, self.columns)
         return Box(left, top, right, bottom)
@@ -122,7 +122,7 @@ class VisualGrid:
         return begin * self.patch_size, end * self.patch_size
 
     def input_box(self, width: int, height: int) -> Box:
-        """Where the input lies on an image, in the image's own pixels.
+        """Rectangle of the input on an image, in the image's own pixels.
 
         Padding lets it reach beyond the image, cropping leaves ends of the image out.
 

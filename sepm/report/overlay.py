@@ -22,7 +22,7 @@ LEAST_SHARE = 1e-4
 TINY = 1e-30
 """Stands for the highest score where all are 0."""
 FADED = 0.12
-"""What is left of a dropped token's colours."""
+"""Share that is left of a dropped token's colours."""
 FADED_TO, EDGE = 238, 150
 STRIPES = (205, 235)
 """Greys of the padding, which is no part of the image."""

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,38 +12,14 @@ from jinja2.utils import htmlsafe_json_dumps
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
-from sepm.report.payload import SCALE, browsable, group_payload
+from sepm.report.payload import browsable, page_payload
 from sepm.report.runs import RunGroup
 from sepm.report.style import rendered, styled
-from sepm.report.tables import Table
 
 FIGURE_ORDER = ("6", "flips", "5", "3", "confusion", "4")
 PHOTOGRAPHIC = {"figure-4"}
 """Figures that hold images, smaller as PNG than as SVG."""
 PHOTOGRAPHIC_DPI = 110
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure inside the page."""
-
-    name: str
-    caption: str
-    source: str
-    """A data URI."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the page says of the runs of one model on one data set."""
-
-    title: str
-    tables: tuple[Table, ...]
-    details: tuple[Table, ...]
-    """Tables that are folded away."""
-    pictures: tuple[Picture, ...]
-    left_out: tuple[str, ...]
-    """Names of runs that are in the tables and not in the sample browser."""
 
 
 def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int) -> str:
@@ -61,10 +36,6 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
     environment = Environment(
         loader=PackageLoader("sepm.report"), autoescape=True, undefined=StrictUndefined
     )
-    payload = {
-        "scale": SCALE,
-        "groups": [group_payload(g, folders.get(g.dataset), thumbnails) for g in groups],
-    }
     style, script = (_source(environment, name) for name in ("report.css", "report.js"))
     return environment.get_template("report.html.j2").render(
         sections=[section(group, folders) for group in groups],
@@ -72,34 +43,31 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        payload=htmlsafe_json_dumps(payload, dumps=_compact),
+        payload=htmlsafe_json_dumps(page_payload(groups, folders, thumbnails), dumps=_compact),
     )
 
 
-def section(group: RunGroup, folders: ImageFolders) -> Section:
-    """Tables and figures of a group."""
+def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
+    """A group's part of the page.
+
+    Returns:
+        `title`, `tables`, `details` (tables that are folded away), `pictures` (the drawn figures
+        with the data URI of each), and `left_out`: names of runs that the sample browser lacks.
+    """
+    assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
     shown = (tables.results(group), tables.paired_tests(group), tables.per_class(group))
     details = (tables.differing_settings(group), tables.shared_settings(group))
     inside = {run.name for run in browsable(group)}
-    return Section(
-        f"{group.model} on {group.dataset}",
-        tuple(table for table in shown if table),
-        tuple(table for table in details if table),
-        tuple(pictures(group, folders)),
-        tuple(run.name for run in group.runs if run.name not in inside),
-    )
-
-
-def pictures(group: RunGroup, folders: ImageFolders) -> list[Picture]:
-    """The figures that the group's runs give."""
-    assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
-    choice = Choice(folders.get(group.dataset))
     with styled():
-        return [
-            Picture(result.name, result.caption, _data_uri(result))
-            for result in draw_figures(group, choice, FIGURE_ORDER)
-            if isinstance(result, Drawn)
-        ]
+        results = draw_figures(group, Choice(folders.get(group.dataset)), FIGURE_ORDER)
+        pictures = [(drawn, _data_uri(drawn)) for drawn in results if isinstance(drawn, Drawn)]
+    return {
+        "title": f"{group.model} on {group.dataset}",
+        "tables": [table for table in shown if table],
+        "details": [table for table in details if table],
+        "pictures": pictures,
+        "left_out": [run.name for run in group.runs if run.name not in inside],
+    }
 
 
 def _data_uri(drawn: Drawn) -> str:
@@ -117,7 +85,7 @@ def _source(environment: Environment, name: str) -> str:
 
 
 def _hash(source: str) -> str:
-    """What the page's content security policy knows an inline style or script by."""
+    """Hash by which the page's content security policy knows an inline style or script."""
     return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 

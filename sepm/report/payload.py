@@ -1,13 +1,17 @@
-"""What the page's sample browser reads: one compact value, columns instead of rows."""
+"""Data of the page's sample browser: one compact value, columns instead of rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from sepm.method.confidence import Branch
+from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.record import Record
-from sepm.report.runs import Run, RunGroup
-from sepm.report.thumbnails import dropped_by, thumbnail, thumbnail_ids, token_boxes
+from sepm.records.stored_run import StoredRun
+from sepm.report.image_folders import ImageFolders
+from sepm.report.runs import RunGroup, grid_of
+from sepm.report.thumbnails import thumbnail, thumbnail_ids, token_boxes
 
 SCALE = 10_000
 """Probabilities and confidences travel as whole ten-thousandths."""
@@ -19,13 +23,13 @@ ABSENT, ERROR, UNREAD = -3, -2, -1
 """Predictions that are no class."""
 NO_CLASS = {UNREAD: "unread", ERROR: "error", ABSENT: "not in this run"}
 
-BRANCHES = ("positive", "negative", "ambiguous")
+BRANCHES = get_args(Branch)
 
 
-def browsable(group: RunGroup) -> list[Run]:
+def browsable(group: RunGroup) -> list[StoredRun]:
     """The runs that the browser holds: those compared first, then as many as there is room for."""
     compared = group.compared or ()
-    chosen: list[Run] = []
+    chosen: list[StoredRun] = []
     rows = 0
     for run in [*compared, *(run for run in group.runs if run not in compared)]:
         rows += len(run.records)
@@ -33,6 +37,22 @@ def browsable(group: RunGroup) -> list[Run]:
             break
         chosen.append(run)
     return chosen
+
+
+def page_payload(
+    groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int
+) -> dict[str, Any]:
+    """The groups, and what they have in common.
+
+    Raises:
+        InputError: an image cannot be read.
+    """
+    return {
+        "scale": SCALE,
+        "branches": BRANCHES,
+        "coarse_options": [f"{letter}. {text}" for letter, text in COARSE_OPTIONS.items()],
+        "groups": [group_payload(g, folders.get(g.dataset), thumbnails) for g in groups],
+    }
 
 
 def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -> dict[str, Any]:
@@ -45,11 +65,11 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
     samples = {r["question_id"]: r for run in reversed(runs) for r in run.records}
     ids = sorted(samples)
     place = {key: index for index, key in enumerate(ids)}
-    grid = next((run.grid for run in runs if run.grid), None)
+    grid = next(filter(None, map(grid_of, runs)), None)
     pictures = {
         place[key]: {
             **thumbnail(samples[key], image_folder, grid),
-            "dropped": dropped_by(runs, key),
+            "dropped": [run.by_id.get(key, {}).get("dropped", []) for run in runs],
         }
         for key in (thumbnail_ids(group, thumbnails) if image_folder else [])
     }
@@ -67,7 +87,7 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
     }
 
 
-def run_payload(run: Run, ids: Sequence[str], taxonomy: Taxonomy) -> dict[str, Any]:
+def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[str, Any]:
     """A run's columns, in the order of the samples.
 
     `offered` numbers the sets of option letters in `menus`, and `prompts` the queries; `texts` has
@@ -108,7 +128,7 @@ def _prediction(row: Record | None, taxonomy: Taxonomy) -> int:
 
 
 def _words(row: Record | None) -> list[str]:
-    """What of a row is not told by letters: the reason of an error, or answers in words."""
+    """The reason of an error, or answers in words; nothing where letters tell all of a row."""
     if row is None:
         return []
     if row["status"] == "error":

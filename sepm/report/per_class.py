@@ -6,9 +6,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sepm.analysis.metrics import wilson_interval
+from sepm.analysis.accuracy import Accuracy
 from sepm.method.taxonomy import POLARITIES, Taxonomy
-from sepm.report.runs import Run
+from sepm.records.stored_run import StoredRun
 from sepm.report.style import BLUE, DARK, ORANGE, in_legend, percent_error
 
 BAR = 0.38
@@ -26,7 +26,7 @@ def by_polarity(taxonomy: Taxonomy) -> list[str]:
     return [c.name for polarity in POLARITIES for c in taxonomy.of_polarity(polarity)]
 
 
-def draw_per_class(reference: Run, other: Run) -> Figure:
+def draw_per_class(reference: StoredRun, other: StoredRun) -> Figure:
     """Two bars for each class that occurs, with 95% intervals; overall as dashed lines."""
     tables = [run.summary["per_class"] for run in (reference, other)]
     names = [name for name in by_polarity(reference.taxonomy) if all(t[name]["n"] for t in tables)]
@@ -49,16 +49,15 @@ def draw_per_class(reference: Run, other: Run) -> Figure:
     return figure
 
 
-def _draw_bars(ax: Axes, run: Run, names: Sequence[str], side: int) -> None:
+def _draw_bars(ax: Axes, run: StoredRun, names: Sequence[str], side: int) -> None:
     table, overall = run.summary["per_class"], run.summary["accuracy"]
-    shares = [table[name]["accuracy"] for name in names]
-    intervals = [wilson_interval(table[name]["correct"], table[name]["n"]) for name in names]
+    accuracies = [Accuracy(table[name]["n"], table[name]["correct"]) for name in names]
     places = [place + (side - 0.5) * BAR for place in range(len(names))]
     ax.bar(
         places,
-        [100 * share for share in shares],
+        [100 * table[name]["accuracy"] for name in names],
         BAR,
-        yerr=percent_error(shares, [i for i in intervals if i is not None]),
+        yerr=percent_error(accuracies),
         error_kw={"elinewidth": 1, "capsize": 2, "ecolor": DARK},
         label=in_legend(run.name),
         **LOOKS[side],

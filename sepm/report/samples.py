@@ -1,4 +1,4 @@
-"""Which samples are shown as pictures: chosen by id, or drawn evenly, always the same ones."""
+"""Samples shown as pictures: chosen by id, or drawn evenly, always the same ones."""
 
 from collections.abc import Sequence
 from itertools import zip_longest

@@ -1,4 +1,4 @@
-"""How all figures look, and how they are written: the same bytes for the same records."""
+"""Style of all figures, and their files: the same bytes for the same records."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from sepm.analysis.accuracy import Accuracy
 
 # Okabe and Ito's colours, told apart by colour-blind readers; here in order of falling lightness
 # where two meet, so that grey print tells them apart too.
@@ -64,11 +66,12 @@ def in_legend(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-def percent_error(
-    fractions: Sequence[float], intervals: Sequence[tuple[float, float]]
-) -> list[list[float]]:
-    """Lengths of error bars below and above some fractions, in percent."""
-    pairs = list(zip(fractions, intervals, strict=True))
-    below = [max(100 * (value - low), 0.0) for value, (low, _) in pairs]
-    above = [max(100 * (high - value), 0.0) for value, (_, high) in pairs]
+def percent_error(accuracies: Sequence[Accuracy]) -> list[list[float]]:
+    """Lengths of the 95% error bars below and above some accuracies, in percent."""
+    below: list[float] = []
+    above: list[float] = []
+    for accuracy in accuracies:
+        value, (low, high) = accuracy.fraction or 0.0, accuracy.ci95 or (0.0, 0.0)
+        below.append(max(100 * (value - low), 0.0))
+        above.append(max(100 * (high - value), 0.0))
     return [below, above]

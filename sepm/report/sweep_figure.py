@@ -8,10 +8,11 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sepm.analysis.metrics import wilson_interval
+from sepm.analysis.accuracy import Accuracy, accuracy_of
 from sepm.analysis.paper import paper_value
 from sepm.method.config import PRESETS
-from sepm.report.runs import Run, RunGroup, labels
+from sepm.records.stored_run import StoredRun
+from sepm.report.runs import RunGroup, labels
 from sepm.report.style import DARK, LINES
 from sepm.report.sweeps import Sweep, SweepPoint
 
@@ -25,15 +26,14 @@ SYMBOLS: dict[Setting, str] = {"alpha": "α", "beta": "β"}
 
 @dataclass(frozen=True)
 class Point:
-    """One run on a curve; fractions."""
+    """One run on a curve."""
 
     value: float
-    """Of α or β."""
-    accuracy: float
-    interval: tuple[float, float]
-    n: int
+    """α or β."""
+    accuracy: Accuracy
+    """Counts of one image or more."""
     reported: float | None
-    """The paper's accuracy."""
+    """The paper's accuracy, a fraction."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Curve:
 
     label: str
     points: tuple[Point, ...]
-    """By rising value."""
+    """Ascending by value."""
     default: float
     """The preset's value."""
 
 
-def curves(runs: Sequence[Run], setting: Setting) -> list[Curve]:
+def curves(runs: Sequence[StoredRun], setting: Setting) -> list[Curve]:
     """The curves over a setting that some runs make, each of two values or more."""
-    together: dict[str, list[Run]] = defaultdict(list)
+    together: dict[str, list[StoredRun]] = defaultdict(list)
     for run in runs:
         if run.summary["n"]:
             together[_all_but(run, setting)].append(run)
@@ -60,7 +60,7 @@ def curves(runs: Sequence[Run], setting: Setting) -> list[Curve]:
         Curve(
             name,
             tuple(_point(run, setting) for run in line),
-            getattr(PRESETS[line[0].described["preset"]], setting),
+            getattr(PRESETS[line[0].facts["preset"]], setting),
         )
         for name, line in zip(names, lines, strict=True)
     ]
@@ -69,13 +69,9 @@ def curves(runs: Sequence[Run], setting: Setting) -> list[Curve]:
 def swept_curves(sweeps: Sequence[Sweep], setting: Setting) -> list[Curve]:
     """The curves that `sepm sensitivity` has found, α under each run's own variance."""
     return [
-        Curve(
-            f"sepm ({sweep.preset})",
-            tuple(_swept_point(sweep, setting, point) for point in _sweep_of(sweep, setting)),
-            getattr(PRESETS[sweep.preset], setting),
-        )
+        Curve(f"sepm ({sweep.preset})", tuple(points), getattr(PRESETS[sweep.preset], setting))
         for sweep in sweeps
-        if len(_sweep_of(sweep, setting)) > 1
+        if len(points := _points_of_sweep(sweep, setting)) > 1
     ]
 
 
@@ -99,16 +95,11 @@ def draw_sensitivity(group: RunGroup) -> Figure | None:
 def _draw_panel(ax: Axes, setting: Setting, found: Sequence[Curve]) -> None:
     for curve, look in zip(found, LINES * len(found), strict=False):
         values = [point.value for point in curve.points]
-        ax.plot(values, [100 * p.accuracy for p in curve.points], label=curve.label, **look)
-        low, high = zip(*(point.interval for point in curve.points), strict=True)
-        ax.fill_between(
-            values,
-            [100 * x for x in low],
-            [100 * x for x in high],
-            color=look["color"],
-            alpha=0.15,
-            linewidth=0,
-        )
+        shares = [100 * (p.accuracy.fraction or 0) for p in curve.points]
+        ax.plot(values, shares, label=curve.label, **look)
+        ends = zip(*(p.accuracy.ci95 or (0, 0) for p in curve.points), strict=True)
+        low, high = ([100 * end for end in side] for side in ends)
+        ax.fill_between(values, low, high, color=look["color"], alpha=0.15, linewidth=0)
         known = [(p.value, 100 * p.reported) for p in curve.points if p.reported is not None]
         if known:
             ax.plot(*zip(*known, strict=True), "*", color=DARK, markersize=11, label="paper")
@@ -121,38 +112,29 @@ def _draw_panel(ax: Axes, setting: Setting, found: Sequence[Curve]) -> None:
             ha="center",
             fontsize=8,
         )
-    ns = sorted({point.n for curve in found for point in curve.points})
+    ns = sorted({point.accuracy.n for curve in found for point in curve.points})
     ax.set_xlabel(f"{AXIS_LABELS[setting]}\nn = {', '.join(map(str, ns))} images each")
     if len(found) > 1 or any(p.reported is not None for c in found for p in c.points):
         ax.legend(fontsize=8)
 
 
-def _point(run: Run, setting: Setting) -> Point:
-    summary = run.summary
-    return Point(
-        run.configuration[setting],
-        summary["accuracy"],
-        summary["ci95"],
-        summary["n"],
-        run.paper.reported if run.paper else None,
-    )
+def _point(run: StoredRun, setting: Setting) -> Point:
+    reported = run.paper.reported if run.paper else None
+    return Point(run.configuration[setting], accuracy_of(run.records), reported)
 
 
-def _sweep_of(sweep: Sweep, setting: Setting) -> list[SweepPoint]:
+def _points_of_sweep(sweep: Sweep, setting: Setting) -> list[Point]:
     found = sweep.beta if setting == "beta" else sweep.alpha.get(sweep.variance)
-    return [point for point in found.points if point.n] if found else []
+    return [_swept_point(sweep, setting, p) for p in found.points if p.n] if found else []
 
 
 def _swept_point(sweep: Sweep, setting: Setting, point: SweepPoint) -> Point:
     configuration = {**sweep.configuration, setting: point.value}
-    value = paper_value(sweep.dataset, sweep.model, "sepm", configuration, point.n)
-    interval = wilson_interval(point.correct, point.n)
-    assert interval is not None, "points of no image are left out"
-    reported = value.reported if value else None
-    return Point(point.value, point.correct / point.n, interval, point.n, reported)
+    paper = paper_value(sweep.dataset, sweep.model, "sepm", configuration, point.n)
+    return Point(point.value, Accuracy(point.n, point.correct), paper.reported if paper else None)
 
 
-def _all_but(run: Run, setting: Setting) -> str:
-    """What a run is, but for one setting and for whether it kept its scores."""
+def _all_but(run: StoredRun, setting: Setting) -> str:
+    """Identity of a run, but for one setting and for whether it kept its scores."""
     others = {k: v for k, v in run.configuration.items() if k not in (setting, "save_scores")}
-    return repr((run.method, run.described["preset"], run.described["sha256"], others))
+    return repr((run.method, run.facts["preset"], run.facts["sha256"], others))

@@ -1,4 +1,4 @@
-"""What `sepm sensitivity` wrote, read back; accuracies are computed from its counts."""
+"""Results of `sepm sensitivity`, read back; accuracies are computed from the counts."""
 
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Sweep(Struct, frozen=True):
     alpha: dict[Variance, SweepCurve]
     beta: SweepCurve
     path: Path = Path()
-    """Where it was read."""
+    """The file that it was read from."""
 
     def __post_init__(self) -> None:
         check_names(self.dataset, self.model, self.preset)
@@ -58,7 +58,7 @@ class Sweep(Struct, frozen=True):
 
 
 def read_sweeps(folder: Path) -> list[Sweep]:
-    """What `sepm sensitivity` wrote below a folder.
+    """Results of `sepm sensitivity` below a folder.
 
     Raises:
         InputError: a file is damaged.

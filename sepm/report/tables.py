@@ -6,8 +6,9 @@ from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
+from sepm.records.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
-from sepm.report.runs import Run, RunGroup
+from sepm.report.runs import RunGroup
 
 MADE_OF = (
     *("preset", "configuration", "limit", "environment"),
@@ -47,11 +48,11 @@ def results(group: RunGroup) -> Table:
     )
 
 
-def _result(run: Run) -> tuple[str, ...]:
+def _result(run: StoredRun) -> tuple[str, ...]:
     summary, coarse = run.summary, run.summary["coarse"] or {}
     accuracy, reported = summary["accuracy"], run.paper.reported if run.paper else None
     difference = None if accuracy is None or reported is None else accuracy - reported
-    speed = (run.described.get("timing") or {}).get("images_per_second")
+    speed = (run.facts.get("timing") or {}).get("images_per_second")
     return (
         text.row_label(run.name, run.method, run.configuration),
         str(summary["n"]),
@@ -83,7 +84,7 @@ def paired_tests(group: RunGroup) -> Table | None:
     )
 
 
-def _paired(reference: Run, other: Run) -> tuple[str, ...]:
+def _paired(reference: StoredRun, other: StoredRun) -> tuple[str, ...]:
     counts = paired_counts(pair_up(reference.records, other.records))
     return (
         other.name,
@@ -122,7 +123,7 @@ def per_class(group: RunGroup) -> Table | None:
 
 
 def shared_settings(group: RunGroup) -> Table:
-    """What all runs were made with."""
+    """Settings that all runs share."""
     made = [dict(_flat(run)) for run in group.runs]
     shared = [key for key in made[0] if _common(made, key)]
     rows = tuple((key, made[0][key]) for key in shared)
@@ -130,7 +131,7 @@ def shared_settings(group: RunGroup) -> Table:
 
 
 def differing_settings(group: RunGroup) -> Table | None:
-    """What tells the runs apart; None where nothing does."""
+    """Settings that differ between runs; None where none does."""
     made = [dict(_flat(run)) for run in group.runs]
     keys = list(dict.fromkeys(key for one in made for key in one if not _common(made, key)))
     if not keys:
@@ -142,9 +143,9 @@ def differing_settings(group: RunGroup) -> Table | None:
     return Table("Settings that differ", ("run", *keys), rows)
 
 
-def _flat(run: Run) -> Iterator[tuple[str, str]]:
+def _flat(run: StoredRun) -> Iterator[tuple[str, str]]:
     for part in MADE_OF:
-        value = run.described.get(part)
+        value = run.facts.get(part)
         if isinstance(value, Mapping):
             yield from ((f"{part}.{key}", _shown(inner)) for key, inner in value.items())
         else:

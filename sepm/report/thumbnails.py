@@ -1,7 +1,6 @@
 """Small pictures for the page, of samples drawn evenly over classes and outcomes."""
 
 import base64
-from collections.abc import Sequence
 from io import BytesIO
 from itertools import zip_longest
 from typing import Any
@@ -10,7 +9,7 @@ from sepm.records.record import Record
 from sepm.report.geometry import VisualGrid
 from sepm.report.image_folders import load_image
 from sepm.report.overlay import shrunk
-from sepm.report.runs import Run, RunGroup
+from sepm.report.runs import RunGroup
 from sepm.report.samples import round_robin
 
 LONGEST_SIDE = 208
@@ -60,8 +59,3 @@ def token_boxes(grid: VisualGrid) -> list[list[float]]:
     """Left, top, right and bottom of each visual token in fractions of the input."""
     boxes = (grid.box(index) for index in range(grid.num_tokens))
     return [[round(side / grid.input_size, FRACTION_DIGITS) for side in box] for box in boxes]
-
-
-def dropped_by(runs: Sequence[Run], key: str) -> list[list[int]]:
-    """The tokens that each run dropped of a sample."""
-    return [run.by_id.get(key, {}).get("dropped", []) for run in runs]

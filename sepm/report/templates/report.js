@@ -5,7 +5,6 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const ROW_HEIGHT = 56, ROWS_AROUND = 6, THUMBNAIL = 52, PICTURE = 288;
 const ABSENT = -3, ERROR = -2, UNREAD = -1;
-const BRANCHES = ["positive", "negative", "ambiguous"];
 const NOTHING = "-";
 
 const $ = (id) => document.getElementById(id);
@@ -154,7 +153,7 @@ function verdict(one, index, note) {
 
 function gate(one, index) {
   const branch = one.branch[index];
-  return branch < 0 ? "" : `${BRANCHES[branch]}, C ${fraction(confidence(one, index))}`;
+  return branch < 0 ? "" : `${DATA.branches[branch]}, C ${fraction(confidence(one, index))}`;
 }
 
 function select(position) {
@@ -251,8 +250,9 @@ function decision(one, index) {
   const coarse = one.coarse[index], words = one.texts[index] || [];
   if (coarse) {
     parts.push(element("h4", "soft", "coarse answer"));
-    parts.push(bar("A. Positive", coarse[0], coarse[0] >= coarse[1]));
-    parts.push(bar("B. Negative", coarse[1], coarse[1] > coarse[0]));
+    const [positive, negative] = DATA.coarse_options;
+    parts.push(bar(positive, coarse[0], coarse[0] >= coarse[1]));
+    parts.push(bar(negative, coarse[1], coarse[1] > coarse[0]));
   }
   const letters = one.menus[one.offered[index]] || "";
   if (letters) parts.push(element("h4", "soft", coarse ? "fine answer" : "answer"));
@@ -303,7 +303,7 @@ function fillControls() {
   fill("other", [["", "no other run"], ...runs], runs.length > 1 ? 0 : "");
   fill("label", [["", "any"], ...classes], "");
   fill("prediction", [["", "any"], ...classes, ...noClass], "");
-  fill("branch", [["", "any"], ...BRANCHES.map((name, i) => [i, name])], "");
+  fill("branch", [["", "any"], ...DATA.branches.map((name, i) => [i, name])], "");
   fill("outcome", [["", "any"], ...["right", "wrong", "unread", "error"].map((x) => [x, x])], "");
   fill("changed", [
     ["", "changed or not"], ["any", "changed"], ["gained", "gained: now right"],

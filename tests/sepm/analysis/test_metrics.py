@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.metrics import summarize, wilson_interval
+from sepm.analysis.metrics import summarize
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
 JOYS = Taxonomy(
@@ -156,14 +156,6 @@ def test_nothing_run_gives_no_fractions() -> None:
     for name in ("accuracy", "ci95", "macro_f1", "polarity_accuracy", "coarse"):
         assert summary[name] is None, name
     assert summary["per_class"]["joy"] == {"n": 0, "correct": 0, "accuracy": None}
-
-
-@pytest.mark.parametrize(
-    ("correct", "n", "low", "high"),
-    [(5, 10, 0.2366, 0.7634), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0)],
-)
-def test_wilson_intervals_of_the_textbook(correct: int, n: int, low: float, high: float) -> None:
-    assert wilson_interval(correct, n) == pytest.approx((low, high), abs=5e-5)
 
 
 # ---- tied labels

@@ -5,27 +5,11 @@ from typing import Any
 import pytest
 from scipy.stats import chi2
 
-from sepm.analysis.metrics import wilson_interval
 from sepm.analysis.paired import PairedCounts, pair_up, paired_counts, per_class_change
 
 
 def record(question_id: str, label: str, correct: bool, status: str = "ok") -> dict[str, Any]:
     return {"question_id": question_id, "label": label, "correct": correct, "status": status}
-
-
-@pytest.mark.parametrize(
-    ("correct", "n", "low", "high"),
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_intervals_are_those_of_newcombe_1998_table_1(
-    correct: int, n: int, low: float, high: float
-) -> None:
-    assert wilson_interval(correct, n) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_exact_mcnemar_of_two_culture_media() -> None:

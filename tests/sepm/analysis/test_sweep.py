@@ -7,11 +7,11 @@ import pytest
 
 from sepm.analysis.sweep import (
     alpha_sweep,
-    alphas_of,
     beta_sweep,
     distinct,
     outer_runs,
     rescored,
+    swept_alphas,
 )
 from sepm.errors import InputError, RunError
 from sepm.method.confidence import confidence
@@ -105,22 +105,22 @@ def test_the_outer_runs_cover_every_alpha_under_both_variances(
     variance: Any, range_of_runs: tuple[float, float]
 ) -> None:
     config = replace(MethodConfig(), variance=variance)
-    alphas = {v: alphas_of([0.2, 0.1], v) for v in ("population", "sample")}
+    alphas = {v: swept_alphas([0.2, 0.1], v) for v in ("population", "sample")}
     runs = outer_runs(config, "paper", alphas)  # type: ignore[arg-type]
     assert tuple(run.config.alpha for run in runs) == range_of_runs
 
 
 def test_unless_given_alpha_covers_the_variances_whole_range() -> None:
-    assert alphas_of(None, "population")[::10] == (0.0, 0.125, 0.25)
-    assert alphas_of(None, "sample")[::10] == (0.0, 0.25, 0.5)
-    assert alphas_of([0.3, 0.1, 0.1], "population") == (0.1,)
-    assert alphas_of([0.3, 0.1, 0.1], "sample") == (0.1, 0.3)
+    assert swept_alphas(None, "population")[::10] == (0.0, 0.125, 0.25)
+    assert swept_alphas(None, "sample")[::10] == (0.0, 0.25, 0.5)
+    assert swept_alphas([0.3, 0.1, 0.1], "population") == (0.1,)
+    assert swept_alphas([0.3, 0.1, 0.1], "sample") == (0.1, 0.3)
 
 
 @pytest.mark.parametrize("alpha", [-0.01, 0.51, float("nan")])
 def test_an_alpha_that_no_variance_reaches_is_refused(alpha: float) -> None:
     with pytest.raises(InputError, match=r"\[0, 0.25\] \(population\), \[0, 0.5\] \(sample\)"):
-        alphas_of([0.1, alpha], "population")
+        swept_alphas([0.1, alpha], "population")
 
 
 def test_values_that_share_a_folders_name_are_one() -> None:

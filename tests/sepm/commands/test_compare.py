@@ -34,17 +34,6 @@ def test_differences_are_said_before_the_numbers(
     assert text.index("B - A  ") < text.index("How to read it:")
 
 
-def test_a_run_compared_with_itself_differs_in_nothing(
-    finished: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = str(finished["sepm"].folder)
-    assert main(["compare", folder, folder]) == 0
-    text = capsys.readouterr().out
-    assert "Nothing that was written down differs" in text
-    assert "dropped tokens: mean Jaccard 1.0000; the same in 24 of 24" in text
-    assert "same branch: 24 of 24" in text
-
-
 def test_a_folder_without_a_run_is_status_2(
     finished: Any, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

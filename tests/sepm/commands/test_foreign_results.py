@@ -72,17 +72,6 @@ def test_a_verdict_that_contradicts_its_row_is_refused_by_all_with_the_same_word
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_second_row_that_says_another_thing_is_refused_by_all(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = sepm_run / "predictions.jsonl"
-    row = json.loads(path.read_text().splitlines()[0]) | {"image_sha256": "0" * 64}
-    path.write_text(path.read_text() + json.dumps(row) + "\n")
-    assert main(commands[consumer]) == 2
-    assert f"predictions.jsonl:25: question_id '{row['question_id']}'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("consumer", CONSUMERS)
 def test_rows_of_another_method_are_refused_by_all(
     consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,21 +79,6 @@ def test_rows_of_another_method_are_refused_by_all(
     assert main(commands[consumer]) == 2
     said = f"{sepm_run}/predictions.jsonl:1: a row without `coarse` is not of sepm"
     assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("consumer", CONSUMERS)
-def test_rows_of_another_drop_ratio_are_refused_by_all(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = sepm_run / "predictions.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    for row in rows:
-        row["dropped"] = list(range(2 * len(row["dropped"])))
-        row.pop("foe_scores", None)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert main(commands[consumer]) == 2
-    assert "predictions.jsonl:1: " in (err := capsys.readouterr().err)
-    assert "as with this run's β = 0.2" in err
 
 
 @pytest.mark.parametrize("consumer", ["eval", "table", "sensitivity"])
@@ -116,17 +90,6 @@ def test_a_row_about_no_question_is_refused_where_the_question_file_is_at_hand(
     assert (
         "jsonl:8: question_id 'awe/other.png' is not in the question f" in capsys.readouterr().err
     )
-
-
-def test_the_same_row_twice_makes_no_sample_more(
-    commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = sepm_run / "predictions.jsonl"
-    path.write_text(path.read_text() + path.read_text().splitlines()[0] + "\n")
-    assert main([*commands["compare"], "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [run["rows"] for run in found["runs"]] == [24, 24]
-    assert found["accuracy"]["n"] == 24
 
 
 # ---- accuracy.json

@@ -1,7 +1,5 @@
 """`sepm report` on two finished runs, and the picture of `sepm predict`."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +21,6 @@ def test_the_page_is_written_for_all_runs_below_a_folder(
     assert html.count("data:image/jpeg;base64,") == 8
     assert "llava-tiny on emoset" in html
     assert str(tmp_path) not in html
-
-
-def test_figures_and_page_are_made_without_torch() -> None:
-    code = (
-        "import sys, sepm.report.figures, sepm.report.page, sepm.report.decision;"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_without_images_the_page_has_no_pictures(finished: Any, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ GRID = {
 def row(
     label: str, number: int, prediction: str | None, p_a: float | None = None, **changes: Any
 ) -> Json:
-    """A record; with p_a, one of two stages (p_B = 1 - p_A) whose α is 0.1."""
+    """A record; with p_a, one of two stages (p_B = 1 - p_A), whose gate `under` adds."""
     key = f"{label}/{label}_{number:05}.png"
     letters = {name: chr(ord("A") + i) for i, name in enumerate(CLASSES)}
     probs = dict.fromkeys(letters.values(), 0.05)
@@ -39,19 +39,12 @@ def row(
         probs[letters[prediction]] = 0.5 + number / 1000
     coarse = {}
     if p_a is not None:
-        confidence = (2 * p_a - 1) ** 2 / 4
-        branch = "ambiguous" if confidence <= 0.1 else "positive" if p_a > 0.5 else "negative"
-        if branch != "ambiguous":
-            offered = [name for name in CLASSES if (name in POSITIVE) == (branch == "positive")]
-            probs = {letters[name]: probs[letters[name]] for name in offered}
         coarse["coarse"] = {
             "prompt": "coarse?",
             "text": "A" if p_a >= 0.5 else "B",
             "read": "letter",
             "p_a": p_a,
             "p_b": 1 - p_a,
-            "confidence": confidence,
-            "branch": branch,
             "off_menu": False,
         }
         coarse["foe_scores"] = [(number * 7 + i * 5) % 16 / 100 for i in range(16)]

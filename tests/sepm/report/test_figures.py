@@ -13,8 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sepm.analysis.metrics import wilson_interval
+from sepm.analysis.accuracy import wilson_interval
 from sepm.method.config import PRESETS
+from sepm.records.stored_run import StoredRun
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
@@ -23,7 +24,7 @@ from sepm.report.flips import draw_flips, flip_table
 from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import faded
 from sepm.report.per_class import draw_per_class
-from sepm.report.runs import Run, RunGroup, read_run_groups
+from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.style import rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
@@ -35,7 +36,7 @@ POSITIVE = ["amusement", "awe", "contentment", "excitement"]
 NEGATIVE = ["anger", "disgust", "fear", "sadness"]
 
 
-def pair(group: RunGroup) -> tuple[Run, Run]:
+def pair(group: RunGroup) -> tuple[StoredRun, StoredRun]:
     assert group.compared is not None
     return group.compared
 
@@ -64,13 +65,9 @@ def test_figure_6_has_each_class_s_accuracy_under_both_runs_positive_classes_fir
             assert bar.get_height() == pytest.approx(100 * accuracy(rows))
     names = [label.get_text() for label in ax.get_xticklabels()]
     assert names == [f"{name}\nn = 5" for name in POSITIVE + NEGATIVE]
-
-
-def test_figure_6_has_the_overall_accuracies_as_lines(group: RunGroup, recorded: Recorded) -> None:
-    ax: Any = draw_per_class(*pair(group)).axes[0]
     levels = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
-    expected = [100 * accuracy(recorded(method)) for method in ("zero-shot", "sepm")]
-    assert levels == pytest.approx(expected)
+    overall = [100 * accuracy(recorded(method)) for method in ("zero-shot", "sepm")]
+    assert levels == pytest.approx(overall)
 
 
 def test_figure_6_s_intervals_are_wilson_s(group: RunGroup, recorded: Recorded) -> None:
@@ -172,14 +169,14 @@ def swept(tmp_path: Path, write_run: Any, recorded: Recorded) -> RunGroup:
 def test_figure_3_joins_runs_that_differ_in_one_setting_alone(swept: RunGroup) -> None:
     right = pair(swept)[0].summary["correct"]
     (alpha,), (beta,) = curves(swept.runs, "alpha"), curves(swept.runs, "beta")
-    assert [(p.value, round(40 * p.accuracy)) for p in alpha.points] == [
+    assert [(p.value, p.accuracy.correct) for p in alpha.points] == [
         (0.05, right - 1),
         (0.1, right),
         (0.2, right - 2),
     ]
     assert [p.value for p in beta.points] == [0.2, 0.4]
     assert (alpha.default, beta.default) == (0.1, 0.2)
-    assert beta.points[0].interval == wilson_interval(right, 40)
+    assert beta.points[0].accuracy.ci95 == wilson_interval(right, 40)
 
 
 @pytest.mark.usefixtures("any_n_is_the_papers")
@@ -207,7 +204,7 @@ def test_figure_3_draws_the_counts_that_sepm_sensitivity_wrote(tmp_path: Path) -
     (tmp_path / "sensitivity.json").write_text(json.dumps(sweep))
     sweeps = read_sweeps(tmp_path)
     (curve,) = swept_curves(sweeps, "alpha")
-    assert [(p.value, p.accuracy, p.interval) for p in curve.points] == [
+    assert [(p.value, p.accuracy.fraction, p.accuracy.ci95) for p in curve.points] == [
         (0.3, 0.3, pytest.approx((0.1807, 0.4543), abs=1e-4)),
         (0.5, 0.5, pytest.approx((0.3520, 0.6480), abs=1e-4)),
     ]

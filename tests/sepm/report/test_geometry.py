@@ -169,15 +169,15 @@ def test_the_grid_is_read_from_a_run_s_accuracy_file() -> None:
         "input_size": 336,
         "patch_size": 14,
     }
-    assert VisualGrid.of(stored) == LLAVA
+    assert VisualGrid.from_facts(stored) == LLAVA
     with pytest.raises(ValueError, match="expected one of pad, crop, resize, got 'tile'"):
-        VisualGrid.of({**stored, "preprocessing": "tile"})
+        VisualGrid.from_facts({**stored, "preprocessing": "tile"})
     with pytest.raises(ValueError, match="25 tokens in a line do not tile 24 patches"):
-        VisualGrid.of({**stored, "grid": [25, 24]})
+        VisualGrid.from_facts({**stored, "grid": [25, 24]})
     with pytest.raises(ValueError, match="visual_tokens"):
-        VisualGrid.of({**stored, "patch_size": 0})
+        VisualGrid.from_facts({**stored, "patch_size": 0})
     with pytest.raises(ValueError, match="visual_tokens"):
-        VisualGrid.of({"grid": [24, 24]})
+        VisualGrid.from_facts({"grid": [24, 24]})
 
 
 def test_an_index_that_is_no_token_is_refused() -> None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sepm.analysis.metrics import wilson_interval
+from sepm.analysis.accuracy import wilson_interval
 from sepm.report import payload
 from sepm.report.page import report_page
 from sepm.report.payload import browsable, group_payload
-from sepm.report.runs import Run, RunGroup, read_run_groups
+from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.tables import results
 from sepm.report.thumbnails import thumbnail_ids
 
@@ -212,9 +213,7 @@ def test_rows_with_errors_and_samples_of_one_run_alone_are_told_apart(
 def test_the_browser_holds_as_many_runs_as_there_is_room_for(
     group: RunGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = [
-        Run(f"{run.name}-{i}", run.stored, run.taxonomy) for i in range(3) for run in group.runs
-    ]
+    long = [replace(run, name=f"{run.name}-{i}") for i in range(3) for run in group.runs]
     group = RunGroup("emoset", "m", tuple(long))
     assert len(browsable(group)) == 6
     monkeypatch.setattr(payload, "MOST_ROWS", 100)  # two and a half runs

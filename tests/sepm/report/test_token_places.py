@@ -30,7 +30,7 @@ def test_a_token_changes_with_the_pixels_of_its_own_rectangle_and_no_others(
 ) -> None:
     model, (width, height) = short_sighted
     assert model.visual_grid is not None
-    grid = VisualGrid.of(model.visual_grid)
+    grid = VisualGrid.from_facts(model.visual_grid)
     assert grid.num_tokens == model.max_visual_tokens
     black = Image.new("RGB", (width, height))
     before = model.encode([model.preprocess(black)])[0].features

@@ -1,41 +1,46 @@
-"""What two records of one sample decide differently, and how near a tie each decision was.
+"""Decisions that differ between two records of one sample, and how near a tie each of them was.
 
 A margin says how far a decision was from falling the other way. Where the same query and the same
-tokens give another answer, rounding explains it if the margins of both records are tiny; a decision
+tokens give another answer, rounding explains it if the margins of both records are tiny. A decision
 that only follows from an earlier one that changed proves nothing, whatever its margins.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sepm.analysis.compare import margin as answer_margin
 from sepm.analysis.paired import Pair
 from sepm.method.answers import COARSE_KEY
 from sepm.records.record import Record
 
-What = Literal["coarse answer", "branch", "dropped tokens", "answer"]
+Decision = Literal["coarse answer", "branch", "dropped tokens", "answer"]
+
+NEAR_TIE = 0.05
+"""Margin below which rounding, of another device or batch, may decide between two answers."""
+
+CAUSES = ("another branch", "another query", "other tokens dropped", "nothing that the rows show")
+SAME_INPUT = CAUSES[3]
 
 
 @dataclass(frozen=True)
 class Change:
     """One decision that differs between the reference's record of a sample and another."""
 
-    what: What
+    what: Decision
     values: tuple[Any, ...]
-    """What each of the two decided; of dropped tokens, those that it alone dropped."""
+    """The decision in each record; of dropped tokens, those that it alone dropped."""
     margins: tuple[float | None, ...]
-    """How far each record was from deciding otherwise; None where the record does not tell.
+    """Distance of each record from deciding otherwise; None where the record does not tell.
 
     Of an answer, the gap of probability between the best two options; of the gate, the distance of
     the confidence from α; of dropped tokens, the widest gap of score between two that changed
     places, as a share of the higher score.
     """
-    follows: What | None = None
+    follows: Decision | None = None
     """The earlier change that this one comes from."""
     cut: float | None = None
-    """Of dropped tokens, the reference's gap between the last that went and the first that stayed,
-    as a share of the higher score."""
+    """Gap of score in the reference between the last token dropped and the first kept, as a share
+    of the higher; None for other decisions."""
 
     @property
     def margin(self) -> float | None:
@@ -43,9 +48,47 @@ class Change:
         known = [m for m in self.margins if m is not None]
         return max(known) if len(known) == len(self.margins) else None
 
-    def beyond(self, tie: float) -> bool:
+    def is_beyond(self, tie: float) -> bool:
         """Whether nothing explains the change: no earlier one, and no margin up to `tie`."""
         return self.follows is None and (self.margin is None or self.margin > tie)
+
+
+def answer_margin(record: Record) -> float | None:
+    """Probability of the likeliest option minus that of the next; None where one was offered."""
+    best = sorted(record["fine"]["probs"].values(), reverse=True)[:2]
+    return best[0] - best[1] if len(best) == 2 else None
+
+
+def both_staged(pair: Pair) -> bool:
+    """Whether both records have a coarse stage."""
+    return all("coarse" in record for record in pair)
+
+
+def cause(pair: Pair) -> str:
+    """The first of `CAUSES`: what the fine stage was given differently."""
+    a, b = pair
+    if both_staged(pair) and a["coarse"]["branch"] != b["coarse"]["branch"]:
+        return CAUSES[0]
+    if a["fine"]["prompt"] != b["fine"]["prompt"]:
+        return CAUSES[1]
+    return CAUSES[2] if a["dropped"] != b["dropped"] else SAME_INPUT
+
+
+def shifts(pair: Pair) -> dict[str, float]:
+    """Largest change of a probability in each stage that was given the very same.
+
+    Returns:
+        The change by stage, "coarse" or "fine"; a stage with another query, or with other dropped
+        tokens, is not in it.
+    """
+    found: dict[str, float] = {}
+    if both_staged(pair) and pair[0]["coarse"]["prompt"] == pair[1]["coarse"]["prompt"]:
+        a, b = (record["coarse"] for record in pair)
+        found["coarse"] = max(abs(a[name] - b[name]) for name in ("p_a", "p_b"))
+    a, b = (record["fine"]["probs"] for record in pair)
+    if cause(pair) == SAME_INPUT and a.keys() == b.keys():
+        found["fine"] = max(abs(p - b[letter]) for letter, p in a.items())
+    return found
 
 
 def changes(pair: Pair, alpha: float) -> list[Change]:
@@ -56,28 +99,12 @@ def changes(pair: Pair, alpha: float) -> list[Change]:
         alpha: confidence threshold of the method.
     """
     coarse = branch = None
-    if "coarse" in pair[0]:
+    if both_staged(pair):
         coarse = _coarse_answer(pair)
         branch = _branch(pair, coarse, alpha)
-    dropped = _dropped(pair)
+    dropped = _dropped_tokens(pair)
     answer = _answer(pair, next((c.what for c in (branch, dropped) if c is not None), None))
     return [change for change in (coarse, branch, dropped, answer) if change is not None]
-
-
-def largest_shift(pairs: Iterable[Pair]) -> float | None:
-    """Largest change of a probability that both records give for the same query and tokens."""
-    shifts = [shift for pair in pairs for shift in _shifts(*pair)]
-    return max(shifts, default=None)
-
-
-def _shifts(a: Record, b: Record) -> list[float]:
-    shifts: list[float] = []
-    if "coarse" in a:
-        shifts += [abs(a["coarse"][name] - b["coarse"][name]) for name in ("p_a", "p_b")]
-    if a["fine"]["prompt"] == b["fine"]["prompt"] and a["dropped"] == b["dropped"]:
-        probs = b["fine"]["probs"]
-        shifts += [abs(p - probs[letter]) for letter, p in a["fine"]["probs"].items()]
-    return shifts
 
 
 def _coarse_answer(pair: Pair) -> Change | None:
@@ -86,7 +113,7 @@ def _coarse_answer(pair: Pair) -> Change | None:
         return None
     margins = tuple(
         # The first token decided only where it is a letter; what was decoded has no margin here.
-        _distance(record["coarse"]) if record["coarse"]["text"] in COARSE_KEY.letters else None
+        _distance(record) if record["coarse"]["text"] in COARSE_KEY.letters else None
         for record in pair
     )
     return Change("coarse answer", letters, margins)
@@ -102,14 +129,14 @@ def _branch(pair: Pair, coarse: Change | None, alpha: float) -> Change | None:
     if coarse is not None:
         return Change("branch", branches, coarse.margins, follows="coarse answer")
     # Two answers off the menu: the larger of p_A and p_B decided.
-    return Change("branch", branches, tuple(_distance(record["coarse"]) for record in pair))
+    return Change("branch", branches, tuple(map(_distance, pair)))
 
 
-def _distance(coarse: Record) -> float:
-    return abs(coarse["p_a"] - coarse["p_b"])
+def _distance(record: Record) -> float:
+    return abs(record["coarse"]["p_a"] - record["coarse"]["p_b"])
 
 
-def _dropped(pair: Pair) -> Change | None:
+def _dropped_tokens(pair: Pair) -> Change | None:
     a, b = (set(record["dropped"]) for record in pair)
     if a == b:
         return None
@@ -122,7 +149,7 @@ def _dropped(pair: Pair) -> Change | None:
 def _gap(
     scores: Sequence[float] | None, gone: Sequence[int], stayed: Sequence[int]
 ) -> float | None:
-    """How far the highest score that stayed lies above the lowest that went, as a share of it.
+    """Gap between the highest score that stayed and the lowest that went, as a share of the first.
 
     Scores are shares of one attention, about 1/T each, so only their ratio tells a near tie.
     """
@@ -140,7 +167,7 @@ def _cut(scores: Sequence[float] | None, dropped: set[int]) -> float | None:
     return _gap(scores, [last], [min(kept, key=scores.__getitem__)])
 
 
-def _answer(pair: Pair, follows: What | None) -> Change | None:
+def _answer(pair: Pair, follows: Decision | None) -> Change | None:
     answers = tuple(record["prediction"] for record in pair)
     if answers[0] == answers[1]:
         return None

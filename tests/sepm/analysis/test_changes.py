@@ -1,10 +1,10 @@
-"""What changed between two records, and by how much, on records made by hand."""
+"""Changes between two records, and their margins, on records made by hand."""
 
 from typing import Any
 
 import pytest
 
-from sepm.audit.differences import Change, changes, largest_shift
+from sepm.analysis.changes import Change, answer_margin, changes, shifts
 
 Json = dict[str, Any]
 ALPHA = 0.1
@@ -15,6 +15,7 @@ def coarse(p_a: float = 0.9, p_b: float = 0.1, **fields: Any) -> Json:
     confidence = (p_a - p_b) ** 2 / 4
     trusted = "positive" if p_a > p_b else "negative"
     return {
+        "prompt": "Q",
         "text": "A" if p_a > p_b else "B",
         "p_a": p_a,
         "p_b": p_b,
@@ -61,8 +62,8 @@ def test_an_answer_changes_with_the_gap_of_the_best_two_options_of_each() -> Non
 
 def test_rounding_leaves_both_margins_small_so_the_larger_counts() -> None:
     assert Change("answer", ("a", "b"), (1e-6, 0.3)).margin == 0.3
-    assert Change("answer", ("a", "b"), (0.3, 1e-6)).beyond(1e-4)
-    assert not Change("answer", ("a", "b"), (1e-4, 1e-6)).beyond(1e-4)
+    assert Change("answer", ("a", "b"), (0.3, 1e-6)).is_beyond(1e-4)
+    assert not Change("answer", ("a", "b"), (1e-4, 1e-6)).is_beyond(1e-4)
 
 
 def test_an_answer_that_was_decoded_has_no_margin_and_is_not_taken_for_rounding() -> None:
@@ -70,7 +71,7 @@ def test_an_answer_that_was_decoded_has_no_margin_and_is_not_taken_for_rounding(
     assert change.values == ("awe", None)
     assert change.margins == (pytest.approx(0.2), None)
     assert change.margin is None
-    assert change.beyond(0.5)
+    assert change.is_beyond(0.5)
 
 
 def test_a_gate_that_turns_is_as_near_a_tie_as_the_confidence_is_to_alpha() -> None:
@@ -87,8 +88,8 @@ def test_a_coarse_answer_that_turns_takes_the_branch_with_it() -> None:
     assert (answer.what, answer.values) == ("coarse answer", ("A", "B"))
     assert answer.margins == pytest.approx((0.8, 0.8))
     assert (branch.values, branch.follows) == (("positive", "negative"), "coarse answer")
-    assert answer.beyond(0.05)
-    assert not branch.beyond(0.05)
+    assert answer.is_beyond(0.05)
+    assert not branch.is_beyond(0.05)
 
 
 def test_a_coarse_answer_may_turn_within_the_ambiguous_branch() -> None:
@@ -132,7 +133,7 @@ def test_dropped_tokens_without_scores_are_not_taken_for_rounding() -> None:
     change = only((pair[0], pair[1]))
     assert change.margins == (None, None)
     assert change.cut is None
-    assert change.beyond(0.5)
+    assert change.is_beyond(0.5)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_an_answer_that_follows_from_an_earlier_change_is_not_held_against_round
     other = record("fear", fine=fine("G", E=0.05, G=0.95), **fields)
     *_, answer = changes((record(), other), ALPHA)
     assert (answer.what, answer.follows) == ("answer", cause)
-    assert not answer.beyond(0.05)
+    assert not answer.is_beyond(0.05)
 
 
 def test_a_method_of_one_stage_can_change_its_answer_alone() -> None:
@@ -159,12 +160,19 @@ def test_a_method_of_one_stage_can_change_its_answer_alone() -> None:
     assert only((first, second)).what == "answer"
 
 
-def test_the_largest_shift_is_that_of_any_probability_of_the_same_ask() -> None:
+def test_a_margin_is_that_of_the_two_likeliest_options() -> None:
+    assert answer_margin(record(fine=fine("C", A=0.2, C=0.5, D=0.1))) == pytest.approx(0.3)
+    assert answer_margin(record(fine=fine("A", A=0.2))) is None
+
+
+def test_a_shift_is_the_largest_of_any_probability_of_the_same_query() -> None:
     other = record(coarse=coarse(0.89, 0.1), fine=fine("C", A=0.3, C=0.47, D=0.23))
-    assert largest_shift([(record(), record()), (record(), other)]) == pytest.approx(0.03)
+    assert shifts((record(), other)) == pytest.approx({"coarse": 0.01, "fine": 0.03})
 
 
-def test_the_largest_shift_leaves_out_what_saw_another_query_or_other_tokens() -> None:
+def test_what_saw_another_query_or_other_tokens_has_no_shift() -> None:
     asked = record(fine={"prompt": "other", "text": "A", "probs": {"A": 0.9}})
     dropped = record(dropped=[2], fine=fine("A", A=0.9, C=0.1, D=0.0))
-    assert largest_shift([(record(), asked), (record(), dropped)]) == 0.0
+    coarse_asked = record(coarse=coarse(0.5, prompt="other"))
+    assert shifts((record(), asked)) == shifts((record(), dropped)) == {"coarse": 0.0}
+    assert "coarse" not in shifts((record(), coarse_asked))
