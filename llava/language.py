@@ -48,14 +48,12 @@ def prefill(
     Raises:
         ValueError: the model is another than `require_plain` wants.
     """
-    device, length = inputs_embeds.device, inputs_embeds.shape[1]
-    start = prefix.length if prefix else 0
-    positions = _positions(start, length, device)
-    final, layers = run_layers(language_model, inputs_embeds, positions, prefix)
+    start, length = prefix.length if prefix else 0, inputs_embeds.shape[1]
+    final, layers = run_layers(language_model, inputs_embeds, prefix)
     last = final.output_at([length - 1], None)[:, 0]  # it sees all
     attentions = None
     if rows:
-        visible = causal([start + row for row in rows], start + length, device)
+        visible = causal([start + row for row in rows], start + length, inputs_embeds.device)
         attentions = final.attentions(rows, visible)[..., columns]
     own = KVCache(layers)
     caches = (prefix, own) if prefix else (own,)
@@ -66,17 +64,15 @@ def prefix_cache(
     language_model: LlamaForCausalLM, inputs_embeds: Tensor, prefix: KVCache | None = None
 ) -> KVCache:
     """Cache of a prefix and of float[B, S, D] after it; the final layer has no output."""
-    start, length = prefix.length if prefix else 0, inputs_embeds.shape[1]
-    positions = _positions(start, length, inputs_embeds.device)
-    return KVCache(run_layers(language_model, inputs_embeds, positions, prefix, whole=True)[1])
+    return KVCache(run_layers(language_model, inputs_embeds, prefix, whole=True)[1])
 
 
 def run_layers(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
-    positions: Tensor,
     prefix: KVCache | None = None,
     visible: Tensor | None = None,
+    positions: Tensor | None = None,
     *,
     whole: bool = False,
 ) -> tuple[LayerPass, list[LayerCache]]:
@@ -85,16 +81,19 @@ def run_layers(
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
-        positions: int64[S], for the rotary embedding.
         prefix: cache of P positions that stand before these.
         visible: bool[S, P + S], what each position sees; None: the prefix, what stands before it,
             and itself.
+        positions: int64[S], for the rotary embedding; None: P to P + S - 1.
         whole: keep the keys and values of all P + S positions, not of the S alone.
 
     Raises:
         ValueError: the model is another than `require_plain` wants.
     """
     require_plain(language_model)
+    if positions is None:
+        start = prefix.length if prefix else 0
+        positions = _positions(start, inputs_embeds.shape[1], inputs_embeds.device)
     rotation = language_model.model.rotary_emb(inputs_embeds, position_ids=positions[None])
     caches: list[LayerCache] = []
 

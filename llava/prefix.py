@@ -56,7 +56,7 @@ def prefill_with_prefix(
     packing = _Packing(prefix.length, tuple(text.shape[1] for text in texts))
     positions, visible = packing.positions(device), packing.visible(device)
     packed = torch.cat(list(texts), dim=1)
-    final, layers = run_layers(language_model, packed, positions, prefix, visible)
+    final, layers = run_layers(language_model, packed, prefix, visible, positions)
     ends = [end - 1 for _, end in packing.spans]
     logits = next_token_logits(language_model, final.output_at(ends, visible[ends]))  # [B, K, V]
     prefills = []

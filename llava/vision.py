@@ -60,10 +60,10 @@ class VisionTower(nn.Module):
         features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
-    def name_if_built(self, name: str | None) -> str | None:
-        """Name of a weight; None: it belongs to a layer that is not built, or is None."""
-        layer = re.match(r"encoder\.layers\.(\d+)\.", name or "")
-        return None if layer and int(layer[1]) >= self.num_layers else name
+    def is_built(self, name: str) -> bool:
+        """Whether a weight is of no layer after those that are read."""
+        layer = re.match(r"encoder\.layers\.(\d+)\.", name)
+        return layer is None or int(layer[1]) < self.num_layers
 
     @property
     def has_class_token(self) -> bool:
