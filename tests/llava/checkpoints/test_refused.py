@@ -1,0 +1,495 @@
+"""A checkpoint that cannot be used is refused, in words that say what, where and what to do."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from llava import CheckpointError, load_checkpoint
+from llava.checkpoints.files import locate
+from tests.conftest import write_llama_3_tokenizer
+from tests.llava.checkpoints.editing import EditWeights, edit_json, edit_weights, refusal
+
+
+@pytest.fixture
+def folder(make_llava, tmp_path: Path) -> Path:
+    return make_llava(tmp_path / "llava-tiny")
+
+
+@pytest.fixture
+def vila(make_vila, tmp_path: Path) -> Path:
+    return make_vila(tmp_path / "llava-v1.5-7b")  # a name that says nothing
+
+
+@pytest.fixture
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run where relative names lead nowhere."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "change", "expected"),
+    [
+        (
+            "config.json",
+            {"hidden_act": "gelu"},
+            "{path}: hidden_act must be silu, as every LLaMA has it, got 'gelu'",
+        ),
+        (
+            "config.json",
+            {"quantization_config": {"quant_method": "awq", "bits": 4}},
+            "{path}: the weights are quantised with awq ",
+        ),
+        (
+            "config.json",
+            {"model_type": "mistral"},
+            "{folder}: model_type must be one of llava, llava_llama, got 'mistral'",
+        ),
+        (
+            "config.json",
+            {"mm_hidden_size": 1024},
+            "{folder}/vision_tower: the vision tower is 24 wide, the model expects 1024 ",
+        ),
+        (
+            "config.json",
+            {"vision_config": {}, "text_config": {}},
+            "{folder} is in transformers' own LLaVA format (llava-hf); the original format is "
+            "needed, for example liuhaotian/llava-v1.5-7b",
+        ),
+        ("config.json", {"mm_vision_tower": ...}, "{path}: mm_vision_tower is missing"),
+        (
+            "config.json",
+            {"mm_projector_type": "mlp_downsample"},
+            "{path}: mm_projector_type must be mlp2x_gelu or linear",
+        ),
+        ("config.json", {"mm_vision_select_feature": "cls"}, "must be patch or cls_patch"),
+        ("config.json", {"mm_vision_select_layer": -9}, "the tower has 3 layers"),
+        ("config.json", {"image_aspect_ratio": "anyres"}, "must be pad, square or absent"),
+        ("config.json", {"mm_use_im_start_end": True}, "must be false"),
+        ("config.json", {"mm_use_im_patch_token": True}, "must be false"),
+        ("config.json", {"num_attention_heads": 5}, "heads"),
+        ("config.json", {"num_key_value_heads": 3}, "num_key_value_heads 3 does not divide"),
+        ("config.json", {"head_dim": 7}, "even"),
+        ("config.json", {"hidden_size": "32"}, 'hidden_size is "32": expected `int`, got `str`'),
+        ("config.json", {"vocab_size": -1}, "vocab_size is -1: expected `int` >= 1"),
+        ("config.json", {"num_hidden_layers": 10**9}, "is 1000000000: expected `int` <= "),
+        ("config.json", {"eos_token_id": 10**6}, "eos_token_id 1000000 is beyond vocab_size"),
+        ("config.json", {"eos_token_id": []}, "eos_token_id names no id"),
+        ("config.json", {"mm_vision_tower": None}, "mm_vision_tower is null: expected `str`"),
+        ("config.json", {"mm_vision_tower": ["a/clip"]}, 'mm_vision_tower is ["a/clip"]'),
+        ("config.json", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_scaling.type"),
+        ("config.json", {"rope_scaling": {"type": "longrope"}}, "rope_scaling"),
+        ("config.json", {"rope_scaling": {"rope_type": "llama3"}}, "low_freq_factor"),
+        ("config.json", {"sliding_window": 4096}, "sliding_window is 4096"),
+        (
+            "vision_tower/config.json",
+            {"model_type": "siglip_vision_model"},
+            "{folder}/vision_tower: vision tower must be a CLIP, got model_type 'siglip_vision",
+        ),
+        (
+            "vision_tower/config.json",
+            {"image_size": 10**9},
+            "{path}: image_size is 1000000000",
+        ),
+        ("vision_tower/config.json", {"num_channels": 1}, "{path}: num_channels is 1"),
+        ("vision_tower/config.json", {"hidden_act": "sharp"}, "{path}: hidden_act 'sharp'"),
+        (
+            "vision_tower/preprocessor_config.json",
+            {"crop_size": 32},
+            "{path}: size and crop_size make images of (3, 32, 32), the vision tower ",
+        ),
+        (
+            "vision_tower/preprocessor_config.json",
+            {"size": {"shortest_edge": 10**7}},
+            "{path}: size[...] is ",
+        ),
+        ("vision_tower/preprocessor_config.json", {"image_mean": None}, "image_mean is null"),
+        ("vision_tower/preprocessor_config.json", {"image_std": [0.0, 1.0, 1.0]}, "`float` > 0.0"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_llava_1_5_does_not_have_is_named_with_its_place(
+    folder: Path, file_name: str, change: dict[str, Any], expected: str
+) -> None:
+    edit_json(folder / file_name, **change)
+
+    message = refusal(folder)
+    assert str(folder) in message
+    assert expected.format(folder=folder, path=folder / file_name) in message
+
+
+@pytest.mark.parametrize(
+    ("file_name", "change", "expected"),
+    [
+        ("llm/config.json", {"model_type": "qwen2"}, "model_type must be llama"),
+        (
+            "mm_projector/config.json",
+            {"mm_projector_type": "mlp_downsample_2x2_fix"},
+            "mm_projector_type must be mlp_downsample",
+        ),
+        ("vision_tower/config.json", {"model_type": "radio"}, "must be a SigLIP"),
+        ("llm/config.json", {"num_attention_heads": 5}, "heads"),
+        ("config.json", {"image_aspect_ratio": "dynamic"}, "image_aspect_ratio must be resize"),
+        ("config.json", {"s2": True}, "s2 must be False"),
+        ("config.json", {"mm_vision_select_feature": "patch"}, "must be cls_patch"),
+        ("config.json", {"mm_use_im_start_end": True}, "must be false"),
+        ("config.json", {"mm_vision_select_layer": -9}, "the tower has 3 layers"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_vila_1_5_does_not_have_is_named_with_its_place(
+    vila: Path, file_name: str, change: dict[str, Any], expected: str
+) -> None:
+    edit_json(vila / file_name, **change)
+
+    message = refusal(vila)
+    assert str(vila) in message
+    assert expected in message
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_configuration_that_is_no_json_object_is_named(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+
+    assert refusal(folder).startswith(f"{folder / 'config.json'}: ")
+
+
+UP_PROJ = "model.layers.0.mlp.up_proj"
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "expected"),
+    [
+        (
+            "",
+            lambda w: w.pop("model.norm.weight"),
+            "missing weight language_model.model.norm.weight",
+        ),
+        (
+            "vision_tower",
+            lambda w: w.pop("vision_model.encoder.layers.1.mlp.fc1.bias"),
+            "missing weight encoder.layers.1.mlp.fc1.bias",
+        ),
+        (
+            "",
+            lambda w: w.update({"model.layers.3.mlp.up_proj.weight": torch.ones(64, 32)}),
+            "unexpected weight model.layers.3.mlp.up_proj.weight in model.safetensors",
+        ),
+        (
+            "",
+            lambda w: w.update({f"{UP_PROJ}.weight": torch.ones(16, 32)}),
+            f"weight {UP_PROJ}.weight has shape (16, 32), expected (64, 32)",
+        ),
+    ],
+    ids=["missing", "missing in the tower", "unexpected", "shape"],
+)
+def test_a_weight_that_does_not_fit_is_named(
+    folder: Path, part: str, change: EditWeights, expected: str
+) -> None:
+    edit_weights(folder / part, change)
+
+    assert refusal(folder) == f"weights in {folder / part} do not fit its configuration: {expected}"
+
+
+def test_many_wrong_weights_are_ten_and_a_count(folder: Path) -> None:
+    edit_json(folder / "config.json", num_hidden_layers=6)  # 27 missing
+
+    message = refusal(folder)
+    assert message.count("missing weight") == 10
+    assert message.endswith("; and 17 more")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("llm", "model.layers.1.mlp.up_proj.weight"),
+        ("vision_tower", "vision_model.encoder.layers.1.mlp.fc1.bias"),
+        ("mm_projector", "layers.1.bias"),
+    ],
+)
+def test_a_missing_and_an_unexpected_weight_of_each_part_of_vila_are_named(
+    vila: Path, part: str, name: str
+) -> None:
+    edit_weights(vila / part, lambda w: w.update({f"{name}.old": w.pop(name)}))
+    name = name.removeprefix("vision_model.")
+
+    message = refusal(vila)
+    assert message.startswith(f"weights in {vila / part} do not fit its configuration: ")
+    assert f"{name}.old in model.safetensors" in message
+    assert message.endswith(f"missing weight {name}")
+
+
+def test_a_projector_of_another_width_is_named(vila: Path) -> None:
+    edit_weights(vila / "mm_projector", lambda w: w.update({"layers.1.bias": torch.ones(24)}))
+
+    assert refusal(vila).endswith("weight layers.1.bias has shape (24,), expected (96,)")
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_weights_of_a_quantised_type_are_refused(folder: Path, dtype: torch.dtype) -> None:
+    name = f"{UP_PROJ}.weight"
+    edit_weights(folder, lambda w: w.update({name: w[name].to(dtype)}))
+
+    message = refusal(folder)
+    assert message.startswith(f"{folder / 'model.safetensors'}: {name} is {str(dtype)[6:]}, ")
+    assert "take the release that is not quantised" in message
+
+
+@pytest.mark.parametrize(
+    "suffix", ["SCB", "weight.absmax", "qweight", "qzeros", "weight_scale_inv"]
+)
+def test_tensors_beside_quantised_weights_are_called_so(folder: Path, suffix: str) -> None:
+    edit_weights(folder, lambda w: w.update({f"{UP_PROJ}.{suffix}": torch.ones(4)}))
+
+    assert "quantised weights" in refusal(folder)
+
+
+@pytest.mark.parametrize("storage", ["safetensors", "bin"])
+def test_a_torn_weight_file_is_named(make_llava, tmp_path: Path, storage: str) -> None:
+    folder = make_llava(tmp_path / "llava-tiny", storage=storage)
+    (path,) = (p for p in folder.iterdir() if p.suffix == f".{storage}")
+    path.write_bytes(path.read_bytes()[:20_000])
+
+    assert re.fullmatch(
+        f"{re.escape(str(path))}: cannot be read as weights (.*); download the file again",
+        refusal(folder),
+        re.DOTALL,
+    )
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_pickle_that_runs_code_is_refused(make_llava, tmp_path: Path) -> None:
+    folder = make_llava(tmp_path / "llava-tiny", storage="bin")
+    torch.save({"lm_head.weight": Runs()}, folder / "pytorch_model.bin")
+
+    assert "cannot be read as weights" in refusal(folder)
+    assert not Path("it-ran").exists()
+
+
+class Runs:
+    """What a malicious file would hold."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.mkdir, ("it-ran",)
+
+
+@pytest.mark.parametrize(
+    "file_name", ["adapter_config.json", "adapter_model.bin", "non_lora_trainables.bin"]
+)
+def test_a_lora_adapter_is_called_so_even_beside_whole_weights(
+    folder: Path, file_name: str
+) -> None:
+    (folder / file_name).touch()
+
+    assert refusal(folder).startswith(f"{folder} holds a LoRA adapter ({file_name})")
+
+
+@pytest.mark.parametrize(
+    ("content", "called"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 13\n", "Git-LFS pointer"),
+        ("<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
+        ("", "empty"),
+    ],
+    ids=["pointer", "page", "empty"],
+)
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        *("config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json"),
+        *("vision_tower/model.safetensors", "vision_tower/preprocessor_config.json"),
+    ],
+)
+def test_what_stands_in_a_file_s_place_is_called_by_its_name(
+    folder: Path, file_name: str, content: str, called: str
+) -> None:
+    (folder / file_name).write_text(content)
+
+    message = refusal(folder)
+    assert message.startswith(str(folder / file_name))
+    assert called in message
+
+
+def test_a_named_pipe_in_a_file_s_place_is_not_waited_for(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+
+    assert refusal(folder) == f"checkpoint incomplete: {folder / 'config.json'} is missing"
+
+
+@pytest.fixture
+def sharded(make_llava, tmp_path: Path) -> Path:
+    return make_llava(tmp_path / "llava-tiny", shards=2)
+
+
+INDEX = "model.safetensors.index.json"
+SHARDS = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+EMBEDDING = "model.embed_tokens.weight"
+
+
+def test_a_missing_shard_is_named(sharded: Path) -> None:
+    (sharded / SHARDS[1]).unlink()
+
+    assert refusal(sharded) == (
+        f"checkpoint incomplete: {INDEX} in {sharded} names {SHARDS[1]}, not there; "
+        "download the folder again"
+    )
+
+
+def test_a_weight_in_two_shards_is_named_with_both(sharded: Path) -> None:
+    weight = load_file(sharded / SHARDS[0])[EMBEDDING] + 1
+    edit_weights(sharded, lambda w: w.update({EMBEDDING: weight}), SHARDS[1])
+
+    assert f"weight {EMBEDDING} in {SHARDS[1]} stands in {SHARDS[0]} too" in refusal(sharded)
+
+
+def test_a_shard_without_a_weight_that_the_index_has_there_is_named(sharded: Path) -> None:
+    edit_weights(sharded, lambda w: w.pop(EMBEDDING), SHARDS[0])
+
+    assert f"weight {EMBEDDING} is not in {SHARDS[0]}, where {INDEX} has it" in refusal(sharded)
+
+
+def test_an_index_that_names_files_elsewhere_is_refused(sharded: Path) -> None:
+    index = sharded / INDEX
+    index.write_text(index.read_text().replace("model-00001", "../model-00001"))
+
+    assert f"names '../{SHARDS[0]}', no file of its folder" in refusal(sharded)
+
+
+def test_an_index_that_maps_nothing_is_named(sharded: Path) -> None:
+    (sharded / INDEX).write_text("{}")
+
+    assert refusal(sharded) == f"{sharded / INDEX}: object missing required field `weight_map`"
+
+
+def test_a_tokenizer_that_loses_the_blanks_is_refused(folder: Path) -> None:
+    (folder / "tokenizer.model").unlink()
+    write_llama_3_tokenizer(folder, adds_bos=True)
+
+    message = refusal(folder)
+    assert message.startswith(f"{folder}: the tokenizer does not give back what it was given: ")
+    assert "Achatbetweenacurioususer" in message
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_a_torn_tokenizer_is_refused(folder: Path, size: int) -> None:
+    path = folder / "tokenizer.model"
+    path.write_bytes(path.read_bytes()[:size])
+
+    message = refusal(folder)
+    assert "tokenizer" in message
+    assert str(folder) in message
+
+
+def test_a_tokenizer_that_is_not_llama_3s_is_refused(vila: Path) -> None:
+    path = vila / "llm" / "tokenizer.json"
+    path.write_text(path.read_text().replace("<|eot_id|>", "<|im_end|>"))
+
+    message = refusal(vila)
+    assert message.startswith(f"{vila / 'llm'}: no Llama-3's tokenizer, <|eot_id|> is not in it")
+
+
+@pytest.mark.parametrize(
+    ("file_name", "what"),
+    [
+        (
+            "model.safetensors",
+            "no weights in {folder}, expected one of model.safetensors, "
+            "model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json",
+        ),
+        ("config.json", "{path} is missing"),
+        ("tokenizer.model", "no tokenizer.model in {folder}"),
+        ("vision_tower/config.json", "{path} is missing"),
+        ("vision_tower/preprocessor_config.json", "{path} is missing"),
+    ],
+)
+def test_a_missing_file_is_named(folder: Path, file_name: str, what: str) -> None:
+    (folder / file_name).unlink()
+
+    expected = what.format(folder=folder, path=folder / file_name)
+    assert refusal(folder) == f"checkpoint incomplete: {expected}"
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        *("llm/tokenizer.json", "vision_tower/preprocessor_config.json", "llm/model.safetensors"),
+        *("vision_tower/model.safetensors", "mm_projector/model.safetensors"),
+    ],
+)
+def test_a_missing_file_of_vila_is_named(vila: Path, file_name: str) -> None:
+    (vila / file_name).unlink()
+
+    message = refusal(vila)
+    assert message.startswith("checkpoint incomplete: ")
+    assert str((vila / file_name).parent) in message
+    assert Path(file_name).name in message
+
+
+def test_a_part_without_any_configuration_is_named(vila: Path) -> None:
+    (vila / "llm" / "config.json").unlink()
+    edit_json(vila / "config.json", llm_cfg=None)
+
+    assert refusal(vila) == f"checkpoint incomplete: {vila}/llm/config.json is missing"
+
+
+@pytest.mark.parametrize("name", ["/nowhere/llava", "./llava", "llava", "a/b/c"])
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_folder_that_is_not_there_is_named(name: str) -> None:
+    message = refusal(name)
+
+    assert f"model '{name}': no folder at {Path(name)}, and it is no hub id" in message
+    assert "such as liuhaotian/llava-v1.5-7b" in message
+
+
+def test_a_tower_that_is_not_there_is_named_with_both_places(folder: Path) -> None:
+    (folder / "vision_tower").rename(folder / "elsewhere")
+
+    assert refusal(folder) == (
+        f"vision tower 'vision_tower': no folder at {folder / 'vision_tower'} or vision_tower, and "
+        "it is no hub id (owner/name); put it there, or correct mm_vision_tower in "
+        f"{folder / 'config.json'}"
+    )
+
+
+@pytest.fixture
+def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No network, and nothing in the cache."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("_offline")
+def test_a_hub_id_without_a_network_says_what_to_run() -> None:
+    assert refusal("liuhaotian/llava-v1.5-7b") == (
+        "model 'liuhaotian/llava-v1.5-7b': no folder at liuhaotian/llava-v1.5-7b, "
+        "and the hub could not be read (LocalEntryNotFoundError). "
+        "With a network run: hf download liuhaotian/llava-v1.5-7b "
+        "--local-dir checkpoints/llava-v1.5-7b, then give that folder"
+    )
+
+
+@pytest.mark.usefixtures("_offline")
+def test_a_tower_on_the_hub_without_a_network_says_what_to_run(folder: Path) -> None:
+    name = "openai/clip-vit-large-patch14-336"
+    edit_json(folder / "config.json", mm_vision_tower=name)
+
+    assert refusal(folder).endswith(
+        f"run: hf download {name} --local-dir {folder / name}, where it is found"
+    )
+    (folder / "vision_tower").rename(folder / "tower")
+    (folder / "openai").mkdir()
+    (folder / "tower").rename(folder / name)
+    assert load_checkpoint(str(folder)).max_visual_tokens == 16
+
+
+@pytest.mark.usefixtures("_offline")
+def test_a_name_that_the_hub_does_not_allow_is_refused_likewise() -> None:
+    with pytest.raises(CheckpointError, match="the hub could not be read"):
+        locate("checkpoints/llava--v1.5..7b", "model")
