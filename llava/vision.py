@@ -2,9 +2,7 @@
 
 import copy
 import re
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import (
     CLIPVisionConfig,
@@ -41,6 +39,8 @@ class VisionTower(nn.Module):
                 f"mm_vision_select_feature must be patch or cls_patch, got '{select_feature}'"
             )
         self.select_feature = select_feature
+        self.image_size, self.patch_size = config.image_size, config.patch_size
+        """Sides of the input and of a patch, in pixels."""
         shallow = copy.deepcopy(config)
         shallow.num_hidden_layers = self.num_layers
         shallow._attn_implementation = "sdpa"
@@ -57,7 +57,7 @@ class VisionTower(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Features float[B, N, width] of float[B, 3, height, width], patches row by row."""
         # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
-        features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
+        features = self.vision_model(pixel_values.to(self.vision_model.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
     def is_built(self, name: str) -> bool:
@@ -77,25 +77,8 @@ class VisionTower(nn.Module):
 
     @property
     def patches_in_line(self) -> int:
-        """How many patches there are along each side of the input."""
+        """Number of patches along each side of the input."""
         return self.image_size // self.patch_size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype that the tower computes in."""
-        return self.vision_model.dtype
-
-    @property
-    def image_size(self) -> int:
-        """Height and width of the input, in pixels."""
-        config: Any = self.vision_model.config
-        return config.image_size
-
-    @property
-    def patch_size(self) -> int:
-        """Height and width of a patch, in pixels."""
-        config: Any = self.vision_model.config
-        return config.patch_size
 
 
 def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:
@@ -107,7 +90,7 @@ def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:
 
 
 def read_layers(num_hidden_layers: int, select_layer: int) -> int:
-    """How many encoder layers stand before hidden state number `select_layer`.
+    """Number of encoder layers before hidden state number `select_layer`.
 
     A tower of n layers has n + 1 hidden states, so -1 reads all n layers and -2 all but one.
 

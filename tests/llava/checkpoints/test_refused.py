@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from llava import CheckpointError, load_checkpoint
 from llava.checkpoints.files import locate
+from llava.checkpoints.vila import PARTS
 from tests.conftest import write_llama_3_tokenizer
 from tests.llava.checkpoints.editing import EditWeights, edit_json, edit_weights, refusal
 
@@ -33,124 +34,103 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+Changes = list[tuple[dict[str, Any], str]]
+"""Changes of a JSON file, and what a message says of each."""
+
+LLAVA: dict[str, Changes] = {
+    "config.json": [
+        ({"hidden_act": "gelu"}, "{path}: hidden_act must be silu, as every LLaMA has it, got 'ge"),
+        (
+            {"quantization_config": {"quant_method": "awq"}},
+            "{path}: the weights are quantised with",
+        ),
+        ({"model_type": "mistral"}, "{folder}: model_type must be one of llava, llava_llama, got "),
+        ({"mm_hidden_size": 99}, "{folder}/vision_tower: the vision tower is 24 wide, the model "),
+        (
+            {"vision_config": {}},
+            "{folder} is in transformers' own LLaVA format (llava-hf); the ori",
+        ),
+        ({"vision_config": {}}, "needed, for example liuhaotian/llava-v1.5-7b"),
+        ({"mm_vision_tower": ...}, "{folder}/config.json: mm_vision_tower is missing"),
+        ({"mm_vision_tower": None}, "{path}: mm_vision_tower is null: expected `str`"),
+        ({"mm_vision_tower": ["a/clip"]}, '{path}: mm_vision_tower is ["a/clip"]'),
+        ({"mm_projector_type": "mlp_downsample"}, "must be mlp2x_gelu or linear"),
+        ({"mm_vision_select_feature": "cls"}, "must be patch or cls_patch"),
+        ({"mm_vision_select_layer": -9}, "the tower has 3 layers"),
+        ({"image_aspect_ratio": "anyres"}, "must be pad, square or absent"),
+        ({"mm_use_im_start_end": True}, "must be false"),
+        ({"mm_use_im_patch_token": True}, "must be false"),
+        ({"num_attention_heads": 5}, "heads"),
+        ({"num_key_value_heads": 3}, "num_key_value_heads 3 does not divide"),
+        ({"head_dim": 7}, "even"),
+        ({"hidden_size": "32"}, 'hidden_size is "32": expected `int`, got `str`'),
+        ({"vocab_size": -1}, "vocab_size is -1: expected `int` >= 1"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000: expected `int` <= "),
+        ({"eos_token_id": 10**6}, "eos_token_id 1000000 is beyond vocab_size"),
+        ({"eos_token_id": []}, "eos_token_id names no id"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_scaling.type is "),
+        ({"rope_scaling": {"type": "longrope", "short_factor": [1.0]}}, "rope_scaling"),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "low_freq_factor"),
+        ({"sliding_window": 4096}, "sliding_window is 4096"),
+    ],
+    "vision_tower/config.json": [
+        ({"model_type": "siglip"}, "tower: vision tower must be a CLIP, got model_type 'siglip'"),
+        ({"image_size": 10**9}, "{path}: image_size is 1000000000: expected `int` <= 4096"),
+        ({"num_channels": 1}, "{path}: num_channels is 1"),
+        ({"hidden_act": "sharp"}, "{path}: hidden_act 'sharp' is not known"),
+    ],
+    "vision_tower/preprocessor_config.json": [
+        ({"crop_size": 32}, "{path}: size and crop_size make images of (3, 32, 32), the vision "),
+        ({"size": {"shortest_edge": 10**7}}, "{path}: size[...] is "),
+        ({"image_mean": None}, "{path}: image_mean is null"),
+        ({"image_std": [0.0, 1.0, 1.0]}, "expected `float` > 0.0"),
+    ],
+}
+VILA: dict[str, Changes] = {
+    "llm/config.json": [
+        ({"model_type": "qwen2"}, "model_type must be llama"),
+        ({"num_attention_heads": 5}, "heads"),
+    ],
+    "mm_projector/config.json": [
+        (
+            {"mm_projector_type": "mlp_downsample_2x2_fix"},
+            "mm_projector_type must be mlp_downsampl",
+        ),
+    ],
+    "vision_tower/config.json": [({"model_type": "radio"}, "must be a SigLIP")],
+    "config.json": [
+        ({"image_aspect_ratio": "dynamic"}, "image_aspect_ratio must be resize"),
+        ({"s2": True}, "s2 must be False"),
+        ({"mm_vision_select_feature": "patch"}, "must be cls_patch"),
+        ({"mm_use_im_start_end": True}, "must be false"),
+        ({"mm_vision_select_layer": -9}, "the tower has 3 layers"),
+    ],
+}
+
+
 @pytest.mark.parametrize(
-    ("file_name", "change", "expected"),
+    ("family", "file_name", "change", "expected"),
     [
-        (
-            "config.json",
-            {"hidden_act": "gelu"},
-            "{path}: hidden_act must be silu, as every LLaMA has it, got 'gelu'",
-        ),
-        (
-            "config.json",
-            {"quantization_config": {"quant_method": "awq", "bits": 4}},
-            "{path}: the weights are quantised with awq ",
-        ),
-        (
-            "config.json",
-            {"model_type": "mistral"},
-            "{folder}: model_type must be one of llava, llava_llama, got 'mistral'",
-        ),
-        (
-            "config.json",
-            {"mm_hidden_size": 1024},
-            "{folder}/vision_tower: the vision tower is 24 wide, the model expects 1024 ",
-        ),
-        (
-            "config.json",
-            {"vision_config": {}, "text_config": {}},
-            "{folder} is in transformers' own LLaVA format (llava-hf); the original format is "
-            "needed, for example liuhaotian/llava-v1.5-7b",
-        ),
-        ("config.json", {"mm_vision_tower": ...}, "{path}: mm_vision_tower is missing"),
-        (
-            "config.json",
-            {"mm_projector_type": "mlp_downsample"},
-            "{path}: mm_projector_type must be mlp2x_gelu or linear",
-        ),
-        ("config.json", {"mm_vision_select_feature": "cls"}, "must be patch or cls_patch"),
-        ("config.json", {"mm_vision_select_layer": -9}, "the tower has 3 layers"),
-        ("config.json", {"image_aspect_ratio": "anyres"}, "must be pad, square or absent"),
-        ("config.json", {"mm_use_im_start_end": True}, "must be false"),
-        ("config.json", {"mm_use_im_patch_token": True}, "must be false"),
-        ("config.json", {"num_attention_heads": 5}, "heads"),
-        ("config.json", {"num_key_value_heads": 3}, "num_key_value_heads 3 does not divide"),
-        ("config.json", {"head_dim": 7}, "even"),
-        ("config.json", {"hidden_size": "32"}, 'hidden_size is "32": expected `int`, got `str`'),
-        ("config.json", {"vocab_size": -1}, "vocab_size is -1: expected `int` >= 1"),
-        ("config.json", {"num_hidden_layers": 10**9}, "is 1000000000: expected `int` <= "),
-        ("config.json", {"eos_token_id": 10**6}, "eos_token_id 1000000 is beyond vocab_size"),
-        ("config.json", {"eos_token_id": []}, "eos_token_id names no id"),
-        ("config.json", {"mm_vision_tower": None}, "mm_vision_tower is null: expected `str`"),
-        ("config.json", {"mm_vision_tower": ["a/clip"]}, 'mm_vision_tower is ["a/clip"]'),
-        ("config.json", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_scaling.type"),
-        ("config.json", {"rope_scaling": {"type": "longrope"}}, "rope_scaling"),
-        ("config.json", {"rope_scaling": {"rope_type": "llama3"}}, "low_freq_factor"),
-        ("config.json", {"sliding_window": 4096}, "sliding_window is 4096"),
-        (
-            "vision_tower/config.json",
-            {"model_type": "siglip_vision_model"},
-            "{folder}/vision_tower: vision tower must be a CLIP, got model_type 'siglip_vision",
-        ),
-        (
-            "vision_tower/config.json",
-            {"image_size": 10**9},
-            "{path}: image_size is 1000000000",
-        ),
-        ("vision_tower/config.json", {"num_channels": 1}, "{path}: num_channels is 1"),
-        ("vision_tower/config.json", {"hidden_act": "sharp"}, "{path}: hidden_act 'sharp'"),
-        (
-            "vision_tower/preprocessor_config.json",
-            {"crop_size": 32},
-            "{path}: size and crop_size make images of (3, 32, 32), the vision tower ",
-        ),
-        (
-            "vision_tower/preprocessor_config.json",
-            {"size": {"shortest_edge": 10**7}},
-            "{path}: size[...] is ",
-        ),
-        ("vision_tower/preprocessor_config.json", {"image_mean": None}, "image_mean is null"),
-        ("vision_tower/preprocessor_config.json", {"image_std": [0.0, 1.0, 1.0]}, "`float` > 0.0"),
+        (family, file_name, *case)
+        for family, files in (("folder", LLAVA), ("vila", VILA))
+        for file_name, cases in files.items()
+        for case in cases
     ],
     ids=str,
 )
-def test_a_setting_that_llava_1_5_does_not_have_is_named_with_its_place(
-    folder: Path, file_name: str, change: dict[str, Any], expected: str
+def test_a_setting_that_a_family_does_not_have_is_named_with_its_place(
+    request: pytest.FixtureRequest,
+    family: str,
+    file_name: str,
+    change: dict[str, Any],
+    expected: str,
 ) -> None:
+    folder: Path = request.getfixturevalue(family)
     edit_json(folder / file_name, **change)
 
     message = refusal(folder)
     assert str(folder) in message
     assert expected.format(folder=folder, path=folder / file_name) in message
-
-
-@pytest.mark.parametrize(
-    ("file_name", "change", "expected"),
-    [
-        ("llm/config.json", {"model_type": "qwen2"}, "model_type must be llama"),
-        (
-            "mm_projector/config.json",
-            {"mm_projector_type": "mlp_downsample_2x2_fix"},
-            "mm_projector_type must be mlp_downsample",
-        ),
-        ("vision_tower/config.json", {"model_type": "radio"}, "must be a SigLIP"),
-        ("llm/config.json", {"num_attention_heads": 5}, "heads"),
-        ("config.json", {"image_aspect_ratio": "dynamic"}, "image_aspect_ratio must be resize"),
-        ("config.json", {"s2": True}, "s2 must be False"),
-        ("config.json", {"mm_vision_select_feature": "patch"}, "must be cls_patch"),
-        ("config.json", {"mm_use_im_start_end": True}, "must be false"),
-        ("config.json", {"mm_vision_select_layer": -9}, "the tower has 3 layers"),
-    ],
-    ids=str,
-)
-def test_a_setting_that_vila_1_5_does_not_have_is_named_with_its_place(
-    vila: Path, file_name: str, change: dict[str, Any], expected: str
-) -> None:
-    edit_json(vila / file_name, **change)
-
-    message = refusal(vila)
-    assert str(vila) in message
-    assert expected in message
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])
@@ -395,41 +375,33 @@ def test_a_tokenizer_that_is_not_llama_3s_is_refused(vila: Path) -> None:
     assert message.startswith(f"{vila / 'llm'}: no Llama-3's tokenizer, <|eot_id|> is not in it")
 
 
-@pytest.mark.parametrize(
-    ("file_name", "what"),
-    [
-        (
-            "model.safetensors",
-            "no weights in {folder}, expected one of model.safetensors, "
-            "model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json",
-        ),
-        ("config.json", "{path} is missing"),
-        ("tokenizer.model", "no tokenizer.model in {folder}"),
-        ("vision_tower/config.json", "{path} is missing"),
-        ("vision_tower/preprocessor_config.json", "{path} is missing"),
-    ],
+WEIGHTS = (
+    "no weights in {parent}, expected one of model.safetensors, model.safetensors.index.json, "
+    "pytorch_model.bin, pytorch_model.bin.index.json"
 )
-def test_a_missing_file_is_named(folder: Path, file_name: str, what: str) -> None:
-    (folder / file_name).unlink()
-
-    expected = what.format(folder=folder, path=folder / file_name)
-    assert refusal(folder) == f"checkpoint incomplete: {expected}"
 
 
 @pytest.mark.parametrize(
-    "file_name",
+    ("family", "file_name", "what"),
     [
-        *("llm/tokenizer.json", "vision_tower/preprocessor_config.json", "llm/model.safetensors"),
-        *("vision_tower/model.safetensors", "mm_projector/model.safetensors"),
+        ("folder", "model.safetensors", WEIGHTS),
+        ("folder", "config.json", "{path} is missing"),
+        ("folder", "tokenizer.model", "no tokenizer.model in {parent}"),
+        ("folder", "vision_tower/config.json", "{path} is missing"),
+        ("folder", "vision_tower/preprocessor_config.json", "{path} is missing"),
+        ("vila", "llm/tokenizer.json", "no tokenizer.json in {parent}"),
+        ("vila", "vision_tower/preprocessor_config.json", "{path} is missing"),
+        *(("vila", f"{part}/model.safetensors", WEIGHTS) for part in PARTS),
     ],
 )
-def test_a_missing_file_of_vila_is_named(vila: Path, file_name: str) -> None:
-    (vila / file_name).unlink()
+def test_a_missing_file_is_named(
+    request: pytest.FixtureRequest, family: str, file_name: str, what: str
+) -> None:
+    path: Path = request.getfixturevalue(family) / file_name
+    path.unlink()
 
-    message = refusal(vila)
-    assert message.startswith("checkpoint incomplete: ")
-    assert str((vila / file_name).parent) in message
-    assert Path(file_name).name in message
+    expected = what.format(path=path, parent=path.parent)
+    assert refusal(path.parents[file_name.count("/")]) == f"checkpoint incomplete: {expected}"
 
 
 def test_a_part_without_any_configuration_is_named(vila: Path) -> None:
