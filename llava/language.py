@@ -92,9 +92,8 @@ def run_layers(
     """
     require_plain(language_model)
     if positions is None:
-        start = prefix.length if prefix else 0
-        positions = _positions(start, inputs_embeds.shape[1], inputs_embeds.device)
-    rotation = language_model.model.rotary_emb(inputs_embeds, position_ids=positions[None])
+        positions = _positions(inputs_embeds, prefix.length if prefix else 0)
+    rotation = _rotation(language_model, positions)
     caches: list[LayerCache] = []
 
     def run(layer: LlamaDecoderLayer, hidden_states: Tensor) -> LayerPass:
@@ -170,8 +169,7 @@ def prefill_layerwise(
     layers: list[LayerCache] = []
     hidden_states, image = _reduced(reduce, -1, LayerState(inputs_embeds, image, None))
     for index, layer in enumerate(decoder_layers(language_model)):
-        positions = _positions(0, hidden_states.shape[1], hidden_states.device)
-        rotation = language_model.model.rotary_emb(hidden_states, position_ids=positions[None])
+        rotation = _rotation(language_model, _positions(hidden_states))
         layer_pass = LayerPass(layer, hidden_states, rotation)
         layers.append(layer_pass.new_cache)
         state = LayerState(layer_pass.output(), image, layer_pass)
@@ -194,8 +192,15 @@ def decoder_layers(language_model: LlamaForCausalLM) -> list[LlamaDecoderLayer]:
     return cast("list[LlamaDecoderLayer]", list(language_model.model.layers))
 
 
-def _positions(start: int, length: int, device: torch.device) -> Tensor:
-    return torch.arange(start, start + length, device=device)
+def _positions(hidden_states: Tensor, start: int = 0) -> Tensor:
+    """int64[S], consecutive, of float[B, S, D]."""
+    return torch.arange(start, start + hidden_states.shape[1], device=hidden_states.device)
+
+
+def _rotation(language_model: LlamaForCausalLM, positions: Tensor) -> Rotation:
+    """Cos and sin for positions int64[S], in the dtype of the embeddings."""
+    model = language_model.model
+    return model.rotary_emb(model.embed_tokens.weight, position_ids=positions[None])
 
 
 def next_token_logits(language_model: LlamaForCausalLM, output: Tensor) -> Tensor:
@@ -226,17 +231,17 @@ def decode(
     Args:
         language_model: the model that prefilled.
         prefilled: its prefill, which is left as it was.
-        rows: the batch rows to go on with.
-        max_new_tokens: at most so many ids each, at least 1.
+        rows: the batch rows that go on.
+        max_new_tokens: largest number of ids of each, at least 1.
         end_ids: ids that end an answer.
     """
     caches, token = _selected(prefilled, rows)
-    answer = _Answer(language_model, caches, max_new_tokens)
+    growing = _Answers(language_model, caches, max_new_tokens)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
     for step in range(max_new_tokens):
         if step:
-            token = answer.next_logits(token, step - 1).argmax(dim=-1)
+            token = growing.next_logits(token, step - 1).argmax(dim=-1)
         for row, token_id in enumerate(token.tolist()):
             ended[row] = ended[row] or token_id in end_ids
             if not ended[row]:
@@ -255,7 +260,7 @@ def _selected(prefilled: Prefill, rows: Sequence[int]) -> tuple[tuple[KVCache, .
     return caches, prefilled.logits[index].argmax(dim=-1)
 
 
-class _Answer:
+class _Answers:
     """B answers that grow by one token a step.
 
     In each layer a token stands right after what precedes it in that layer: after a prefill that
@@ -264,29 +269,23 @@ class _Answer:
     Args:
         language_model: the model.
         caches: of the prompts, in parts.
-        max_new_tokens: how many tokens an answer may have.
+        capacity: largest number of tokens of an answer.
     """
 
     def __init__(
-        self, language_model: LlamaForCausalLM, caches: tuple[KVCache, ...], max_new_tokens: int
+        self, language_model: LlamaForCausalLM, caches: tuple[KVCache, ...], capacity: int
     ) -> None:
-        self._language_model = language_model
-        self._caches = caches
+        self._language_model, self._caches = language_model, caches
         self._layers = decoder_layers(language_model)
+        self._own = AnswerCache(capacity, len(self._layers))
         self._starts = [
             sum(cache.layers[index].length for cache in caches)
             for index in range(len(self._layers))
         ]
+        steps = torch.arange(capacity, device=language_model.device)
         self._rotations = {
-            start: self._rotation_table(start, max_new_tokens) for start in set(self._starts)
+            start: _rotation(language_model, start + steps) for start in set(self._starts)
         }
-        self._own = AnswerCache(max_new_tokens, len(self._layers))
-
-    def _rotation_table(self, start: int, length: int) -> Rotation:
-        """Of the positions that the answers' tokens can have in layers of one prompt length."""
-        positions = _positions(start, length, self._language_model.device)
-        embedding = self._language_model.model
-        return embedding.rotary_emb(embedding.embed_tokens.weight, position_ids=positions[None])
 
     def next_logits(self, token: Tensor, step: int) -> Tensor:
         """Logits float32[B, V] after the answers' token int64[B] of number `step`."""

@@ -308,21 +308,15 @@ def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> 
     Raises:
         ValueError: their numbers differ.
     """
-    shown = [
-        image.features[kept_tokens(gone, image.num_tokens)] if gone else image.features
-        for image, gone in zip(images, dropped, strict=True)
-    ]
+    shown = []
+    for image, gone in zip(images, map(set, dropped), strict=True):
+        kept = [index for index in range(image.num_tokens) if index not in gone]
+        shown.append(image.features[kept] if gone else image.features)
     if len(counts := {len(tokens) for tokens in shown}) > 1:
         raise ValueError(
             f"the images of one batch must show equally many visual tokens, got {sorted(counts)}"
         )
     return torch.stack(shown)
-
-
-def kept_tokens(dropped: Sequence[int], num_tokens: int) -> list[int]:
-    """Indices of the visual tokens that stay, ascending."""
-    gone = set(dropped)
-    return [index for index in range(num_tokens) if index not in gone]
 
 
 def _require_prefix(prefix: Prefix, prompts: Sequence[Prompt], rows: Sequence[int]) -> None:

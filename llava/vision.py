@@ -2,7 +2,9 @@
 
 import copy
 import re
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import (
     CLIPVisionConfig,
@@ -39,8 +41,11 @@ class VisionTower(nn.Module):
                 f"mm_vision_select_feature must be patch or cls_patch, got '{select_feature}'"
             )
         self.select_feature = select_feature
-        self.image_size, self.patch_size = config.image_size, config.patch_size
-        """Sides of the input and of a patch, in pixels."""
+        sides: Any = config
+        self.image_size: int = sides.image_size
+        """Height and width of the input, in pixels."""
+        self.patch_size: int = sides.patch_size
+        """Height and width of a patch, in pixels."""
         shallow = copy.deepcopy(config)
         shallow.num_hidden_layers = self.num_layers
         shallow._attn_implementation = "sdpa"
@@ -57,13 +62,18 @@ class VisionTower(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Features float[B, N, width] of float[B, 3, height, width], patches row by row."""
         # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
-        features = self.vision_model(pixel_values.to(self.vision_model.dtype)).last_hidden_state
+        features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
     def is_built(self, name: str) -> bool:
         """Whether a weight is of no layer after those that are read."""
         layer = re.match(r"encoder\.layers\.(\d+)\.", name)
         return layer is None or int(layer[1]) < self.num_layers
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the tower computes in."""
+        return self.vision_model.dtype
 
     @property
     def has_class_token(self) -> bool:

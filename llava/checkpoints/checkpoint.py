@@ -46,7 +46,7 @@ class Recipe:
     select_feature: str
     image_aspect_ratio: str | None
     weights: tuple[Weights, ...]
-    """Of language model and projector."""
+    """Weights of language model and projector."""
     tower_weights: tuple[Path, RenameWeight]
     """Folder of the tower's weights, and their names in the tower."""
 
