@@ -177,14 +177,7 @@ class Llava(nn.Module):
 
     @torch.inference_mode()
     def prefill_layerwise(self, prompt: Prompt, image: VisualTokens, reduce: Reduce) -> Prefill:
-        """`Prefill` of one prompt, visual tokens reduced between layers; without attentions.
-
-        Args:
-            prompt: the prompt.
-            image: encoded.
-            reduce: gets -1 before the first layer, then each layer's number, and the state there.
-                Returns the visual tokens float[N', D] that go on, or None: all of them.
-        """
+        """`Prefill` of one prompt, visual tokens reduced between layers; without attentions."""
         embeds = self.splice([prompt], image.features[None])
         span = slice(prompt.image_position, prompt.image_position + image.num_tokens)
         return language.prefill_layerwise(self.language_model, embeds, span, reduce)
