@@ -31,11 +31,6 @@ class Asked:
 
 
 @pytest.fixture
-def encoded(each_model: Llava, inputs: list[np.ndarray]) -> list[VisualTokens]:
-    return each_model.encode(inputs)
-
-
-@pytest.fixture
 def asked(each_model: Llava, encoded: list[VisualTokens]) -> Asked:
     prompts = [each_model.tokenize(query) for query in QUERIES]
     rows = [prompts[0].positions_of(0, 20), prompts[1].positions_of(0, 23), ()]

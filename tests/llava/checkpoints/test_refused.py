@@ -133,13 +133,6 @@ def test_a_setting_that_a_family_does_not_have_is_named_with_its_place(
     assert expected.format(folder=folder, path=folder / file_name) in message
 
 
-@pytest.mark.parametrize("content", ["{", "[]"])
-def test_a_configuration_that_is_no_json_object_is_named(folder: Path, content: str) -> None:
-    (folder / "config.json").write_text(content)
-
-    assert refusal(folder).startswith(f"{folder / 'config.json'}: ")
-
-
 UP_PROJ = "model.layers.0.mlp.up_proj"
 
 
@@ -211,23 +204,25 @@ def test_a_projector_of_another_width_is_named(vila: Path) -> None:
     assert refusal(vila).endswith("weight layers.1.bias has shape (24,), expected (96,)")
 
 
-@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
-def test_weights_of_a_quantised_type_are_refused(folder: Path, dtype: torch.dtype) -> None:
-    name = f"{UP_PROJ}.weight"
-    edit_weights(folder, lambda w: w.update({name: w[name].to(dtype)}))
+@pytest.mark.parametrize(
+    ("suffix", "dtype"),
+    [
+        *(("weight", dtype) for dtype in (torch.int8, torch.uint8, torch.float8_e4m3fn)),
+        *((name, torch.float32) for name in ("SCB", "weight.absmax", "qweight", "qzeros")),
+        ("weight_scale_inv", torch.float32),
+    ],
+)
+def test_quantised_weights_and_tensors_beside_them_are_refused(
+    folder: Path, suffix: str, dtype: torch.dtype
+) -> None:
+    name = f"{UP_PROJ}.{suffix}"
+    edit_weights(folder, lambda w: w.update({name: torch.ones(64, 32).to(dtype)}))
 
     message = refusal(folder)
-    assert message.startswith(f"{folder / 'model.safetensors'}: {name} is {str(dtype)[6:]}, ")
+    assert message.startswith(
+        f"{folder / 'model.safetensors'}: {name} is {str(dtype)[6:]}, of quantised weights "
+    )
     assert "take the release that is not quantised" in message
-
-
-@pytest.mark.parametrize(
-    "suffix", ["SCB", "weight.absmax", "qweight", "qzeros", "weight_scale_inv"]
-)
-def test_tensors_beside_quantised_weights_are_called_so(folder: Path, suffix: str) -> None:
-    edit_weights(folder, lambda w: w.update({f"{UP_PROJ}.{suffix}": torch.ones(4)}))
-
-    assert "quantised weights" in refusal(folder)
 
 
 @pytest.mark.parametrize("storage", ["safetensors", "bin"])
@@ -270,20 +265,23 @@ def test_a_lora_adapter_is_called_so_even_beside_whole_weights(
     assert refusal(folder).startswith(f"{folder} holds a LoRA adapter ({file_name})")
 
 
-@pytest.mark.parametrize(
-    ("content", "called"),
-    [
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 13\n", "Git-LFS pointer"),
-        ("<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
-        ("", "empty"),
-    ],
-    ids=["pointer", "page", "empty"],
+STAND_INS = [
+    ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 13\n", "Git-LFS pointer"),
+    ("<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
+    ("", "empty"),
+]
+REPLACED = (
+    *("config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json"),
+    *("vision_tower/model.safetensors", "vision_tower/preprocessor_config.json"),
 )
+
+
 @pytest.mark.parametrize(
-    "file_name",
+    ("file_name", "content", "called"),
     [
-        *("config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json"),
-        *("vision_tower/model.safetensors", "vision_tower/preprocessor_config.json"),
+        *((file_name, *stand_in) for file_name in REPLACED for stand_in in STAND_INS),
+        ("config.json", "{", ": not JSON"),
+        ("config.json", "[]", ": expected a JSON object"),
     ],
 )
 def test_what_stands_in_a_file_s_place_is_called_by_its_name(
