@@ -15,7 +15,7 @@ class Conversation:
     after_image: str
     before_answer: str
     answer_lead: str
-    """What the template puts between `before_answer` and the answer's first character."""
+    """Text that the template puts between `before_answer` and the answer's first character."""
 
     def render(self, query: str) -> str:
         """The whole prompt as text, the image written `<image>`."""
@@ -56,11 +56,11 @@ def _llama_3(name: str, end_of_turn: str, answering_role: str) -> Conversation:
 
 
 LLAMA_3 = _llama_3("llama_3", "<|end_of_text|>", answering_role="system")
-"""Of Llama-3-VILA1.5-8B, whose answers stand under a header that says `system`: it was so trained
+"""Template of Llama-3-VILA1.5-8B: answers stand under a header that says `system`, as in training
 (VILA's issue 71)."""
 
 LLAMA_3_FIX = _llama_3("llama_3_fix", "<|eot_id|>", answering_role="assistant")
-"""Of the re-release, Llama-3-VILA1.5-8B-Fix."""
+"""Template of the re-release, Llama-3-VILA1.5-8B-Fix."""
 
 CONVERSATIONS = {
     conversation.name: conversation for conversation in (VICUNA_V1, LLAMA_3, LLAMA_3_FIX)

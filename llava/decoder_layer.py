@@ -101,7 +101,7 @@ class LayerPass:
         return rotated(split_heads(attention.q_proj(normed), attention.head_dim), *rotation)
 
     def _attend(self, query: Tensor, visible: Tensor | None, *, causal: bool) -> Tensor:
-        """What K positions read, float[B, K, H × d].
+        """Attention output of K positions, float[B, K, H × d].
 
         With `causal` and no `visible` they are the last K of the T positions. SDPA's own causal
         mask aligns the first query with the first key, so the queries are padded in front to T and
@@ -139,7 +139,7 @@ def rms_norm(norm: LlamaRMSNorm, states: Tensor) -> Tensor:
 
 
 def attend_in_parts(query: Tensor, caches: Sequence[LayerCache], scaling: float) -> Tensor:
-    """What one position reads of a cache in parts, float[B, 1, H × d].
+    """Attention output of one position over a cache in parts, float[B, 1, H × d].
 
     One softmax over the scores of all parts, so this is the attention over their concatenation.
 
@@ -181,6 +181,6 @@ def rotated(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def causal(rows: Sequence[int], length: int, device: torch.device) -> Tensor:
-    """What positions `rows` of a plain sequence see, bool[M, T]: all up to themselves."""
+    """Causal mask bool[M, T] of positions `rows`: each sees all up to itself."""
     columns = torch.arange(length, device=device)
     return columns <= torch.tensor(list(rows), device=device)[:, None]

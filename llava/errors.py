@@ -1,4 +1,4 @@
-"""What can be wrong with a checkpoint."""
+"""Faults of a checkpoint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

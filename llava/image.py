@@ -14,7 +14,7 @@ FITTINGS: dict[str | None, Fitting] = {
     None: "crop",
     "resize": "resize",
 }
-"""How an image is made square, by the configuration's `image_aspect_ratio`."""
+"""Way to make an image square, by the configuration's `image_aspect_ratio`."""
 
 
 BAND = 64

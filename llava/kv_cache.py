@@ -39,7 +39,7 @@ class KVCache:
     """Keys and values of P positions."""
 
     layers: Sequence[LayerCache]
-    """Of each layer, R rows."""
+    """Cache of each layer, R rows."""
     rows: Tensor | None = None
     """int64[B]: the one of the R rows that each sequence reads. None: each its own, or all the only
     one."""
@@ -69,7 +69,7 @@ class AnswerCache:
     while decoding.
 
     Args:
-        capacity: how many tokens an answer may have.
+        capacity: largest number of tokens of an answer.
         num_layers: L.
     """
 

@@ -48,14 +48,12 @@ def prefill(
     Raises:
         ValueError: the model is another than `require_plain` wants.
     """
-    device, length = inputs_embeds.device, inputs_embeds.shape[1]
-    start = prefix.length if prefix else 0
-    positions = _positions(start, length, device)
-    final, layers = run_layers(language_model, inputs_embeds, positions, prefix)
+    start, length = prefix.length if prefix else 0, inputs_embeds.shape[1]
+    final, layers = run_layers(language_model, inputs_embeds, prefix)
     last = final.output_at([length - 1], None)[:, 0]  # it sees all
     attentions = None
     if rows:
-        visible = causal([start + row for row in rows], start + length, device)
+        visible = causal([start + row for row in rows], start + length, inputs_embeds.device)
         attentions = final.attentions(rows, visible)[..., columns]
     own = KVCache(layers)
     caches = (prefix, own) if prefix else (own,)
@@ -66,17 +64,15 @@ def prefix_cache(
     language_model: LlamaForCausalLM, inputs_embeds: Tensor, prefix: KVCache | None = None
 ) -> KVCache:
     """Cache of a prefix and of float[B, S, D] after it; the final layer has no output."""
-    start, length = prefix.length if prefix else 0, inputs_embeds.shape[1]
-    positions = _positions(start, length, inputs_embeds.device)
-    return KVCache(run_layers(language_model, inputs_embeds, positions, prefix, whole=True)[1])
+    return KVCache(run_layers(language_model, inputs_embeds, prefix, whole=True)[1])
 
 
 def run_layers(
     language_model: LlamaForCausalLM,
     inputs_embeds: Tensor,
-    positions: Tensor,
     prefix: KVCache | None = None,
     visible: Tensor | None = None,
+    positions: Tensor | None = None,
     *,
     whole: bool = False,
 ) -> tuple[LayerPass, list[LayerCache]]:
@@ -85,17 +81,19 @@ def run_layers(
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
-        positions: int64[S], for the rotary embedding.
         prefix: cache of P positions that stand before these.
         visible: bool[S, P + S], what each position sees; None: the prefix, what stands before it,
             and itself.
+        positions: int64[S], for the rotary embedding; None: P to P + S - 1.
         whole: keep the keys and values of all P + S positions, not of the S alone.
 
     Raises:
         ValueError: the model is another than `require_plain` wants.
     """
     require_plain(language_model)
-    rotation = language_model.model.rotary_emb(inputs_embeds, position_ids=positions[None])
+    if positions is None:
+        positions = _positions(inputs_embeds, prefix.length if prefix else 0)
+    rotation = _rotation(language_model, positions)
     caches: list[LayerCache] = []
 
     def run(layer: LlamaDecoderLayer, hidden_states: Tensor) -> LayerPass:
@@ -171,8 +169,7 @@ def prefill_layerwise(
     layers: list[LayerCache] = []
     hidden_states, image = _reduced(reduce, -1, LayerState(inputs_embeds, image, None))
     for index, layer in enumerate(decoder_layers(language_model)):
-        positions = _positions(0, hidden_states.shape[1], hidden_states.device)
-        rotation = language_model.model.rotary_emb(hidden_states, position_ids=positions[None])
+        rotation = _rotation(language_model, _positions(hidden_states))
         layer_pass = LayerPass(layer, hidden_states, rotation)
         layers.append(layer_pass.new_cache)
         state = LayerState(layer_pass.output(), image, layer_pass)
@@ -195,8 +192,15 @@ def decoder_layers(language_model: LlamaForCausalLM) -> list[LlamaDecoderLayer]:
     return cast("list[LlamaDecoderLayer]", list(language_model.model.layers))
 
 
-def _positions(start: int, length: int, device: torch.device) -> Tensor:
-    return torch.arange(start, start + length, device=device)
+def _positions(hidden_states: Tensor, start: int = 0) -> Tensor:
+    """int64[S], consecutive, of float[B, S, D]."""
+    return torch.arange(start, start + hidden_states.shape[1], device=hidden_states.device)
+
+
+def _rotation(language_model: LlamaForCausalLM, positions: Tensor) -> Rotation:
+    """Cos and sin for positions int64[S], in the dtype of the embeddings."""
+    model = language_model.model
+    return model.rotary_emb(model.embed_tokens.weight, position_ids=positions[None])
 
 
 def next_token_logits(language_model: LlamaForCausalLM, output: Tensor) -> Tensor:
@@ -227,17 +231,17 @@ def decode(
     Args:
         language_model: the model that prefilled.
         prefilled: its prefill, which is left as it was.
-        rows: the batch rows to go on with.
-        max_new_tokens: at most so many ids each, at least 1.
+        rows: the batch rows that go on.
+        max_new_tokens: largest number of ids of each, at least 1.
         end_ids: ids that end an answer.
     """
     caches, token = _selected(prefilled, rows)
-    answer = _Answer(language_model, caches, max_new_tokens)
+    growing = _Answers(language_model, caches, max_new_tokens)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
     for step in range(max_new_tokens):
         if step:
-            token = answer.next_logits(token, step - 1).argmax(dim=-1)
+            token = growing.next_logits(token, step - 1).argmax(dim=-1)
         for row, token_id in enumerate(token.tolist()):
             ended[row] = ended[row] or token_id in end_ids
             if not ended[row]:
@@ -256,7 +260,7 @@ def _selected(prefilled: Prefill, rows: Sequence[int]) -> tuple[tuple[KVCache, .
     return caches, prefilled.logits[index].argmax(dim=-1)
 
 
-class _Answer:
+class _Answers:
     """B answers that grow by one token a step.
 
     In each layer a token stands right after what precedes it in that layer: after a prefill that
@@ -265,29 +269,23 @@ class _Answer:
     Args:
         language_model: the model.
         caches: of the prompts, in parts.
-        max_new_tokens: how many tokens an answer may have.
+        capacity: largest number of tokens of an answer.
     """
 
     def __init__(
-        self, language_model: LlamaForCausalLM, caches: tuple[KVCache, ...], max_new_tokens: int
+        self, language_model: LlamaForCausalLM, caches: tuple[KVCache, ...], capacity: int
     ) -> None:
-        self._language_model = language_model
-        self._caches = caches
+        self._language_model, self._caches = language_model, caches
         self._layers = decoder_layers(language_model)
+        self._own = AnswerCache(capacity, len(self._layers))
         self._starts = [
             sum(cache.layers[index].length for cache in caches)
             for index in range(len(self._layers))
         ]
+        steps = torch.arange(capacity, device=language_model.device)
         self._rotations = {
-            start: self._rotation_table(start, max_new_tokens) for start in set(self._starts)
+            start: _rotation(language_model, start + steps) for start in set(self._starts)
         }
-        self._own = AnswerCache(max_new_tokens, len(self._layers))
-
-    def _rotation_table(self, start: int, length: int) -> Rotation:
-        """Of the positions that the answers' tokens can have in layers of one prompt length."""
-        positions = _positions(start, length, self._language_model.device)
-        embedding = self._language_model.model
-        return embedding.rotary_emb(embedding.embed_tokens.weight, position_ids=positions[None])
 
     def next_logits(self, token: Tensor, step: int) -> Tensor:
         """Logits float32[B, V] after the answers' token int64[B] of number `step`."""

@@ -177,14 +177,7 @@ class Llava(nn.Module):
 
     @torch.inference_mode()
     def prefill_layerwise(self, prompt: Prompt, image: VisualTokens, reduce: Reduce) -> Prefill:
-        """`Prefill` of one prompt, visual tokens reduced between layers; without attentions.
-
-        Args:
-            prompt: the prompt.
-            image: encoded.
-            reduce: gets -1 before the first layer, then each layer's number, and the state there.
-                Returns the visual tokens float[N', D] that go on, or None: all of them.
-        """
+        """`Prefill` of one prompt, visual tokens reduced between layers; without attentions."""
         embeds = self.splice([prompt], image.features[None])
         span = slice(prompt.image_position, prompt.image_position + image.num_tokens)
         return language.prefill_layerwise(self.language_model, embeds, span, reduce)
@@ -308,21 +301,15 @@ def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> 
     Raises:
         ValueError: their numbers differ.
     """
-    shown = [
-        image.features[kept_tokens(gone, image.num_tokens)] if gone else image.features
-        for image, gone in zip(images, dropped, strict=True)
-    ]
+    shown = []
+    for image, gone in zip(images, map(set, dropped), strict=True):
+        kept = [index for index in range(image.num_tokens) if index not in gone]
+        shown.append(image.features[kept] if gone else image.features)
     if len(counts := {len(tokens) for tokens in shown}) > 1:
         raise ValueError(
             f"the images of one batch must show equally many visual tokens, got {sorted(counts)}"
         )
     return torch.stack(shown)
-
-
-def kept_tokens(dropped: Sequence[int], num_tokens: int) -> list[int]:
-    """Indices of the visual tokens that stay, ascending."""
-    gone = set(dropped)
-    return [index for index in range(num_tokens) if index not in gone]
 
 
 def _require_prefix(prefix: Prefix, prompts: Sequence[Prompt], rows: Sequence[int]) -> None:

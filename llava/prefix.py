@@ -53,45 +53,21 @@ def prefill_with_prefix(
         One `Prefill` for each text.
     """
     device = texts[0].device
-    packing = _Packing(prefix.length, tuple(text.shape[1] for text in texts))
-    positions, visible = packing.positions(device), packing.visible(device)
+    lengths = [text.shape[1] for text in texts]
+    ends = list(accumulate(lengths))
+    starts = [end - length for end, length in zip(ends, lengths, strict=True)]
+    positions = prefix.length + torch.cat([torch.arange(n, device=device) for n in lengths])
+    own_texts = [torch.ones(n, n, dtype=torch.bool, device=device).tril() for n in lengths]
+    visible = functional.pad(torch.block_diag(*own_texts), (prefix.length, 0), value=True)
     packed = torch.cat(list(texts), dim=1)
-    final, layers = run_layers(language_model, packed, positions, prefix, visible)
-    ends = [end - 1 for _, end in packing.spans]
-    logits = next_token_logits(language_model, final.output_at(ends, visible[ends]))  # [B, K, V]
+    final, layers = run_layers(language_model, packed, prefix, visible, positions)
+    last = [end - 1 for end in ends]
+    logits = next_token_logits(language_model, final.output_at(last, visible[last]))  # [B, K, V]
     prefills = []
-    for k, (start, end) in enumerate(packing.spans):
-        packed_rows = [start + row for row in rows[k]]
+    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
         attentions = None
-        if packed_rows:
+        if packed_rows := [start + row for row in rows[k]]:
             attentions = final.attentions(packed_rows, visible[packed_rows])[..., columns]
         text = KVCache([layer.slice_positions(start, end) for layer in layers])
         prefills.append(Prefill(logits[:, k], attentions, (prefix, text)))
     return prefills
-
-
-@dataclass(frozen=True)
-class _Packing:
-    """Texts of some lengths one after the other, after a prefix of P positions."""
-
-    prefix_length: int
-    lengths: tuple[int, ...]
-
-    @property
-    def spans(self) -> list[tuple[int, int]]:
-        """Span [start, end) of each text among the S packed ids."""
-        ends = list(accumulate(self.lengths))
-        return list(zip([0, *ends], ends, strict=False))
-
-    def positions(self, device: torch.device) -> Tensor:
-        """int64[S], positions for the rotary embedding: each text counts from the prefix's end."""
-        counted = [torch.arange(length, device=device) for length in self.lengths]
-        return self.prefix_length + torch.cat(counted)
-
-    def visible(self, device: torch.device) -> Tensor:
-        """bool[S, P + S]: the prefix, and of its own text what stands before a position."""
-        texts = [
-            torch.ones(length, length, dtype=torch.bool, device=device).tril()
-            for length in self.lengths
-        ]
-        return functional.pad(torch.block_diag(*texts), (self.prefix_length, 0), value=True)

@@ -73,12 +73,12 @@ class DownsampleProjector(nn.Module):
 
 
 def token_order(projector: nn.Module) -> TokenOrder:
-    """Whether visual token 1 lies right of token 0 (row-major) or below it (column-major)."""
+    """Place of visual token 1: right of token 0 (row-major) or below it (column-major)."""
     return "column-major" if isinstance(projector, DownsampleProjector) else "row-major"
 
 
 def tokens_in_line(projector: nn.Module, patches: int) -> int:
-    """How many visual tokens a projector makes of a line of so many patches."""
+    """Number of visual tokens that a projector makes of a line of patches."""
     return -(-patches // 2) if isinstance(projector, DownsampleProjector) else patches
 
 

@@ -44,7 +44,7 @@ class Prompt:
         Args:
             start: first character.
             end: the character after the last.
-            skip: how many of these tokens are left out, from the first on.
+            skip: number of these tokens that are left out, from the first on.
 
         Raises:
             ValueError: no token is left.
@@ -131,7 +131,7 @@ class PromptTokenizer:
 
     @property
     def bos_source(self) -> BosSource:
-        """What writes the BOS at a prompt's beginning; where both do, the tokenizer."""
+        """Writer of the BOS at a prompt's beginning; where both write one, the tokenizer."""
         if not self._begins_with_bos:
             return "none"
         added = self.tokenizer("").input_ids[:1] == [self.tokenizer.bos_token_id]

@@ -41,6 +41,11 @@ class VisionTower(nn.Module):
                 f"mm_vision_select_feature must be patch or cls_patch, got '{select_feature}'"
             )
         self.select_feature = select_feature
+        sides: Any = config
+        self.image_size: int = sides.image_size
+        """Height and width of the input, in pixels."""
+        self.patch_size: int = sides.patch_size
+        """Height and width of a patch, in pixels."""
         shallow = copy.deepcopy(config)
         shallow.num_hidden_layers = self.num_layers
         shallow._attn_implementation = "sdpa"
@@ -60,10 +65,15 @@ class VisionTower(nn.Module):
         features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
-    def name_if_built(self, name: str | None) -> str | None:
-        """Name of a weight; None: it belongs to a layer that is not built, or is None."""
-        layer = re.match(r"encoder\.layers\.(\d+)\.", name or "")
-        return None if layer and int(layer[1]) >= self.num_layers else name
+    def is_built(self, name: str) -> bool:
+        """Whether a weight is of no layer after those that are read."""
+        layer = re.match(r"encoder\.layers\.(\d+)\.", name)
+        return layer is None or int(layer[1]) < self.num_layers
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype that the tower computes in."""
+        return self.vision_model.dtype
 
     @property
     def has_class_token(self) -> bool:
@@ -77,25 +87,8 @@ class VisionTower(nn.Module):
 
     @property
     def patches_in_line(self) -> int:
-        """How many patches there are along each side of the input."""
+        """Number of patches along each side of the input."""
         return self.image_size // self.patch_size
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype that the tower computes in."""
-        return self.vision_model.dtype
-
-    @property
-    def image_size(self) -> int:
-        """Height and width of the input, in pixels."""
-        config: Any = self.vision_model.config
-        return config.image_size
-
-    @property
-    def patch_size(self) -> int:
-        """Height and width of a patch, in pixels."""
-        config: Any = self.vision_model.config
-        return config.patch_size
 
 
 def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:
@@ -107,7 +100,7 @@ def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:
 
 
 def read_layers(num_hidden_layers: int, select_layer: int) -> int:
-    """How many encoder layers stand before hidden state number `select_layer`.
+    """Number of encoder layers before hidden state number `select_layer`.
 
     A tower of n layers has n + 1 hidden states, so -1 reads all n layers and -2 all but one.
 

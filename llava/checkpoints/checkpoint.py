@@ -1,22 +1,21 @@
 """A checkpoint whose configuration has been read, and the model assembled from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
 from accelerate import init_empty_weights
 from torch import nn
-from transformers import (
-    CLIPVisionConfig,
-    LlamaConfig,
-    PreTrainedTokenizerBase,
-    SiglipVisionConfig,
-)
+from transformers import LlamaConfig, PreTrainedTokenizerBase
 
-from llava.checkpoints.llava_config import end_ids
-from llava.checkpoints.parts import build_language_model, load_preprocessing
+from llava.checkpoints.parts import (
+    AnyTower,
+    build_language_model,
+    end_ids,
+    load_preprocessing,
+)
 from llava.checkpoints.weights import RenameWeight, load_weights
 from llava.conversation import Conversation
 from llava.errors import checkpoint_errors
@@ -26,62 +25,30 @@ from llava.vision import VisionTower
 
 Family = Literal["llava-1.5", "vila-1.5"]
 ConversationSource = Literal["family", "recorded name", "default", "option"]
+Weights = tuple[Callable[[Llava], nn.Module], Path, RenameWeight]
+"""A module of the model, the folder of its weights, and their names in the module."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Parts of a model, and the folder and names of their weights, as one family stores them."""
+    """Configuration of a model's parts, as one family stores them."""
 
     language: LlamaConfig
-    language_place: Path
-    """Place of that configuration, for messages."""
-    tokenizer_folder: Path
+    language_folder: Path
+    """Folder of its tokenizer and, mostly, its configuration."""
     load_tokenizer: Callable[[Path], PreTrainedTokenizerBase]
     end_tokens: tuple[str, ...] = ()
     """Tokens that end an answer beside those that the configuration names."""
     build_projector: Callable[[], nn.Module]
-    tower: CLIPVisionConfig | SiglipVisionConfig
+    tower: AnyTower
     tower_folder: Path
     select_layer: int
     select_feature: str
     image_aspect_ratio: str | None
-    weights: tuple[tuple[Callable[[Llava], nn.Module], Path, RenameWeight], ...]
-    """Language model and projector: modules, their folder, names in the module of stored names."""
+    weights: tuple[Weights, ...]
+    """Weights of language model and projector."""
     tower_weights: tuple[Path, RenameWeight]
-
-    def build(self, conversation: Conversation) -> Llava:
-        """All parts, their parameters still on the meta device."""
-        language_model = build_language_model(self.language, self.language_place)
-        with checkpoint_errors(self.language_place), init_empty_weights(include_buffers=False):
-            projector = self.build_projector()
-            vision_tower = VisionTower(self.tower, self.select_layer, self.select_feature)
-        tokenizer = self.load_tokenizer(self.tokenizer_folder)
-        with checkpoint_errors(self.tokenizer_folder):
-            prompts = PromptTokenizer(tokenizer, conversation)
-        preprocess = load_preprocessing(
-            self.tower, self.tower_folder, self.image_aspect_ratio, vision_tower.image_size
-        )
-        vocabulary = tokenizer.get_vocab() if self.end_tokens else {}
-        end = end_ids(self.language) | {vocabulary[token] for token in self.end_tokens}
-        return Llava(language_model, projector, vision_tower, prompts, preprocess, end)
-
-    def fill(
-        self, model: Llava, device: torch.device, dtype: torch.dtype, vision_dtype: torch.dtype
-    ) -> None:
-        """Load every weight."""
-        for module_of, folder, rename in self.weights:
-            load_weights(module_of(model), folder, rename, device, dtype)
-        folder, rename = self.tower_weights
-        tower = model.vision_tower
-        load_weights(
-            tower.vision_model,
-            folder,
-            lambda stored: tower.name_if_built(rename(stored)),
-            device,
-            vision_dtype,
-        )
-        model.language_model.tie_weights()  # to the embedding that has just been filled
-        model.to(device)  # the buffers, which no checkpoint holds
+    """Folder of the tower's weights, and their names in the tower."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +57,23 @@ class Checkpoint:
 
     folder: Path
     family: Family
-    num_layers: int
-    """L, decoder layers of the language model."""
     folders: tuple[Path, ...]
     """All folders that it is read from, the language model's weights first."""
+    recipe: Recipe = field(repr=False, compare=False)
     conversation: Conversation
     """The template of its prompts."""
     conversation_source: ConversationSource
     """Reason for the template: the family has one, the recorded name tells, nothing does (the
     likeliest), or the caller."""
-    recipe: Recipe
     recorded_name: str = ""
     """Name under which a VILA-1.5 says it was trained."""
     notes: tuple[str, ...] = ()
     """Notes to the user on how it is read."""
+
+    @property
+    def num_layers(self) -> int:
+        """L, decoder layers of the language model."""
+        return self.recipe.language.num_hidden_layers
 
     def load(
         self,
@@ -126,6 +96,37 @@ class Checkpoint:
         Raises:
             CheckpointError: incomplete, or weights that do not fit.
         """
-        model = self.recipe.build(conversation or self.conversation)
-        self.recipe.fill(model, torch.device(device), dtype, vision_dtype or dtype)
+        recipe, place = self.recipe, torch.device(device)
+        model = self._build(conversation or self.conversation)
+        for module_of, folder, rename in recipe.weights:
+            load_weights(module_of(model), folder, rename, place, dtype)
+        folder, rename = recipe.tower_weights
+        tower = model.vision_tower
+
+        def name_in_tower(stored: str) -> str | None:
+            name = rename(stored)
+            return name if name is not None and tower.is_built(name) else None
+
+        load_weights(tower.vision_model, folder, name_in_tower, place, vision_dtype or dtype)
+        model.language_model.tie_weights()  # to the embedding that has just been filled
+        model.to(place)  # the buffers, which no checkpoint holds
         return model.eval()
+
+    def _build(self, conversation: Conversation) -> Llava:
+        """All parts, their parameters still on the meta device."""
+        recipe = self.recipe
+        path = recipe.language_folder / "config.json"
+        language_model = build_language_model(recipe.language, path)
+        path = self.folder / "config.json"
+        with checkpoint_errors(path), init_empty_weights(include_buffers=False):
+            projector = recipe.build_projector()
+            vision_tower = VisionTower(recipe.tower, recipe.select_layer, recipe.select_feature)
+        tokenizer = recipe.load_tokenizer(recipe.language_folder)
+        with checkpoint_errors(recipe.language_folder):
+            prompts = PromptTokenizer(tokenizer, conversation)
+        preprocess = load_preprocessing(
+            recipe.tower, recipe.tower_folder, recipe.image_aspect_ratio, vision_tower.image_size
+        )
+        vocabulary = tokenizer.get_vocab()
+        end = end_ids(recipe.language) | {vocabulary[token] for token in recipe.end_tokens}
+        return Llava(language_model, projector, vision_tower, prompts, preprocess, end)

@@ -5,8 +5,7 @@ import torch
 from llava.checkpoints.checkpoint import Checkpoint
 from llava.checkpoints.files import locate, read_json
 from llava.checkpoints.llava import inspect_llava
-from llava.checkpoints.vila import inspect_vila
-from llava.checkpoints.vila_config import is_vila
+from llava.checkpoints.vila import inspect_vila, is_vila
 from llava.conversation import Conversation
 from llava.model import Llava
 

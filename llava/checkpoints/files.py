@@ -17,7 +17,7 @@ WEIGHT_FILES = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
-"""Where weights are, in transformers' order: the first that is there is read, and no other."""
+"""Weight files in transformers' order: the first that is there is read, and no other."""
 
 OTHER_FORMATS = (".gguf", ".ggml", ".pt", ".pth", ".bin", ".safetensors", ".ckpt", ".npz", ".h5")
 
@@ -25,7 +25,7 @@ HUB_PATTERNS = [
     *("*.json", "tokenizer.model", "model*.safetensors", "pytorch_model*.bin"),
     *(f"{part}/model*.safetensors" for part in ("llm", "vision_tower", "mm_projector")),
 ]
-"""What is downloaded; a star stands for folders too, so that all JSON files are."""
+"""Files to download; a star stands for folders too, so that all JSON files are."""
 
 
 def locate(name: str, what: str, inside: Path | None = None) -> Path:

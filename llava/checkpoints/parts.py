@@ -1,4 +1,4 @@
-"""Parts that both families build alike from a checkpoint's files, and what is checked of them."""
+"""Parts that both families read and build alike from a checkpoint's files, and their checks."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +20,77 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from llava.checkpoints.files import read_json
 from llava.checkpoints.unusable import require_content, require_unquantised
-from llava.checkpoints.values import Preprocessor, Tower, checked
+from llava.checkpoints.values import Language, Preprocessor, Tower, checked
+from llava.checkpoints.weights import has_weights
 from llava.errors import CheckpointError, checkpoint_errors
 from llava.image import ImageProcessor
 
+AnyTower = CLIPVisionConfig | SiglipVisionConfig
 TowerConfig = TypeVar("TowerConfig", CLIPVisionConfig, SiglipVisionConfig)
 
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+
+
+def llama_config(stored: dict[str, Any], place: Path | str, weights: Path) -> LlamaConfig:
+    """The language model's part of a `config.json`.
+
+    As in transformers the output layer is tied to the embedding where the configuration says so
+    and the weights have none of its own.
+
+    Args:
+        stored: the configuration.
+        place: its file, for messages.
+        weights: folder of the language model's weights.
+
+    Raises:
+        CheckpointError: LLaMA cannot be so, or its weights are quantised.
+    """
+    require_unquantised(stored, place)
+    values = to_builtins(checked(Language, stored, place))
+    with checkpoint_errors(place):
+        config = LlamaConfig.from_dict(values, attn_implementation="sdpa")
+    _check_llama(config, place)
+    if config.tie_word_embeddings:
+        config.tie_word_embeddings = not has_weights(weights, "lm_head.weight")
+    return config
+
+
+def _check_llama(config: LlamaConfig, place: Path | str) -> None:
+    """Raise `CheckpointError` where no LLaMA, or no answer, can be computed so."""
+    if config.hidden_act != "silu":
+        raise CheckpointError(
+            f"{place}: hidden_act must be silu, as every LLaMA has it, got '{config.hidden_act}'"
+        )
+    heads, groups, head_dim = (
+        *(config.num_attention_heads, config.num_key_value_heads or config.num_attention_heads),
+        config.head_dim or 0,
+    )
+    if heads % groups:
+        raise CheckpointError(
+            f"{place}: num_key_value_heads {groups} does not divide num_attention_heads {heads}"
+        )
+    if head_dim % 2:
+        raise CheckpointError(f"{place}: head_dim is {head_dim}; rotary embeddings need it even")
+    for token_id in end_ids(config):
+        if token_id >= config.vocab_size:
+            raise CheckpointError(
+                f"{place}: eos_token_id {token_id} is beyond vocab_size {config.vocab_size}, so no "
+                "answer would ever end"
+            )
+
+
+def end_ids(config: LlamaConfig) -> frozenset[int]:
+    """Ids that end an answer; none where the configuration names none."""
+    end = config.eos_token_id
+    return frozenset(end if isinstance(end, list) else [] if end is None else [end])
+
+
+def require_plain_image(stored: dict[str, Any], folder: Path) -> None:
+    """Raise `CheckpointError` where tokens of their own stand around an image."""
+    if stored.get("mm_use_im_start_end") or stored.get("mm_use_im_patch_token"):
+        raise CheckpointError(
+            f"{folder}: mm_use_im_start_end and mm_use_im_patch_token must be false"
+        )
 
 
 def read_tower(kind: type[TowerConfig], stored: Any, place: Path | str) -> TowerConfig:
@@ -82,7 +146,7 @@ def load_tokenizer(
 
 
 def load_preprocessing(
-    tower: CLIPVisionConfig | SiglipVisionConfig,
+    tower: AnyTower,
     folder: Path,
     image_aspect_ratio: str | None,
     side: int,

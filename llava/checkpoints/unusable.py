@@ -1,4 +1,4 @@
-"""What stands in a checkpoint's place and is none: pointers, web pages, adapters, quantisation."""
+"""Files that a checkpoint is not made of: pointers, web pages, adapters, quantised weights."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ ADAPTER_FILES = (
     *("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"),
     "non_lora_trainables.bin",
 )
-"""What training with LoRA leaves, of no use without the base model."""
+"""Results of training with LoRA, of no use without the base model."""
 
 QUANTISED = re.compile(
     r"\.(SCB|(nested_)?absmax|quant_map|quant_state|qweight|qzeros|g_idx|weight_packed"

@@ -1,28 +1,48 @@
-"""A VILA-1.5 checkpoint in its original format: three folders."""
+"""A VILA-1.5 checkpoint with a Llama-3 in its original format: three folders."""
 
 import re
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from msgspec import Struct
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, SiglipVisionConfig
 
 from llava.checkpoints.checkpoint import Checkpoint, Recipe
-from llava.checkpoints.files import weight_files
-from llava.checkpoints.parts import load_tokenizer
-from llava.checkpoints.vila_config import (
-    IMAGE_ASPECT_RATIO,
-    LANGUAGE,
-    PARTS,
-    PROJECTOR,
-    SELECT_FEATURE,
-    TOWER,
-    read_vila_config,
-    recorded_conversation,
+from llava.checkpoints.files import read_json, weight_files
+from llava.checkpoints.parts import (
+    llama_config,
+    load_tokenizer,
+    read_tower,
+    require_plain_image,
 )
+from llava.checkpoints.unusable import require_merged, require_unquantised
+from llava.checkpoints.values import checked
 from llava.checkpoints.weights import ROTARY_BUFFER
-from llava.conversation import LLAMA_3
+from llava.conversation import LLAMA_3, LLAMA_3_FIX, Conversation
 from llava.errors import CheckpointError
 from llava.projector import DownsampleProjector
+
+PARTS = LANGUAGE, TOWER, PROJECTOR = ("llm", "vision_tower", "mm_projector")
+"""The folders of a checkpoint, each with a configuration and weights of its own."""
+
+SETTINGS = {
+    "image_aspect_ratio": "resize",
+    "mm_vision_select_feature": "cls_patch",
+    "s2": False,
+}
+"""The value that settings of the root configuration have, where they are there."""
+
+MODEL_TYPES = {
+    LANGUAGE: ("model_type", "llama"),
+    PROJECTOR: ("mm_projector_type", "mlp_downsample"),
+}
+"""The setting that tells that a part is VILA-1.5's."""
+
+ORIGINAL_NAME = "./checkpoints/vila-siglip-llama3-8b-pretrain_r4/llm"
+"""`_name_or_path` of Llama-3-VILA1.5-8B's language model."""
+
+FIX_NAME_LENGTH = len(ORIGINAL_NAME) + 32
+"""All that is known of that of Llama-3-VILA1.5-8B-Fix: its file is 32 bytes longer."""
 
 END_OF_TURN = "<|eot_id|>"
 """Ends an answer too, whichever template it stands in."""
@@ -31,47 +51,97 @@ SIGLIP_EXTRAS = re.compile(r"head\.|post_layernorm\.|embeddings\.position_ids$")
 """Parts of SigLIP that come after all that is read, and a buffer that old files hold."""
 
 
-def inspect_vila(folder: Path, stored: dict[str, Any]) -> Checkpoint:
+class Root(Struct, frozen=True, kw_only=True):
+    """Settings of the root configuration beside its parts."""
+
+    mm_vision_select_layer: int = -2
+
+
+def is_vila(stored: dict[str, Any]) -> bool:
+    """Whether a root configuration is that of a checkpoint in three folders."""
+    return any(f"{part}_cfg" in stored for part in PARTS)
+
+
+def inspect_vila(folder: Path, root: dict[str, Any]) -> Checkpoint:
     """The checkpoint of a folder ("Efficient-Large-Model/Llama-3-VILA1.5-8B") and `config.json`.
 
     Raises:
-        CheckpointError: it is incomplete, or not as VILA-1.5 with a Llama-3.
+        CheckpointError: a part is missing, or something is not as in VILA-1.5.
     """
-    config = read_vila_config(folder, stored)
+    require_merged(folder)
+    _check_root(root, folder)
+    parts = {part: _part_config(folder, root, part) for part in PARTS}
+    _check_parts(parts)
+    stored, place = parts[LANGUAGE]
+    language, tower = llama_config(stored, place, folder / LANGUAGE), _tower_config(*parts[TOWER])
     for part in PARTS:
         weight_files(folder / part)
-    recorded = recorded_conversation(config.recorded_name)
-    language, projector, tower = (folder / part for part in (LANGUAGE, PROJECTOR, TOWER))
     recipe = Recipe(
-        language=config.language,
-        language_place=language,
-        tokenizer_folder=language,
+        language=language,
+        language_folder=folder / LANGUAGE,
         load_tokenizer=_load_tokenizer,
         end_tokens=(END_OF_TURN,),
-        build_projector=lambda: DownsampleProjector(
-            config.tower.hidden_size, config.language.hidden_size
-        ),
-        tower=config.tower,
-        tower_folder=tower,
-        select_layer=config.mm_vision_select_layer,
-        select_feature=SELECT_FEATURE,
-        image_aspect_ratio=IMAGE_ASPECT_RATIO,
+        build_projector=lambda: DownsampleProjector(tower.hidden_size, language.hidden_size),
+        tower=tower,
+        tower_folder=folder / TOWER,
+        select_layer=checked(Root, root, folder / "config.json").mm_vision_select_layer,
+        select_feature=str(SETTINGS["mm_vision_select_feature"]),
+        image_aspect_ratio=str(SETTINGS["image_aspect_ratio"]),
         weights=(
-            (lambda model: model.language_model, language, _language_name),
-            (lambda model: model.mm_projector, projector, str),
+            (lambda model: model.language_model, folder / LANGUAGE, _language_name),
+            (lambda model: model.mm_projector, folder / PROJECTOR, str),
         ),
-        tower_weights=(tower, _tower_name),
+        tower_weights=(folder / TOWER, _tower_name),
     )
-    return Checkpoint(
-        folder,
-        "vila-1.5",
-        config.language.num_hidden_layers,
-        (language, tower, projector, folder),
-        recorded or LLAMA_3,
-        "recorded name" if recorded else "default",
-        recipe,
-        config.recorded_name,
-    )
+    folders = (*(folder / part for part in PARTS), folder)
+    name = str(stored.get("_name_or_path", ""))
+    told = recorded_conversation(name)
+    conversation, source = (told, "recorded name") if told else (LLAMA_3, "default")
+    return Checkpoint(folder, "vila-1.5", folders, recipe, conversation, source, name)
+
+
+def _check_root(root: dict[str, Any], folder: Path) -> None:
+    require_plain_image(root, folder)
+    require_unquantised(root, folder / "config.json")
+    for key, expected in SETTINGS.items():
+        if (value := root.get(key, expected)) != expected:
+            raise CheckpointError(f"{folder}: {key} must be {expected}, got '{value}'")
+
+
+def _part_config(folder: Path, root: dict[str, Any], part: str) -> tuple[dict[str, Any], str]:
+    """A part's own `config.json`, or the root's copy of it where there is none; and its place."""
+    nested, own = root.get(f"{part}_cfg"), folder / part / "config.json"
+    if isinstance(nested, dict) and not own.is_file():
+        return nested, f"{folder / 'config.json'}, {part}_cfg"
+    return read_json(own.parent, own.name), str(own)
+
+
+def _check_parts(parts: dict[str, tuple[dict[str, Any], str]]) -> None:
+    for part, (key, expected) in MODEL_TYPES.items():
+        stored, place = parts[part]
+        if (value := stored.get(key)) != expected:
+            raise CheckpointError(
+                f"{place}: {key} must be {expected} (VILA-1.5 with Llama-3, for example "
+                f"Efficient-Large-Model/Llama-3-VILA1.5-8B), got '{value}'"
+            )
+
+
+def _tower_config(stored: dict[str, Any], place: str) -> SiglipVisionConfig:
+    if not str(stored.get("model_type", "")).startswith("siglip"):
+        raise CheckpointError(
+            f"{place}: vision tower must be a SigLIP, got model_type '{stored.get('model_type')}'"
+        )
+    return read_tower(SiglipVisionConfig, stored, place)
+
+
+def recorded_conversation(recorded_name: str) -> Conversation | None:
+    """The template that a checkpoint was trained with, by its recorded name; None: not told."""
+    if recorded_name == ORIGINAL_NAME:
+        return LLAMA_3
+    words = recorded_name.lower().replace("/", "-").replace("_", "-").split("-")
+    if "fix" in words or len(recorded_name) == FIX_NAME_LENGTH:
+        return LLAMA_3_FIX
+    return None
 
 
 def _load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

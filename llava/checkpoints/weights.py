@@ -22,7 +22,7 @@ ROTARY_BUFFER = re.compile(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq
 """A buffer of the language model that old files hold."""
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""What weights are; of other types only what they are computed from is stored."""
+"""Types of weights; other types are stored of quantised weights alone."""
 
 
 def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:

@@ -18,7 +18,7 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
-from llava import Llava, load_checkpoint
+from llava import Llava, VisualTokens, load_checkpoint
 from llava.checkpoints.files import read_json
 
 MakeLlava = Callable[..., Path]
@@ -62,6 +62,11 @@ def each_model(checkpoint: Path) -> Llava:
 @pytest.fixture(scope="session")
 def inputs(model: Llava, images: list[Image.Image]) -> list[np.ndarray]:
     return [model.preprocess(image) for image in images]
+
+
+@pytest.fixture
+def encoded(each_model: Llava, inputs: list[np.ndarray]) -> list[VisualTokens]:
+    return each_model.encode(inputs)
 
 
 @pytest.fixture(scope="session")

@@ -52,30 +52,22 @@ SIZES = [(90, 60), (60, 90), (56, 56), (57, 31), (31, 57), (7, 100), (20, 20), (
 SIZES += [(300, 200), (200, 300), (2, 900), (900, 2), (1, 1)]
 
 
+@pytest.mark.parametrize("pad", [True, False], ids=["padded", "longer side cropped"])
 @pytest.mark.parametrize("size", SIZES)
-def test_padded_pixels_equal_those_of_pillow_and_numpy(model: Llava, size: tuple[int, int]) -> None:
-    image = noise(*size, mode="RGB")
-    expected = reference_pixels(image, pad=True)
-
-    assert np.array_equal(model.preprocess(image), expected)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_without_an_aspect_ratio_the_longer_side_is_cropped(
-    cropping_model: Llava, size: tuple[int, int]
+def test_pixels_equal_those_of_pillow_and_numpy(
+    model: Llava, cropping_model: Llava, pad: bool, size: tuple[int, int]
 ) -> None:
     image = noise(*size, mode="RGB")
-    expected = reference_pixels(image, pad=False)
+    pixels = (model if pad else cropping_model).preprocess(image)
 
-    assert np.array_equal(cropping_model.preprocess(image), expected)
+    assert np.array_equal(pixels, reference_pixels(image, pad=pad))
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
 def test_images_of_other_modes_become_rgb_first(model: Llava, mode: str) -> None:
     image = noise(45, 30, mode=mode)
-    expected = reference_pixels(image, pad=True)
 
-    assert np.array_equal(model.preprocess(image), expected)
+    assert np.array_equal(model.preprocess(image), reference_pixels(image, pad=True))
 
 
 def test_the_border_is_the_mean_colour_cut_to_integers(model: Llava) -> None:

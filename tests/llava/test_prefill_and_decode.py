@@ -17,11 +17,6 @@ NO_END = frozenset({-1})
 
 
 @pytest.fixture
-def encoded(each_model: Llava, inputs: list[np.ndarray]) -> list[VisualTokens]:
-    return each_model.encode(inputs)
-
-
-@pytest.fixture
 def prefilled(each_model: Llava, encoded: list[VisualTokens]) -> Prefill:
     return each_model.prefill([each_model.tokenize(QUERY)] * 5, encoded, [()] * 5)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,6 @@ class Asked:
     rows: list[tuple[int, ...]]
     packed: list[Prefill]
     alone: list[Prefill]
-
-
-@pytest.fixture
-def encoded(each_model: Llava, inputs: list[np.ndarray]) -> list[VisualTokens]:
-    return each_model.encode(inputs)
 
 
 @pytest.fixture
@@ -101,24 +97,6 @@ def test_prompts_of_a_batch_after_one_text_prefix_keep_their_own_texts(
     torch.testing.assert_close(after.logits, whole.logits, atol=1e-5, rtol=0)
 
 
-def test_a_prompt_of_another_text_prefix_is_refused(
-    each_model: Llava, encoded: list[VisualTokens]
-) -> None:
-    prompt = each_model.tokenize(QUERIES[0])
-    first, *others = prompt.input_ids
-    other = Prompt((first + 1, *others), prompt.query_spans)
-    with pytest.raises(ValueError, match="does not begin as the prefix does"):
-        each_model.prefill([other], encoded[:1], [()], (), each_model.text_prefix(prompt))
-
-
-def test_attention_of_the_text_prefix_itself_is_refused(
-    each_model: Llava, encoded: list[VisualTokens]
-) -> None:
-    prompt = each_model.tokenize(QUERIES[0])
-    with pytest.raises(ValueError, match="that text's own"):
-        each_model.prefill([prompt], encoded[:1], [()], (3,), each_model.text_prefix(prompt))
-
-
 @pytest.mark.parametrize("order", [[4, 2], [1, 0, 2, 4, 3]], ids=["some", "all"])
 def test_images_of_a_prefix_can_be_asked_in_another_order(
     order: list[int], each_model: Llava, encoded: list[VisualTokens], asked: Asked
@@ -133,37 +111,23 @@ def test_images_of_a_prefix_can_be_asked_in_another_order(
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_packs_too_and_gives_logits_and_attention_in_float32(
+def test_half_precision_is_near_and_gives_logits_and_attention_in_float32(
     dtype: torch.dtype, checkpoint: Path, inputs: list[np.ndarray]
 ) -> None:
     model = load_checkpoint(str(checkpoint), dtype=dtype)
-    encoded = model.encode(inputs)
-    prompts = [model.tokenize(query) for query in QUERIES]
+    encoded, prompts = model.encode(inputs), [model.tokenize(query) for query in QUERIES]
     rows = [prompt.positions_of(0, 3) for prompt in prompts]
-    prefix = model.image_prefix(model.text_prefix(prompts[0]), encoded)
+    text_prefix = model.text_prefix(prompts[0])
+    prefix = model.image_prefix(text_prefix, encoded)
     packed = model.prefill_with_prefix(prefix, range(5), [[p] * 5 for p in prompts], rows)
     for prefill, prompt, own_rows in zip(packed, prompts, rows, strict=True):
         alone = model.prefill([prompt] * 5, encoded, [()] * 5, own_rows)
-        assert prefill.attentions is not None
-        assert {prefill.logits.dtype, prefill.attentions.dtype} == {torch.float32}
-        torch.testing.assert_close(prefill.logits, alone.logits, atol=0.2, rtol=0)
-        torch.testing.assert_close(prefill.attentions, alone.attentions, atol=2e-3, rtol=0)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_one_image_after_the_text_prefix_in_half_precision(
-    dtype: torch.dtype, checkpoint: Path, inputs: list[np.ndarray]
-) -> None:
-    model = load_checkpoint(str(checkpoint), dtype=dtype)
-    encoded = model.encode(inputs[:1])
-    prompt = model.tokenize(QUERIES[0])
-    rows = prompt.positions_of(0, 3)
-    after = model.prefill([prompt], encoded, [()], rows, model.text_prefix(prompt))
-    whole = model.prefill([prompt], encoded, [()], rows)
-    assert after.attentions is not None
-    assert {after.logits.dtype, after.attentions.dtype} == {torch.float32}
-    torch.testing.assert_close(after.logits, whole.logits, atol=0.2, rtol=0)
-    torch.testing.assert_close(after.attentions, whole.attentions, atol=2e-3, rtol=0)
+        after = model.prefill([prompt] * 5, encoded, [()] * 5, own_rows, text_prefix)
+        for one in (prefill, after):
+            assert one.attentions is not None
+            assert {one.logits.dtype, one.attentions.dtype} == {torch.float32}
+            torch.testing.assert_close(one.logits, alone.logits, atol=0.2, rtol=0)
+            torch.testing.assert_close(one.attentions, alone.attentions, atol=2e-3, rtol=0)
 
 
 def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, asked: Asked) -> None:
@@ -173,15 +137,35 @@ def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, aske
     assert again[::-1] == answers
 
 
-def test_a_prompt_that_begins_otherwise_is_refused(
-    each_model: Llava, encoded: list[VisualTokens]
+@pytest.mark.parametrize("shared", ["text", "text and image"])
+@pytest.mark.parametrize(
+    ("another", "rows", "message"),
+    [
+        (True, (), "does not begin as the prefix does"),
+        (False, (0,), "that text's own"),
+        (False, (3,), "that text's own"),
+    ],
+    ids=["another beginning", "first row of the prefix", "row of the prefix"],
+)
+def test_a_prompt_of_another_prefix_and_attention_of_the_prefix_itself_are_refused(
+    each_model: Llava,
+    encoded: list[VisualTokens],
+    shared: str,
+    another: bool,
+    rows: tuple[int, ...],
+    message: str,
 ) -> None:
     prompt = each_model.tokenize(QUERIES[0])
     first, *others = prompt.input_ids
-    other = Prompt((first + 1, *others), prompt.query_spans)
-    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
-    with pytest.raises(ValueError, match="does not begin as the prefix does"):
-        each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 4 + [other]], [()])
+    asked = Prompt((first + another, *others), prompt.query_spans)
+    text = each_model.text_prefix(prompt)
+    image, batch = each_model.image_prefix(text, encoded), [[prompt] * 4 + [asked]]
+    ask = {
+        "text": partial(each_model.prefill, [asked], encoded[:1], [()], rows, text),
+        "text and image": partial(each_model.prefill_with_prefix, image, range(5), batch, [rows]),
+    }
+    with pytest.raises(ValueError, match=message):
+        ask[shared]()
 
 
 def test_texts_of_several_lengths_in_one_batch_are_refused(
@@ -191,12 +175,3 @@ def test_texts_of_several_lengths_in_one_batch_are_refused(
     prefix = each_model.image_prefix(each_model.text_prefix(prompts[0]), encoded)
     with pytest.raises(ValueError, match="one length"):
         each_model.prefill_with_prefix(prefix, [0, 1], [prompts], [()])
-
-
-def test_attention_of_the_prefix_itself_is_refused(
-    each_model: Llava, encoded: list[VisualTokens]
-) -> None:
-    prompt = each_model.tokenize(QUERIES[0])
-    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
-    with pytest.raises(ValueError, match="that text's own"):
-        each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [(0,)])
