@@ -15,7 +15,7 @@ from torch import Tensor
 
 from llava import CheckpointError, load_llava
 from llava.checkpoints.files import locate
-from tests.conftest import write_llama_3_tokenizer
+from tests.tiny_checkpoints import write_llama_3_tokenizer
 
 Change = Callable[[dict[str, Any]], object]
 
