@@ -17,10 +17,10 @@ from sepm.analysis.changes import (
     shifts,
 )
 from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
+from sepm.analysis.stored_run import StoredRun
 from sepm.errors import InputError
 from sepm.method.config import MethodConfig
 from sepm.records.record import Record
-from sepm.records.stored_run import StoredRun
 from sepm.registry import METHODS
 
 SETTINGS = ("dataset", "method", "preset", "configuration")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sepm.analysis.compare import compare
 from sepm.analysis.compare_text import as_text
-from sepm.records.stored_run import read_run
+from sepm.analysis.stored_run import read_run
 from sepm.terminal import show, show_json
 
 

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from sepm.analysis.accuracy import Accuracy
 from sepm.analysis.calibration import BINS, in_bins
 from sepm.analysis.metrics import coarse_is_correct
+from sepm.analysis.stored_run import StoredRun
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, gate_in_words
-from sepm.records.stored_run import StoredRun
 from sepm.report.style import BLUE, DARK, GREY, SKY, percent_error
 
 Bin = tuple[float, float, Accuracy]

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from sepm.records.stored_run import StoredRun
+from sepm.analysis.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
 from sepm.report.style import DARK
 

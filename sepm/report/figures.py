@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sepm.records.stored_run import StoredRun
+from sepm.analysis.stored_run import StoredRun
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens

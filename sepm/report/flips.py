@@ -6,8 +6,8 @@ from sepm.analysis import plain_text as text
 from sepm.analysis.compare import compare
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
+from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import no_class
-from sepm.records.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
 from sepm.report.style import BLUE, DARK, ORANGE
 

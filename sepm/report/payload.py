@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from sepm.analysis.stored_run import StoredRun
 from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.record import Record
-from sepm.records.stored_run import StoredRun
 from sepm.report.image_folders import ImageFolders
 from sepm.report.runs import RunGroup, grid_of
 from sepm.report.thumbnails import thumbnail, thumbnail_ids, token_boxes

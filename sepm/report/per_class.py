@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sepm.analysis.accuracy import Accuracy
+from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import POLARITIES, Taxonomy
-from sepm.records.stored_run import StoredRun
 from sepm.report.style import BLUE, DARK, ORANGE, in_legend, percent_error
 
 BAR = 0.38

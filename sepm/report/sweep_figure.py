@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from sepm.analysis.accuracy import Accuracy, accuracy_of
 from sepm.analysis.paper import paper_value
+from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
-from sepm.records.stored_run import StoredRun
 from sepm.report.runs import RunGroup, labels
 from sepm.report.style import DARK, LINES
 from sepm.report.sweeps import Sweep, SweepPoint

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from sepm.analysis.stored_run import check_configuration, check_names
 from sepm.errors import InputError
 from sepm.method.confidence import Variance
-from sepm.records.stored_run import check_configuration, check_names
 
 SENSITIVITY = "sensitivity.json"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
-from sepm.records.stored_run import StoredRun
+from sepm.analysis.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
 from sepm.report.runs import RunGroup
 

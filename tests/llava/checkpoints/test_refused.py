@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from llava import CheckpointError, load_checkpoint
 from llava.checkpoints.files import locate
 from llava.checkpoints.vila import PARTS
-from tests.conftest import write_llama_3_tokenizer
 from tests.llava.checkpoints.editing import EditWeights, edit_json, edit_weights, refusal
+from tests.tiny_checkpoints.tokenizers import write_llama_3_tokenizer
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from sepm.analysis.compare import compare, differences
 from sepm.analysis.compare_text import as_text, reading
+from sepm.analysis.stored_run import StoredRun
 from sepm.errors import InputError
 from sepm.method.config import PRESETS
-from sepm.records.stored_run import StoredRun
 
 FACTS = {
     "dataset": "emoset",

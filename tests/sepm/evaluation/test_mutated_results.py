@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sepm.analysis.stored_run import read_run
 from sepm.errors import InputError
-from sepm.records.stored_run import read_run
 
 ODD = (None, True, 0, -1, 1e308, "", "../up", "\x00", "awe", [], [None], {}, {"A": "B"}, "[broken")
 """What takes a value's place; the last is written as it is, which is no JSON."""

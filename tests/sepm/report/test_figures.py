@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sepm.analysis.accuracy import wilson_interval
+from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
-from sepm.records.stored_run import StoredRun
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
