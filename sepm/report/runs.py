@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
 from pathlib import Path
 
+from sepm.analysis import stored_run
 from sepm.analysis.stored_run import StoredRun
 from sepm.errors import InputError
 from sepm.evaluation.run_folder import ACCURACY, PREDICTIONS
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
-from sepm.records import stored_run
 from sepm.report.geometry import VisualGrid
 from sepm.report.sweeps import Sweep, read_sweeps
 
