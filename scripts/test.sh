@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Linter, type checker, all tests; offline once the environment is made.
+# Linter, type checker, walls between the rooms, all tests; offline once the environment is made.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh dev
@@ -8,4 +8,5 @@ export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1  # one thread for each of the test pro
 ruff check .
 ruff format --check .
 pyright --pythonpath "$(command -v python)"
+lint-imports --no-logo --no-cache
 python -m pytest --numprocesses 2 --quiet "$@"

@@ -1,4 +1,4 @@
-"""What a user can get wrong, told so that one knows what to do next."""
+"""Errors of the user, told so that one knows what to do next."""
 
 import difflib
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ def did_you_mean(value: str, available: Iterable[str]) -> str:
 
 
 def unknown_name(kind: str, value: str, available: Iterable[str]) -> str:
-    """What to say of a name that is none of the available ones."""
+    """Message for a name that is none of the available ones."""
     names = list(available)
     hint = did_you_mean(value, names) or ";"
     return f"unknown {kind} '{value}'{hint} available: {', '.join(names)}"

@@ -46,7 +46,7 @@ class Processes:
 
     @property
     def name(self) -> str:
-        """What notes and errors call this process, counted from 1 as people do."""
+        """Name of this process in notes and errors, counted from 1 as people do."""
         return f"process {self.index + 1} of {self.count}"
 
     def broadcast(self, value: Any = None) -> Any:
@@ -74,7 +74,7 @@ class Processes:
         return _together(gather_object, [value])
 
     def from_main(self, make: Callable[[], T]) -> T:
-        """What `make()` gives on the main process, the only one to call it, on all.
+        """Result of `make()` on the main process, the only one to call it, on all.
 
         Raises:
             InputError: `make` raised it; on all.
@@ -87,7 +87,7 @@ class Processes:
         return result
 
     def agreed(self, make: Callable[[], T]) -> T:
-        """What `make()` gives on this process, once every process has come so far.
+        """Result of `make()` on this process, once every process has come so far.
 
         Raises:
             InputError: `make` raised it on a process; on all, that of the first such process.
@@ -126,13 +126,13 @@ def current_processes() -> Processes:
 
 
 def local_index() -> int:
-    """Which of its machine's processes this one is, as a launcher or SLURM says."""
+    """Index of this process on its machine, as a launcher or SLURM says."""
     on_any_machine = _launcher_number("RANK", 0)
     return _launcher_number("LOCAL_RANK", _launcher_number("SLURM_LOCALID", on_any_machine))
 
 
 def local_count() -> int:
-    """How many processes of the command its machine has."""
+    """Number of the command's processes on this machine."""
     return _launcher_number("LOCAL_WORLD_SIZE", 1)
 
 
@@ -152,7 +152,7 @@ def _launcher_number(name: str, absent: int) -> int:
 
 
 def _attempt(make: Callable[[], T]) -> tuple[T | None, InputError | None]:
-    """What `make()` gives, or the error that it raises."""
+    """Result of `make()`, or the error that it raises."""
     try:
         return make(), None
     except InputError as error:
@@ -160,7 +160,7 @@ def _attempt(make: Callable[[], T]) -> tuple[T | None, InputError | None]:
 
 
 def _together(collective: Callable[[list[Any]], list[Any]], values: list[Any]) -> list[Any]:
-    """What a collective operation gives; all processes must call it.
+    """Result of a collective operation; all processes must call it.
 
     Raises:
         LostProcessError: another process has ended.

@@ -1,4 +1,4 @@
-"""What the user sees of a run while it goes on, all of it on standard error."""
+"""Notes and progress of a run, all on standard error."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What reaches the terminal: text that can do nothing but be read, in whatever encoding it has.
+"""Text for the terminal, which can do nothing but be read, in whatever encoding it has.
 
 File names, class names and model answers come from elsewhere. In files they stay as they are.
 """

@@ -31,7 +31,7 @@ def text_raters(visual_tokens: Tensor, text_tokens: Tensor) -> Tensor:
 
 
 def num_kept(settings: SparseVLMSettings, layer: int, rater_attention: Tensor) -> int | None:
-    """How many visual tokens stay after a layer, merged ones not counted; None: no reduction.
+    """Number of visual tokens that stay after a layer, without merged ones; None: no reduction.
 
     Version 1.5 has a budget for each layer. In version 1 the rank of the attention decides how many
     stay (in SparseVLM's paper: how many go). At least one token goes.
@@ -53,7 +53,7 @@ def num_kept(settings: SparseVLMSettings, layer: int, rater_attention: Tensor) -
 
 
 def num_recycled(num_dropped: int) -> int:
-    """How many of the dropped tokens, at least one, live on in merged ones: 30% and one."""
+    """Number of dropped tokens, at least one, that live on in merged ones: 30% and one."""
     return int(0.3 * num_dropped) + 1
 
 

@@ -1,4 +1,4 @@
-"""Which SparseVLM (Zhang et al., arXiv 2410.04417): its version, its token budget, its layers.
+"""Settings of SparseVLM (Zhang et al., arXiv 2410.04417): version, token budget, layers.
 
 Three generations share the name, and SEPM (Table 1) does not say which one it compares with, nor at
 which budget. Version 1.5 is the one behind SparseVLM's published numbers; version 1 is the only one
@@ -28,7 +28,7 @@ RANK_RULES = {192: (13.5, 0), 128: (9.0, 6), 64: (0.8, 0)}
 
 @dataclass(frozen=True)
 class SparseVLMSettings:
-    """What one run of SparseVLM is.
+    """Settings of one run of SparseVLM.
 
     Raises:
         InputError: no such budget in this version, or layers that are no ascending list.

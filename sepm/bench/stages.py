@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from llava import Llava
 from llava.prompt import Prompt
+from sepm.models.protocol import VisionLanguageModel
 
 LOAD = "decode + preprocess"
 """From the file to pixels."""
@@ -73,7 +73,7 @@ class StageClock:
         return COARSE if prompt in self._coarse else FINE
 
     @contextmanager
-    def timing(self, model: Llava) -> Iterator[None]:
+    def timing(self, model: VisionLanguageModel) -> Iterator[None]:
         """Time the model's methods within the block."""
         with ExitStack() as at_the_end:
             for name, stage in STAGE_OF_METHOD.items():

@@ -64,7 +64,7 @@ def given_options(args: argparse.Namespace, config: type) -> dict[str, Any]:
 
 
 def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
-    """What argparse needs to read a field's value."""
+    """Arguments with which argparse reads a field's value."""
     assert get_origin(hint) is Annotated, f"field {name} has no help"
     hint, text = get_args(hint)
     if hint is bool:

@@ -1,4 +1,4 @@
-"""What one evaluation is asked to do: a model, a data set, and how the run goes."""
+"""Request of one evaluation: a model, a data set, and options of the run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ LARGEST_BATCH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where results go, and how they are computed.
+    """Folder of the results, and options of their computation.
 
     Raises:
         InputError: a value is out of its range.

@@ -184,7 +184,7 @@ def _remove(path: Path) -> None:
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:
-    """What differs, each as `name: there, now`."""
+    """Differences between two identities, each as `name: there, now`."""
     for key in [*wanted, *(key for key in stored if key not in wanted)]:
         there, now = stored.get(key), wanted.get(key)
         label = f"{name}{key}"

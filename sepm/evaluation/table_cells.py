@@ -18,7 +18,7 @@ from sepm.registry import MethodRun
 
 @dataclass
 class Cells:
-    """What there is of the tables' cells, and why the others are not there; by task and row."""
+    """Cells of the tables that there are, and reasons for the others; by task and row."""
 
     tables: Sequence[Table]
     results: dict[str, dict[str, CellResult]] = field(default_factory=dict)

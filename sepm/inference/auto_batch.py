@@ -67,7 +67,7 @@ def find_batch_size(
 
 
 def _seconds(compute: Callable[[int], None], size: int) -> float | None:
-    """How long a batch takes when the device is warm; None where memory does not suffice."""
+    """Seconds that a batch takes on a warm device; None where memory does not suffice."""
     try:
         compute(size)
         started = time.perf_counter()

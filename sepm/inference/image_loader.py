@@ -101,7 +101,7 @@ def loaded_ahead(
 
 
 def _next(loaded: Iterator[Any], path: Path) -> LoadedImage | UnreadableImageError:
-    """What a worker sends of the next image, which is the one at the path.
+    """The next image from a worker, the one at the path.
 
     Raises:
         TimeoutError: its worker does not answer.

@@ -45,7 +45,7 @@ _CLAUSE = re.compile(r"[SBCKo]?[^-,()/SBCKo]*")
 
 @dataclass(frozen=True)
 class _Claim:
-    """What a clause says of its pick."""
+    """Statement of a clause about its pick."""
 
     letters: frozenset[str]
     affirmed: bool
@@ -82,7 +82,7 @@ class AnswerKey:
 
 
 def _claims(kinds: str, picks: list[frozenset[str]]) -> Iterator[_Claim]:
-    """What a text says of its picks, clause by clause."""
+    """Claims of a text about its picks, clause by clause."""
     kinds, picks = _joined(kinds, picks)
     left = iter(picks)
     sentences = [m for m in _SENTENCE.finditer(kinds) if m[1]]
@@ -116,7 +116,7 @@ def _joined(kinds: str, picks: list[frozenset[str]]) -> tuple[str, list[frozense
 
 
 def _claims_of_clause(clause: str, picks: list[frozenset[str]], placed: bool) -> Iterator[_Claim]:
-    """What a clause says: all about its first pick, and which of the others it rejects.
+    """Claims of a clause: one about its first pick, and rejections of others.
 
     Args:
         clause: kinds of its words.

@@ -1,4 +1,4 @@
-"""How sure the coarse stage is, and which fine query follows from it (Eq. 3, 4; Algorithm 1)."""
+"""Confidence of the coarse stage, and the branch that follows from it (Eq. 3, 4; Algorithm 1)."""
 
 from typing import Literal
 

@@ -80,7 +80,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class CoarseResult:
-    """What the coarse stage found."""
+    """Result of the coarse stage."""
 
     query: Query
     reply: Reply

@@ -23,7 +23,7 @@ CHAIN_OF_THOUGHT = (
 
 @dataclass(frozen=True)
 class Query:
-    """What the user says about the image: an optional Focus-on-Emotion phrase, then the query.
+    """Query about an image: an optional Focus-on-Emotion phrase, then the body.
 
     The two are kept apart so that the place of the phrase is known, never searched for.
     """

@@ -1,4 +1,4 @@
-"""Which visual tokens matter to the emotion, and which are dropped (section 3.3, Eq. 6-10)."""
+"""Significance of visual tokens to the emotion, and dropping (section 3.3, Eq. 6-10)."""
 
 from __future__ import annotations
 

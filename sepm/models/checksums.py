@@ -74,7 +74,7 @@ def _state(path: Path) -> list[int]:
 
 
 def _cache_file() -> Path:
-    """Where sums are kept: by real path, the state of the file and its sum.
+    """File of the sums: by real path, the state of a file and its sum.
 
     Raises:
         RuntimeError: the user has no home.
@@ -86,7 +86,7 @@ def _cache_file() -> Path:
 
 
 def _stored() -> dict[str, Any]:
-    """What the cache holds; nothing where it is absent or damaged."""
+    """Content of the cache; nothing where it is absent or damaged."""
     try:
         content = json.loads(_cache_file().read_text(encoding="utf-8"))
     except (OSError, ValueError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Where and in what precision a run computes, and on what it ran."""
+"""Device and precision of a run, and the machine that it ran on."""
 
 import platform
 import resource
@@ -20,7 +20,7 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model computes, and in what precision."""
+    """Device and precisions of a model."""
 
     device: torch.device
     dtype: torch.dtype
@@ -105,7 +105,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def environment(place: Placement) -> dict[str, Any]:
-    """What a run ran on, for its results; what only a CUDA device has is None elsewhere."""
+    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere."""
     on_cuda = place.device.type == "cuda"
     return {
         "python": platform.python_version(),

@@ -21,8 +21,18 @@ class ModelFacts(Protocol):
     """Facts about a model that are known before it is loaded."""
 
     @property
+    def name(self) -> str:
+        """Name, as results show it."""
+        ...
+
+    @property
     def description(self) -> str:
         """Its family, for messages."""
+        ...
+
+    @property
+    def hashes(self) -> dict[str, Any]:
+        """SHA-256 of every file that makes it, and of its prompt template."""
         ...
 
     @property
@@ -32,7 +42,7 @@ class ModelFacts(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What it offers beyond `VisionLanguageModel`."""
+        """Capabilities beyond those of `VisionLanguageModel`."""
         ...
 
 

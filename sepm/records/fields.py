@@ -113,7 +113,7 @@ class RecordFields(_Fields):
     foe_scores: Annotated[list[Share], Meta(min_length=1)] | UnsetType = UNSET
 
     def faults(self) -> Iterator[str]:
-        """What contradicts the status, the labels, the prediction or the visual tokens."""
+        """Contradictions to the status, the labels, the prediction or the visual tokens."""
         labels = self.labels or [self.label]
         if labels[0] != self.label or len(set(labels)) != len(labels):
             yield f"labels {labels} must be different ones, the first '{self.label}'"

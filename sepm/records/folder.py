@@ -31,12 +31,12 @@ def row_files(folder: Path) -> list[Path]:
 
 
 def stored_identity(folder: Path) -> dict[str, Any]:
-    """What the rows in a folder depend on, as it was written before the first; or nothing."""
+    """Identity of the rows in a folder, as it was written before the first; or nothing."""
     return read_json(folder / IDENTITY)
 
 
 def earlier_accuracy(folder: Path) -> dict[str, Any]:
-    """What the folder's `accuracy.json` says, or nothing where there is none.
+    """Content of the folder's `accuracy.json`, or nothing where there is none.
 
     Raises:
         InputError: it is damaged.

@@ -1,4 +1,4 @@
-"""What a run's method and settings say of its rows, so that no other run's are taken for them."""
+"""Rows held against their run's method and settings, so that no other run's are taken for them."""
 
 import math
 from collections.abc import Iterator, Mapping

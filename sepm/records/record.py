@@ -73,7 +73,7 @@ def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) 
 
 
 def token_usage(visual_token_counts: Sequence[int]) -> Record:
-    """What SparseVLM's layers had of the image, merged tokens included.
+    """Numbers of visual tokens in SparseVLM's layers, merged ones included.
 
     `mean_tokens` is the mean over layers of the count after each, which its authors report and name
     the budget after; `mean_tokens_processed` of the count that each layer ran on, which is what it

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import pytest
 
+from sepm.cli import main
 from sepm.commands.options import add_options, given_options
 
 
@@ -106,3 +107,16 @@ def test_another_word_than_those_accepted_is_told(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         made.parse_args(["--batch-size", "all"])
     assert "--batch-size: expected int or auto, got 'all'" in capsys.readouterr().err
+
+
+def test_options_of_wording_are_in_the_long_help_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {}
+    for option in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as stop:
+            main(["eval", option])
+        assert stop.value.code == 0
+        shown[option] = capsys.readouterr().out
+    for name in ("--fine-question", "--foe-tokens", "--phrase"):
+        assert name not in shown["--help"]
+        assert name in shown["--help-all"]
+    assert "--alpha" in shown["--help"]
