@@ -30,8 +30,7 @@ from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.confidence import Variance
 from sepm.models.options import ModelOptions
 from sepm.progress import tell
-from sepm.records.folder import PREDICTIONS, as_json
-from sepm.records.reading import read_records
+from sepm.records.folder import as_json
 from sepm.records.record import Record
 from sepm.registry import MethodRun
 from sepm.terminal import show, show_json
@@ -99,19 +98,11 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[li
         InputError: the input is wrong.
         RunError: a run failed on the way.
     """
-    from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
+    from sepm.evaluation.evaluate import evaluated  # imports torch, once the options are right
 
-    distinct = list(dict.fromkeys(runs))
     content = request.data.read()
-    made = evaluate(request, distinct, content, start_model(request.model))
-    paths = dict(zip(distinct, made, strict=True))
-    asked = [q.question_id for q in content.questions[: request.data.limit]]
-    known = content.taxonomy, content.questions
-    stored = {
-        run: read_records([path.parent / PREDICTIONS], *known, run.facts)
-        for run, path in paths.items()
-    }
-    return [[stored[run][key] for key in asked] for run in runs]
+    found = evaluated(request, list(dict.fromkeys(runs)), content, start_model(request.model))
+    return [found[run].records for run in runs]
 
 
 def _write(request: EvaluationRequest, run: MethodRun, result: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from sepm import __version__
+from sepm.analysis.tables import CellResult
 from sepm.datasets.check import ImageHashes
 from sepm.datasets.files import write_whole
 from sepm.datasets.image_files import UnreadableImageError
@@ -24,6 +25,7 @@ from sepm.models.device import dtype_name, environment
 from sepm.models.opening import OpenedModel
 from sepm.processes import current_processes
 from sepm.records.folder import PREDICTIONS
+from sepm.records.reading import read_records
 from sepm.records.record import RecordFile, error_record
 from sepm.registry import MethodRun
 
@@ -82,6 +84,25 @@ def evaluate(
             )
             for plan in planned
         ]
+
+
+def evaluated(
+    request: EvaluationRequest,
+    runs: Sequence[MethodRun],
+    content: QuestionFile,
+    opened: OpenedModel,
+) -> dict[MethodRun, CellResult]:
+    """Folder and records of each run, of the questions asked, computed where they are not on disk.
+
+    Arguments and errors are those of `evaluate`.
+    """
+    found: dict[MethodRun, CellResult] = {}
+    for run, path in zip(runs, evaluate(request, runs, content, opened), strict=True):
+        rows = [path.parent / PREDICTIONS]
+        records = read_records(rows, content.taxonomy, content.questions, run.facts)
+        asked = content.questions[: request.data.limit]
+        found[run] = CellResult(path.parent, [records[q.question_id] for q in asked])
+    return found
 
 
 def _data_hashes(content: QuestionFile) -> dict[str, str]:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field, replace
 from sepm.analysis.tables import CellResult, Row, Table
 from sepm.datasets.locations import TaskData
 from sepm.errors import InputError
-from sepm.evaluation.evaluate import evaluate
+from sepm.evaluation.evaluate import evaluated
 from sepm.evaluation.request import EvaluationRequest
 from sepm.method.config import MethodConfig
 from sepm.models.opening import OpenedModel
 from sepm.progress import tell
-from sepm.records.folder import PREDICTIONS
-from sepm.records.reading import read_records
 from sepm.registry import MethodRun
 
 
@@ -53,16 +51,10 @@ class Cells:
             else:
                 runs.setdefault(run, []).append(row)
         content = request.data.read()
-        taxonomy, whole = content.taxonomy, content.questions
-        questions = whole[: request.data.limit]
-        tell(f"{task}: {len(questions)} images of {request.data.image_folder}, {len(runs)} runs")
-        paths = evaluate(request, list(runs), content, opened)
-        done: dict[str, CellResult] = {}
-        for path, (run, rows) in zip(paths, runs.items(), strict=True):
-            records = read_records([path.parent / PREDICTIONS], taxonomy, whole, run.facts)
-            result = CellResult(path.parent, [records[q.question_id] for q in questions])
-            done |= {row.name: result for row in rows}
-        self.results[task] = done
+        images = len(content.questions[: request.data.limit])
+        tell(f"{task}: {images} images of {request.data.image_folder}, {len(runs)} runs")
+        found = evaluated(request, list(runs), content, opened)
+        self.results[task] = {row.name: found[run] for run, rows in runs.items() for row in rows}
 
 
 def request_for(request: EvaluationRequest, data: TaskData) -> EvaluationRequest:
