@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[list[Record]]:
+def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Sequence[Record]]:
     """The records of each run, of the questions asked, computed where they are not on disk.
 
     Raises:

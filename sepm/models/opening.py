@@ -68,7 +68,7 @@ class OpenedModel:
         """Prompt format of the loaded model, and what its template was chosen by."""
         return {**self.model.prompt_format, "chosen_by": self.checkpoint.conversation_source}
 
-    @cached_property
+    @property
     def hashes(self) -> dict[str, Any]:
         """SHA-256 of what makes the model.
 
@@ -79,6 +79,10 @@ class OpenedModel:
         Raises:
             InputError: a file is not there, or cannot be read.
         """
+        return self._hashes
+
+    @cached_property
+    def _hashes(self) -> dict[str, Any]:
         try:
             files = _named_files(self.checkpoint)
             sums = checksums(files.values())

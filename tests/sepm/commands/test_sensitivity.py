@@ -108,9 +108,9 @@ def test_only_samples_between_the_smallest_and_the_largest_alpha_are_asked_twice
     asked: list[int] = []
     real = batching.answer_batch
 
-    def counted(model: Any, asks: Any, tokens: Any, opening: Any) -> Any:
+    def counted(model: Any, asks: Any, images: Any, text_prefix: Any) -> Any:
         asked.append(len(asks))
-        return real(model, asks, tokens, opening)
+        return real(model, asks, images, text_prefix)
 
     monkeypatch.setattr(batching, "answer_batch", counted)
     options = ("--alphas", 0.01, 0.03, "--betas", 0.2, "--alpha", 0.02)
