@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sepm.datasets.image_files import file_fault
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, unknown_class
+from sepm.datasets.reading import Reading, need
 from sepm.datasets.tasks import composed
 from sepm.datasets.tree import files_below, folders_in
-from sepm.errors import InputError
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
@@ -26,7 +26,7 @@ def read_folder(root: Path, taxonomy: Taxonomy) -> Reading:
     for folder in _in_order_of(taxonomy, folders_in(root)):
         label = composed(folder.name)
         if label not in taxonomy.names:
-            raise InputError(f"{folder}: {unknown_class(label, taxonomy.names)}")
+            raise InputError(f"{folder}: {unknown_name('class', label, taxonomy.names)}")
         images, other = images_below(folder)
         others += other
         for image in images:

@@ -1,11 +1,10 @@
 """What every reader takes from a data set, and the small steps that readers share."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sepm.datasets.question_file import Question
-from sepm.errors import InputError, did_you_mean, unknown_name
+from sepm.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ def split_path(split: str, named: dict[str, Path], hint: str) -> Path:
     return Path(split)
 
 
-def unknown_class(name: str, known: Sequence[str]) -> str:
-    """What to say of a class name that the task does not have."""
-    return unknown_name("class", name, known)
+def require_image(path: Path) -> None:
+    """Raise ValueError unless a row's image is there."""
+    if not path.is_file():
+        raise ValueError(f"no such image: {path}")

@@ -9,23 +9,9 @@ from sepm.errors import InputError
 
 SYSTEM_NAMES = frozenset(
     (
-        "__macosx",
-        "@eadir",
-        "@recycle",
-        "@recently-snapshot",
-        "@tmp",
-        "@__thumb",
-        "#recycle",
-        "#snapshot",
-        "$recycle.bin",
-        "recycler",
-        "system volume information",
-        "lost+found",
-        "network trash folder",
-        "temporary items",
-        "thumbnails",
-        "thumbs.db",
-        "ehthumbs.db",
+        *("__macosx", "@eadir", "@recycle", "@recently-snapshot", "@tmp", "@__thumb", "#recycle"),
+        *("#snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found"),
+        *("network trash folder", "temporary items", "thumbnails", "thumbs.db", "ehthumbs.db"),
         "desktop.ini",
     )
 )

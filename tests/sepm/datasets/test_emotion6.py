@@ -120,7 +120,7 @@ def test_a_wrong_line_of_a_list_is_told(
         ("joy/1.jpg\t8\t5", "joy/1.jpg 8 5", ":6: 8 cells; expected 10, separated by tabs"),
         ("0.9\t0", "0.9\tx", ":4: 'x' is not a number of votes"),
         ("1\t0\t0\t0\n", "0\t0\t0\t0\n", ":6: no votes in this row"),
-        ("joy/1.jpg", "anger/2.jpg", ":6: image 'anger/2.jpg' stands twice"),
+        ("joy/1.jpg", "anger/2.jpg", ":6: image 'anger/2.jpg' is on line 4 already"),
         ("joy/1.jpg", "joy/3.jpg", r":6: no such image below images/: 'joy/3.jpg'"),
     ],
 )
