@@ -61,20 +61,17 @@ def test_a_class_folder_is_found_however_its_accents_are_written(
     assert (question.image, question.label) == ("o\u0308de/a.png", "öde")
 
 
-def test_a_tree_without_images_is_told(tmp_path: Path):
-    (tmp_path / "awe").mkdir()
-    with pytest.raises(InputError, match="no image in a class folder; expected <class>/<image>"):
-        read_folder(tmp_path, EMOSET)
-
-
-def test_a_root_that_is_not_there_is_told(tmp_path: Path):
-    with pytest.raises(InputError, match="absent: no such file or folder"):
-        read_folder(tmp_path / "absent", EMOSET)
-
-
-def test_a_root_that_is_a_file_is_told(tree: Path):
-    with pytest.raises(InputError, match="cannot be listed: Not a directory"):
-        read_folder(tree / "awe" / "a.webp", EMOSET)
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [
+        ("photos/awe/set", "no image in a class folder; expected <class>/<image>"),
+        ("absent", "absent: no such file or folder"),
+        ("photos/awe/a.webp", "cannot be listed: Not a directory"),
+    ],
+)
+def test_a_root_that_holds_no_class_folders_is_told(tree: Path, root: str, message: str):
+    with pytest.raises(InputError, match=message):
+        read_folder(tree.parent / root, EMOSET)
 
 
 def test_a_file_name_that_is_not_utf8_is_told(tree: Path):

@@ -71,20 +71,22 @@ def test_the_same_data_gives_the_same_file(emoset_root: Path, tmp_path: Path):
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize(("task", "n"), [("emoset", 17_716), ("emotion6", 594), ("abstract", 280)])
-def test_the_papers_implied_n_is_not_remarked_upon_and_any_other_is(task: str, n: int):
-    assert paper_note(READERS[task], n) is None
-    assert paper_note(READERS[task], n - 1) == (
-        f"n is {n - 1}; every accuracy in the paper fits n = {n}"
-    )
+FITS, EXCLUDES = (
+    "every accuracy in the paper fits n = ",
+    "the paper's accuracies exclude any n below ",
+)
 
 
-@pytest.mark.parametrize(("task", "n"), [("webemo7", 3_885), ("webemo25", 5_218)])
-def test_a_webemo_subset_that_the_paper_excludes_is_remarked_upon(task: str, n: int):
+@pytest.mark.parametrize(
+    ("task", "n", "note"),
+    [
+        *(("emoset", 17_716, FITS), ("emotion6", 594, FITS), ("abstract", 280, FITS)),
+        *(("webemo7", 3_885, EXCLUDES), ("webemo25", 5_218, EXCLUDES)),
+    ],
+)
+def test_an_n_that_is_not_the_papers_is_remarked_upon(task: str, n: int, note: str):
     assert paper_note(READERS[task], n) is None
-    assert paper_note(READERS[task], n - 1) == (
-        f"n is {n - 1}; the paper's accuracies exclude any n below {n}"
-    )
+    assert paper_note(READERS[task], n - 1) == f"n is {n - 1}; {note}{n}"
 
 
 def test_a_users_own_task_needs_a_taxonomy_file_and_a_folder(emotion6_root: Path, tmp_path: Path):
@@ -103,31 +105,23 @@ def test_a_users_own_task_needs_a_taxonomy_file_and_a_folder(emotion6_root: Path
     assert manifest["dataset"] == str(taxonomy)
 
 
-def test_a_folder_without_a_taxonomy_is_told(tmp_path: Path):
-    with pytest.raises(InputError, match="folder needs --taxonomy"):
-        read_task("folder", tmp_path, {})
-
-
 @pytest.mark.parametrize(
-    ("task", "option", "message"),
+    ("task", "options", "message"),
     [
-        ("emoset", "ties", "--ties is no option of emoset; its options: --split"),
-        ("emoset", "label", "--label is no option of emoset"),
-        ("abstract", "split", "--split is no option of abstract; its options: --ties"),
-        ("webemo7", "taxonomy", "--taxonomy is no option of webemo7"),
-        ("folder", "split", "--split is no option of folder; its options: --taxonomy"),
+        ("emoset", {"ties": "first"}, "--ties is no option of emoset; its options: --split"),
+        ("emoset", {"label": "votes"}, "--label is no option of emoset"),
+        ("abstract", {"split": "x"}, "--split is no option of abstract; its options: --ties"),
+        ("webemo7", {"taxonomy": "x"}, "--taxonomy is no option of webemo7"),
+        ("folder", {"split": "x"}, "--split is no option of folder; its options: --taxonomy"),
+        ("folder", {}, "folder needs --taxonomy"),
+        ("webemo", {}, r"unknown task 'webemo'; did you mean 'webemo\d+'\?"),
     ],
 )
-def test_an_option_that_a_task_does_not_know_is_refused(
-    task: str, option: str, message: str, tmp_path: Path
+def test_a_task_or_an_option_that_is_unknown_is_refused(
+    task: str, options: dict[str, str], message: str, tmp_path: Path
 ):
     with pytest.raises(InputError, match=message):
-        read_task(task, tmp_path, {option: "first"})
-
-
-def test_an_unknown_task_is_told_with_the_nearest(tmp_path: Path):
-    with pytest.raises(InputError, match=r"unknown task 'webemo'; did you mean 'webemo\d+'\?"):
-        read_task("webemo", tmp_path, {})
+        read_task(task, tmp_path, options)
 
 
 def test_an_empty_list_makes_no_file(emoset_root: Path):

@@ -53,10 +53,9 @@ def test_images_behind_links_to_folders_and_files_are_found(
 @pytest.mark.parametrize("name", ["a.png", "part"])
 def test_a_broken_link_is_named_whether_to_a_file_or_a_folder(tmp_path: Path, name: str):
     (tmp_path / name).symlink_to("gone")
-    with pytest.raises(InputError, match=rf"{name}: .* is a link to 'gone', where nothing is"):
-        images_below(tmp_path)
-    with pytest.raises(InputError, match=rf"{name}: .* is a link to 'gone', where nothing is"):
-        folders_in(tmp_path)
+    for look in (images_below, folders_in):
+        with pytest.raises(InputError, match=rf"{name}: .* is a link to 'gone', where nothing is"):
+            look(tmp_path)
 
 
 def test_links_in_a_circle_are_named_and_end(tmp_path: Path):
