@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from sepm.datasets.make import manifest_path, read_task, write_made
+from sepm.datasets.make import make_question_file, manifest_path
 from sepm.errors import InputError
 
 IMAGE_FOLDERS = {
@@ -82,7 +82,7 @@ def find_task(task: str, data: Path, questions: Path) -> TaskData:
             f"no data set at {root} and no question file {file}; see data/README.md, or what "
             f"`sepm questions {task} --root {root} --output {file}` prints of it"
         )
-    manifest = write_made(read_task(task, root, {}), file)
+    manifest = make_question_file(task, root, {}, file)
     notes = (f"{file}: made, {manifest['n']} questions", *manifest["notes"])
     if task in OTHER_CHOICES:
         command = f"sepm questions {task} --root {root} {OTHER_CHOICES[task]} --output {file}"

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from sepm.datasets.locations import find_task, require_data
-from sepm.datasets.make import manifest_path, read_task, write_made
+from sepm.datasets.make import make_question_file, manifest_path
 from sepm.errors import InputError
 
 
 @pytest.fixture
 def questions(tmp_path: Path, emotion6_root: Path) -> Path:
     """A folder with a question file made of the data set in `tmp_path`."""
-    write_made(read_task("emotion6", emotion6_root, {}), tmp_path / "q/emotion6/stage_1.jsonl")
+    make_question_file("emotion6", emotion6_root, {}, tmp_path / "q/emotion6/stage_1.jsonl")
     return tmp_path / "q"
 
 

@@ -1,10 +1,11 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from sepm.datasets.files import file_sha256
-from sepm.datasets.make import paper_note, read_task, write_made
+from sepm.datasets.make import make_question_file, paper_note
 from sepm.datasets.question_file import read_questions
 from sepm.datasets.readers import READERS
 from sepm.datasets.tasks import load_taxonomy, task_names
@@ -28,19 +29,20 @@ def test_every_bundled_task_has_a_reader():
 def test_what_a_reader_writes_is_read_back_from_the_image_folder_it_names(
     task: str, fixture: str, tmp_path: Path, request: pytest.FixtureRequest
 ):
-    made = read_task(task, request.getfixturevalue(fixture), {})
     output = tmp_path / "q.jsonl"
-    manifest = write_made(made, output)
-    questions = read_questions(output, load_taxonomy(task), Path(manifest["image_folder"]))
-    assert [q.question_id for q in questions] == [q.question_id for q in made.reading.questions]
-    assert all((made.reading.image_folder / q.image).is_file() for q in questions)
+    manifest = make_question_file(task, request.getfixturevalue(fixture), {}, output)
+    folder = Path(manifest["image_folder"])
+    questions = read_questions(output, load_taxonomy(task), folder)
+    assert len(questions) == manifest["n"] > 1
+    assert Counter(q.label for q in questions) == Counter(manifest["classes"])
+    assert all((folder / q.image).is_file() for q in questions)
     assert all(q.question_id.split("/")[0] == q.label for q in questions)
     assert all(q.text is None for q in questions)
 
 
 def test_the_manifest_says_how_the_file_was_made(abstract_root: Path, tmp_path: Path):
     output = tmp_path / "question" / "stage_1.jsonl"
-    write_made(read_task("abstract", abstract_root, {"ties": "any"}), output)
+    make_question_file("abstract", abstract_root, {"ties": "any"}, output)
     manifest = json.loads((tmp_path / "question" / "stage_1.manifest.json").read_text())
     table = abstract_root / "ABSTRACT_groundTruth.csv"
     assert manifest["reader"] == "abstract"
@@ -56,18 +58,17 @@ def test_the_manifest_says_how_the_file_was_made(abstract_root: Path, tmp_path: 
     assert manifest["notes"] == ["n is 3; every accuracy in the paper fits n = 280"]
 
 
-def test_the_manifest_tells_a_default_that_depends_on_another_option(emotion6_root: Path):
-    assert read_task("emotion6", emotion6_root, {"label": "votes"}).options == {
-        "split": None,
-        "label": "votes",
-        "ties": "first",
-    }
-    assert read_task("emotion6", emotion6_root, {}).options["ties"] is None
+@pytest.mark.parametrize(("label", "ties"), [("votes", "first"), ("folder", None)])
+def test_the_manifest_tells_a_default_that_depends_on_another_option(
+    emotion6_root: Path, tmp_path: Path, label: str, ties: str | None
+):
+    made = make_question_file("emotion6", emotion6_root, {"label": label}, tmp_path / "q.jsonl")
+    assert made["options"] == {"split": None, "label": label, "ties": ties}
 
 
 def test_the_same_data_gives_the_same_file(emoset_root: Path, tmp_path: Path):
     for name in ("a.jsonl", "b.jsonl"):
-        write_made(read_task("emoset", emoset_root, {}), tmp_path / name)
+        make_question_file("emoset", emoset_root, {}, tmp_path / name)
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
@@ -99,8 +100,8 @@ def test_a_users_own_task_needs_a_taxonomy_file_and_a_folder(emotion6_root: Path
             for letter, name in zip("ABCD", ("joy", "surprise", "anger", "sadness"), strict=True)
         )
     )
-    made = read_task("folder", emotion6_root / "images", {"taxonomy": str(taxonomy)})
-    manifest = write_made(made, tmp_path / "q.jsonl")
+    options = {"taxonomy": str(taxonomy)}
+    manifest = make_question_file("folder", emotion6_root / "images", options, tmp_path / "q.jsonl")
     assert manifest["classes"] == {"joy": 1, "surprise": 1, "anger": 1, "sadness": 2}
     assert manifest["dataset"] == str(taxonomy)
 
@@ -121,10 +122,11 @@ def test_a_task_or_an_option_that_is_unknown_is_refused(
     task: str, options: dict[str, str], message: str, tmp_path: Path
 ):
     with pytest.raises(InputError, match=message):
-        read_task(task, tmp_path, options)
+        make_question_file(task, tmp_path, options, tmp_path / "q.jsonl")
 
 
-def test_an_empty_list_makes_no_file(emoset_root: Path):
+def test_an_empty_list_makes_no_file(emoset_root: Path, tmp_path: Path):
     (emoset_root / "test.json").write_text("[]")
     with pytest.raises(InputError, match="no question could be made of it"):
-        read_task("emoset", emoset_root, {})
+        make_question_file("emoset", emoset_root, {}, tmp_path / "q.jsonl")
+    assert not (tmp_path / "q.jsonl").exists()
