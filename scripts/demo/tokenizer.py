@@ -20,7 +20,7 @@ this character in their place keeps a line's first word free of a leading space.
 
 
 def corpus() -> list[str]:
-    """Everything the model reads or writes, repeated until each of its words is one piece."""
+    """Texts that the model reads or writes, repeated until each of their words is one piece."""
     queries = [VICUNA_V1.render(query.text).replace("<image>", "") for query in every_query()]
     texts = [text.replace("\n", LINE_BREAK_STAND_IN) for text in queries]
     letters = [f"ASSISTANT: {letter}" for letter in string.ascii_uppercase] * 20

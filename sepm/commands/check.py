@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 def check_report(
     question_file: Path, image_folder: Path, dataset: str, workers: int | None
 ) -> dict[str, Any]:
-    """What was checked and everything that is wrong, ready for JSON.
+    """Report on what was checked and all that is wrong, ready for JSON.
 
     Raises:
         InputError: the file, the folder or the task cannot be read at all.
@@ -81,7 +81,7 @@ def check_report(
 
 
 def other_task_hint(problems: Sequence[Problem], good: int, dataset: str) -> str | None:
-    """What to try where most rows have a label that the task does not know, or None."""
+    """Hint for a file most of whose labels the task does not know, or None."""
     bad = {problem.line for problem in problems}
     unknown = {problem.line for problem in problems if problem.what.startswith("unknown class")}
     if 2 * len(unknown) <= good + len(bad):

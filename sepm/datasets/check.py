@@ -20,16 +20,16 @@ def image_hashes(
     decoded: Collection[str],
     image_folder: Path,
     workers: int | None = None,
-    progress: bool = True,
 ) -> ImageHashes:
     """SHA-256 of each image file, or why the image cannot be used; each file is read once.
+
+    Progress is shown on standard error where that is a terminal.
 
     Args:
         images: their paths in the folder; one may stand there several times.
         decoded: those that are decoded to the last row too.
         image_folder: the folder.
         workers: threads that read; by default one for each processor.
-        progress: show a bar on standard error where that is a terminal.
 
     Raises:
         InputError: less than one worker.
@@ -50,7 +50,7 @@ def image_hashes(
             desc="reading images",
             total=len(images),
             unit="image",
-            disable=None if progress else True,
+            disable=None,
         )
         return dict(bar)
 

@@ -19,13 +19,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at one place of an input file."""
+    """One fault of an input file."""
 
     path: Path
     line: int
-    """From 1."""
+    """Its line, from 1."""
     what: str
-    """What was found and what was expected."""
+    """Text: found and expected."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.what}"

@@ -14,14 +14,14 @@ IMAGE_FOLDERS = {
     "webemo25": Path("WEBEmo"),
     "abstract": Path("testImages_abstract"),
 }
-"""Below the data folder; the first part is the unpacked data set."""
+"""Paths below the data folder; the first part is the unpacked data set."""
 
 QUESTION_FILE = "stage_1.jsonl"
 README = Path(__file__).parents[2] / "data" / "README.md"
 """Not there where SEPM was installed without its repository."""
 
 OTHER_CHOICES = {"emotion6": "--split LIST", "abstract": "--ties drop"}
-"""What readers' defaults decide and the paper does not tell, as an option decides it otherwise."""
+"""Options that choose otherwise where a reader's default decides what the paper does not tell."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TaskData:
     question_file: Path
     image_folder: Path
     notes: tuple[str, ...] = ()
-    """What a reader of the result should know of where both come from."""
+    """Remarks on where both come from, for the reader of a result."""
 
 
 def require_data(task: str, root: Path) -> None:

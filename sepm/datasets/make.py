@@ -1,4 +1,4 @@
-"""From a data set on disk to a question file and the manifest that says how it was made."""
+"""Making of a question file, and of the manifest that says how it was made."""
 
 import json
 from collections import Counter
@@ -64,7 +64,7 @@ def manifest_path(output: Path) -> Path:
 
 
 def paper_note(reader: Reader, n: int) -> str | None:
-    """What to say where n is not what the paper's decimals imply, or None."""
+    """Remark on an n that the paper's decimals exclude, or None."""
     if reader.paper_n is not None and n != reader.paper_n:
         return f"n is {n}; every accuracy in the paper fits n = {reader.paper_n}"
     if reader.paper_n_at_least is not None and n < reader.paper_n_at_least:

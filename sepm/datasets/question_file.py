@@ -15,7 +15,7 @@ from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 MOST_CHARACTERS = 4096
-"""Of an id, a path or a class name."""
+"""Longest id, path or class name."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Question:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Every class name that counts as correct, `label` first."""
+        """Class names that count as correct, `label` first."""
         return (self.label, *self.other_labels)
 
 
@@ -46,11 +46,11 @@ class QuestionFile:
     """A question file's content, read once: it may be a pipe."""
 
     questions: list[Question]
-    """In the file's order."""
+    """Rows in the file's order."""
     taxonomy: Taxonomy
     """The classes that its labels are of."""
     sha256: str
-    """Of the bytes that the questions were read from."""
+    """Hash of the bytes that the questions were read from."""
 
 
 def read_question_file(path: Path, taxonomy: Taxonomy, image_folder: Path) -> QuestionFile:
@@ -149,7 +149,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _faults(row: dict[str, Any], taxonomy: Taxonomy, image_folder: Path) -> Iterator[str]:
-    """Everything wrong with a row by itself."""
+    """Faults of a row by itself."""
     wrong = [*_string_faults(row), *_categories_faults(row)]
     if wrong:
         yield from wrong

@@ -1,4 +1,4 @@
-"""What every reader takes from a data set, and the small steps that readers share."""
+"""Result of every reader, and the small steps that readers share."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from sepm.errors import InputError, did_you_mean
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader made of a data set."""
+    """Result of reading a data set."""
 
     questions: list[Question]
     image_folder: Path
@@ -17,9 +17,9 @@ class Reading:
     inputs: tuple[Path, ...] = ()
     """Lists, labels and votes that were read."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    """What a score depends on besides n: ties, missing images, …"""
+    """Numbers that a score depends on besides n: ties, missing images, …"""
     notes: tuple[str, ...] = ()
-    """What the user should know before comparing numbers."""
+    """Remarks for a user who compares numbers."""
     options: dict[str, str] = field(default_factory=dict[str, str])
     """Options whose default depends on the others, as they were used."""
 

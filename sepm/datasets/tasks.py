@@ -42,7 +42,7 @@ def load_taxonomy(task: str) -> Taxonomy:
 
 
 def grades(task: str) -> dict[str, str]:
-    """How well the order, the words and the polarity of a task's classes are established.
+    """Grades of evidence for the order, the words and the polarity of a task's classes.
 
     Each is "confirmed" (read in a source), "inferred" (from several) or "guess" (nothing published
     settles it); the lowest grade of a single class counts.

@@ -1,4 +1,4 @@
-"""From annotators' votes to a label: the arg-max, and what a tie means."""
+"""Labels from annotators' votes: the arg-max, and the rules for ties."""
 
 import math
 from collections.abc import Iterable, Mapping

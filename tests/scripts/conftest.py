@@ -21,7 +21,7 @@ exit "${STATUS:-0}"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a script did."""
+    """Result of running a script."""
 
     status: int
     commands: list[list[str]]

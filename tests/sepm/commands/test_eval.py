@@ -30,7 +30,7 @@ class Evaluation:
     capsys: pytest.CaptureFixture[str]
 
     def __call__(self, scenes: Any, *options: object, method: str = "sepm", status: int = 0) -> Any:
-        """What the command prints; it ends with that exit status."""
+        """Output of a command, which must end with that exit status."""
         assert main(self.command(scenes, self.output, *options, method=method)) == status
         return self.capsys.readouterr()
 

@@ -6,7 +6,7 @@ from sepm.datasets.abstract import TABLE, read_abstract
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from tests.sepm.datasets.editing import replace_text
+from tests.sepm.datasets.trees import replace_text
 
 
 def read(root: Path, ties: str = "first") -> Reading:

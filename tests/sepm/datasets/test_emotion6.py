@@ -6,7 +6,7 @@ from sepm.datasets.emotion6 import read_emotion6, read_vote_table
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from tests.sepm.datasets.editing import replace_text
+from tests.sepm.datasets.trees import replace_text
 
 EMOTION6 = load_taxonomy("emotion6")
 

@@ -1,5 +1,4 @@
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import pytest
 from sepm.datasets.folder import read_folder
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
+from tests.sepm.datasets.trees import write_image
 
 EMOSET = load_taxonomy("emoset")
 
 
 @pytest.fixture
-def tree(tmp_path: Path, write_image: Callable[[Path], Path]) -> Path:
+def tree(tmp_path: Path) -> Path:
     for name in ("fear/10.jpg", "fear/2.JPG", "awe/set/b.png", "awe/a.webp"):
         write_image(tmp_path / "photos" / name)
     return tmp_path / "photos"
@@ -50,9 +50,7 @@ def test_a_folder_of_no_class_is_told_with_the_nearest(tree: Path):
         read_folder(tree, EMOSET)
 
 
-def test_a_class_folder_is_found_however_its_accents_are_written(
-    tmp_path: Path, write_image: Callable[[Path], Path]
-):
+def test_a_class_folder_is_found_however_its_accents_are_written(tmp_path: Path):
     write_image(tmp_path / "o\u0308de" / "a.png")
     taxonomy = replace(
         EMOSET, classes=(replace(EMOSET.classes[0], name="öde"), *EMOSET.classes[1:])

@@ -17,8 +17,7 @@ from sepm.datasets.check import image_hashes
 from sepm.datasets.files import file_sha256
 from sepm.datasets.image_files import UnreadableImageError, read_image
 from sepm.errors import InputError
-
-WriteImage = Callable[[Path], Path]
+from tests.sepm.datasets.trees import write_image
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -94,7 +93,7 @@ def test_a_broken_link_is_named_with_its_target(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize("name", ["caf\u00e9/a.png", "awe/\u00fc.png"])
-def test_a_name_in_another_unicode_form_is_told(tmp_path: Path, write_image: WriteImage, name: str):
+def test_a_name_in_another_unicode_form_is_told(tmp_path: Path, name: str):
     write_image(tmp_path / unicodedata.normalize("NFD", name))
     with pytest.raises(UnreadableImageError, match="has another Unicode form"):
         read_image(tmp_path / name)
@@ -166,13 +165,11 @@ def test_an_animation_is_its_first_frame_and_a_wrong_suffix_does_not_matter(tmp_
 # ---- all images of a question file
 
 
-def test_each_image_has_its_hash_or_the_reason_why_it_cannot_be_used(
-    tmp_path: Path, write_image: WriteImage
-):
+def test_each_image_has_its_hash_or_the_reason_why_it_cannot_be_used(tmp_path: Path):
     good = write_image(tmp_path / "good.jpg")
     (tmp_path / "page.jpg").write_text("<html>404")
     names = ["absent.jpg", "good.jpg", "page.jpg"]
-    found = image_hashes(names, names[:2], tmp_path, workers=2, progress=False)
+    found = image_hashes(names, names[:2], tmp_path, workers=2)
     assert str(found["absent.jpg"]) == "no such file"
     assert found["good.jpg"] == file_sha256(good)
     assert found["page.jpg"] == file_sha256(tmp_path / "page.jpg")  # which is not to be decoded
@@ -188,7 +185,7 @@ def test_an_image_that_several_rows_share_is_decoded_once(
         return None, "sum"
 
     monkeypatch.setattr(sepm.datasets.check, "read_image_and_hash", decode)
-    image_hashes(["a.jpg", "a.jpg"], ["a.jpg"], tmp_path, workers=1, progress=False)
+    image_hashes(["a.jpg", "a.jpg"], ["a.jpg"], tmp_path, workers=1)
     assert decoded == [tmp_path / "a.jpg"]
 
 

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.datasets.webemo import Level, read_webemo
 from sepm.datasets.webemo_files import bundled_triples, check_category_file, read_list
 from sepm.errors import InputError
-
-WriteImage = Callable[[Path], Path]
+from tests.sepm.datasets.trees import write_image
 
 
 def read(root: Path, level: Level = "fine", split: str = "test") -> Reading:
@@ -67,18 +65,14 @@ def test_a_split_may_be_a_list_of_ones_own(webemo_root: Path, tmp_path: Path):
     assert ids(read(webemo_root, split=str(some))) == ["surprise/220_F_3_cc.jpg"]
 
 
-def test_of_several_copies_of_an_image_the_first_by_name_is_taken(
-    webemo_root: Path, write_image: WriteImage
-):
+def test_of_several_copies_of_an_image_the_first_by_name_is_taken(webemo_root: Path):
     for number in range(30, 0, -1):
         write_image(webemo_root / "copies" / f"{number:02}" / "220_F_2_bb.jpg")
     images = [question.image for question in read(webemo_root).questions]
     assert "copies/01/220_F_2_bb.jpg" in images
 
 
-def test_numbered_folders_are_read_where_there_is_no_list(
-    webemo_root: Path, write_image: WriteImage
-):
+def test_numbered_folders_are_read_where_there_is_no_list(webemo_root: Path):
     (webemo_root / "test25.txt").unlink()
     write_image(webemo_root / "images" / "test25" / "12" / "220_F_1_aa.jpg")
     reading = read(webemo_root)
@@ -88,16 +82,14 @@ def test_numbered_folders_are_read_where_there_is_no_list(
     assert reading.notes
 
 
-def test_named_folders_are_read_where_there_is_no_list(tmp_path: Path, write_image: WriteImage):
+def test_named_folders_are_read_where_there_is_no_list(tmp_path: Path):
     write_image(tmp_path / "test" / "zest" / "a.jpg")
     write_image(tmp_path / "test" / "irritabilty" / "a.jpg")
     assert ids(read(tmp_path)) == ["irritabilty/a.jpg", "zest/a.jpg"]
     assert ids(read(tmp_path, "middle")) == ["anger/irritabilty/a.jpg", "joy/zest/a.jpg"]
 
 
-def test_folders_named_by_middle_class_are_read_for_seven_classes(
-    tmp_path: Path, write_image: WriteImage
-):
+def test_folders_named_by_middle_class_are_read_for_seven_classes(tmp_path: Path):
     write_image(tmp_path / "test" / "love" / "a.jpg")
     assert ids(read(tmp_path, "middle", split=str(tmp_path / "test"))) == ["love/love/a.jpg"]
 
@@ -111,7 +103,7 @@ def test_folders_named_by_middle_class_are_read_for_seven_classes(
     ],
 )
 def test_folders_that_name_no_fine_class_are_refused(
-    tmp_path: Path, write_image: WriteImage, folders: list[str], message: str
+    tmp_path: Path, folders: list[str], message: str
 ):
     for folder in folders:
         write_image(tmp_path / folder / "a.jpg")
