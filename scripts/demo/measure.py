@@ -76,7 +76,7 @@ def load_scenes(model: Llava, folder: Path) -> Scenes:
 
 
 def outcomes(model: Llava, scenes: Scenes, recipe: Recipe, config: MethodConfig) -> list[Outcome]:
-    """Outcome of the method for each scene."""
+    """What the method decides about each scene."""
     samples = [Sample(q.question_id, model.num_visual_tokens, q.text) for q in scenes.questions]
     dialogues = [(i, recipe(sample, TAXONOMY, config)) for i, sample in enumerate(samples)]
     batcher = Batcher(BATCH_SIZE, print)
