@@ -3,10 +3,9 @@
 from pathlib import Path, PurePosixPath
 
 from sepm.datasets.files import FirstLines, Problem, numbered_lines, raise_problems, read_rows
-from sepm.datasets.folder import images_below
+from sepm.datasets.folder import read_folder
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, require_image, split_path
-from sepm.datasets.tree import folders_in
 from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
@@ -38,7 +37,7 @@ def read_emotion6(
     image_folder = need(root / "images", TREE)
     list_file = split_path(split, {}, LIST) if split is not None else None
     if list_file is None:
-        listed = _all_images(image_folder, taxonomy)
+        listed = [(0, question.image) for question in read_folder(image_folder, taxonomy).questions]
     else:
         listed = _listed_images(list_file, image_folder, taxonomy)
     inputs = () if list_file is None else (list_file,)
@@ -90,15 +89,6 @@ def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
         return VoteRow(line, image, dict(zip(names, votes, strict=True)))
 
     return read_rows(path, lines[1:], vote_row)
-
-
-def _all_images(image_folder: Path, taxonomy: Taxonomy) -> Listed:
-    listed: Listed = []
-    for folder in folders_in(image_folder):
-        if folder.name not in taxonomy.names:
-            raise InputError(f"{folder}: {unknown_name('class', folder.name, taxonomy.names)}")
-        listed += [(0, f"{folder.name}/{image}") for image in images_below(folder)[0]]
-    return listed
 
 
 def _listed_images(path: Path, image_folder: Path, taxonomy: Taxonomy) -> Listed:

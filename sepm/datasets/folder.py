@@ -6,7 +6,7 @@ from pathlib import Path
 from sepm.datasets.image_files import file_fault
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need
-from sepm.datasets.tasks import composed
+from sepm.datasets.tasks import composed, is_unicode
 from sepm.datasets.tree import files_below, folders_in
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
@@ -59,7 +59,7 @@ def images_below(folder: Path) -> tuple[list[str], int]:
         else:
             images.append(path.relative_to(folder).as_posix())
     for name in images:
-        if any("\ud800" <= character <= "\udfff" for character in name):
+        if not is_unicode(name):
             raise InputError(f"{folder}: file name {name!r} is not UTF-8; rename the file")
     return sorted(images, key=_natural), others
 

@@ -25,6 +25,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def is_unicode(text: str) -> bool:
+    """False for a text with half a surrogate pair, as in a file name that is no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def load_taxonomy(task: str) -> Taxonomy:
     """The taxonomy of a bundled task ("emoset") or of a file ("my_task.toml").
 
