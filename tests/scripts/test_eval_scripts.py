@@ -146,10 +146,18 @@ def test_a_tasks_script_of_vila_runs_zero_shot_and_sepm_on_it(task: str, outcome
     assert outcome.option("--conversation") == "auto"
 
 
-def test_table_1s_script_of_vila_makes_table_1_on_it(outcome_of) -> None:
-    outcome = outcome_of("vila/eval/table1.sh")
-    assert outcome.words[:4] == ["-m", "sepm", "table", "1"]
-    assert outcome.option("--model-path") == VILA
+@pytest.mark.parametrize(
+    ("script", "number", "model"),
+    [
+        *((f"v1_5/eval/table{number}", number, "liuhaotian/llava-v1.5-7b") for number in "123"),
+        ("vila/eval/table1", "1", VILA),
+    ],
+)
+def test_a_tables_script_makes_that_table(script: str, number: str, model: str, outcome_of) -> None:
+    outcome = outcome_of(f"{script}.sh", STATUS="2")
+    assert outcome.words[:4] == ["-m", "sepm", "table", number]
+    assert outcome.option("--model-path") == model
+    assert f"v1_5/eval/table{number}.sh" in outcome.errors
 
 
 def test_settings_of_vila_come_from_the_environment(outcome_of) -> None:
