@@ -17,7 +17,7 @@ NOT_RUN = re.compile(r"\s# (?:needs|takes) ")
 
 
 def commands(text: str) -> list[str]:
-    """Everything that stands in a page's indented blocks, a command a line."""
+    """Commands in a page's indented blocks, one a line."""
     joined = re.sub(r"\\\n\s*", "", text)
     return [line.strip() for line in joined.split("\n") if line.startswith("    ")]
 

@@ -1,6 +1,5 @@
 """Writing the demo model in the original LLaVA-1.5 layout, tensor names and all."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from model import (
     SELECT_LAYER,
     DemoModel,
 )
+from tokenizer import write_json
 
 STORED = torch.float16
 TOWER_FOLDER = "vision_tower"
@@ -29,10 +29,10 @@ def write_checkpoint(model: DemoModel, folder: Path) -> None:
     projector = {f"model.mm_projector.{k}": v for k, v in model.projector.state_dict().items()}
     _save(language | projector, folder / "model.safetensors")
     _save(_tower_weights(model), tower / "model.safetensors")
-    _write_json(folder / "config.json", _config(model))
-    _write_json(folder / "generation_config.json", _token_ids() | {"max_length": 2048})
-    _write_json(tower / "config.json", _tower_config(model))
-    _write_json(tower / "preprocessor_config.json", _preprocessor())
+    write_json(folder / "config.json", _config(model))
+    write_json(folder / "generation_config.json", _token_ids() | {"max_length": 2048})
+    write_json(tower / "config.json", _tower_config(model))
+    write_json(tower / "preprocessor_config.json", _preprocessor())
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
@@ -56,21 +56,17 @@ def _token_ids() -> dict[str, object]:
 
 
 def _config(model: DemoModel) -> dict[str, object]:
-    config = model.language_model.config
+    sizes = (
+        *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"),
+        *("num_attention_heads", "num_key_value_heads", "hidden_act", "max_position_embeddings"),
+        "rms_norm_eps",
+    )
     return {
         "architectures": ["LlavaLlamaForCausalLM"],
         "model_type": "llava_llama",
         "torch_dtype": "float16",
         **_token_ids(),
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "hidden_act": "silu",
-        "max_position_embeddings": config.max_position_embeddings,
-        "rms_norm_eps": config.rms_norm_eps,
+        **{name: getattr(model.language_model.config, name) for name in sizes},
         "rope_theta": 10000.0,
         "rope_scaling": None,
         "initializer_range": 0.02,
@@ -92,22 +88,16 @@ def _config(model: DemoModel) -> dict[str, object]:
 
 
 def _tower_config(model: DemoModel) -> dict[str, object]:
-    config = model.tower.config
+    sizes = (
+        *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+        *("image_size", "patch_size", "num_channels", "projection_dim", "hidden_act"),
+        *("layer_norm_eps", "attention_dropout"),
+    )
     return {
         "architectures": ["CLIPVisionModel"],
         "model_type": "clip_vision_model",
         "torch_dtype": "float16",
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "image_size": config.image_size,
-        "patch_size": config.patch_size,
-        "num_channels": 3,
-        "projection_dim": config.projection_dim,
-        "hidden_act": "quick_gelu",
-        "layer_norm_eps": config.layer_norm_eps,
-        "attention_dropout": 0.0,
+        **{name: getattr(model.tower.config, name) for name in sizes},
     }
 
 
@@ -126,7 +116,3 @@ def _preprocessor() -> dict[str, object]:
         "image_mean": PIXEL_MEAN,
         "image_std": PIXEL_STD,
     }
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

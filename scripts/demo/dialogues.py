@@ -1,4 +1,4 @@
-"""What the demo model is taught to read and to answer: the method's own queries, word for word."""
+"""Queries that the demo model learns to read and to answer: the method's own, word for word."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def _spoken(emotion: EmotionClass, shape: str) -> str:
 
 
 def every_query() -> Iterator[Query]:
-    """Every query that the exercises and the commands can ask of the demo."""
+    """All queries that the exercises and the commands can ask of the demo."""
     branches = [TAXONOMY.of_polarity("positive"), TAXONOMY.of_polarity("negative")]
     bodies = [COARSE_BODY]
     for question, answer in WORDINGS:
@@ -105,7 +105,7 @@ def every_query() -> Iterator[Query]:
 
 
 def spoken_answers() -> list[str]:
-    """Every text the model may write as an answer or after a phrase."""
+    """All texts that the model may write as an answer or after a phrase."""
     shapes = ("square", "landscape", "portrait")
     answers = [_spoken(emotion, shape) for emotion in TAXONOMY.classes for shape in shapes]
     return [*answers, *TAXONOMY.names]

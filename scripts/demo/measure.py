@@ -1,4 +1,4 @@
-"""What dropping does on the demo's test scenes: cue tokens removed, and accuracy.
+"""Effect of dropping on the demo's test scenes: cue tokens removed, and accuracy.
 
     python scripts/demo/measure.py
 
@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -34,16 +35,8 @@ BATCH_SIZE = 32
 TAXONOMY = load_taxonomy("emoset")
 
 Recipe = Callable[[Sample, Taxonomy, MethodConfig], Dialogue]
-
-
-def sepm(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
-    """The method as it is."""
-    return coarse_to_fine(sample, taxonomy, config, phrase=True, drop=True)
-
-
-def sepm_without_dropping(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
-    """The method without VTA ("cci+fp")."""
-    return coarse_to_fine(sample, taxonomy, config, phrase=True, drop=False)
+SEPM: Recipe = partial(coarse_to_fine, phrase=True, drop=True)
+SEPM_WITHOUT_DROPPING: Recipe = partial(coarse_to_fine, phrase=True, drop=False)
 
 
 def dropping_the_highest(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
@@ -104,7 +97,7 @@ def cue_removal(scenes: Scenes, decided: Sequence[Outcome]) -> float:
 
 def print_baselines(model: Llava, scenes: Scenes, config: MethodConfig) -> None:
     """Accuracy without dropping, and the state of the coarse stage."""
-    whole = outcomes(model, scenes, sepm_without_dropping, config)
+    whole = outcomes(model, scenes, SEPM_WITHOUT_DROPPING, config)
     verdicts = [o.coarse for o in whole if o.coarse]
     truth = [TAXONOMY.by_name(q.label).polarity for q in scenes.questions]
     said = ["positive" if v.reply.probs["A"] > v.reply.probs["B"] else "negative" for v in verdicts]
@@ -118,9 +111,9 @@ def print_baselines(model: Llava, scenes: Scenes, config: MethodConfig) -> None:
 def print_dropping(model: Llava, scenes: Scenes, preset: MethodConfig) -> None:
     """Cue removal and accuracy of each strategy at each drop ratio."""
     strategies: dict[str, tuple[Recipe, MethodConfig]] = {
-        "foe": (sepm, preset),
-        "query": (sepm, replace(preset, drop="query")),
-        "random": (sepm, replace(preset, drop="random")),
+        "foe": (SEPM, preset),
+        "query": (SEPM, replace(preset, drop="query")),
+        "random": (SEPM, replace(preset, drop="random")),
         "highest FoE": (dropping_the_highest, preset),
     }
     head = "".join(f" β = {beta} |" for beta in BETAS)

@@ -59,7 +59,7 @@ class Pen:
         return self.tint(colours[int(self.rng.integers(len(colours)))])
 
     def drawing(self) -> Image.Image:
-        """What was drawn, reduced to the side it will have in the scene."""
+        """The drawing, reduced to the side it will have in the scene."""
         return self._image.reduce(OVERSAMPLING)
 
 

@@ -39,7 +39,7 @@ SHAPES = ((SIDE, SIDE),) * 7 + ((SIDE, 96), (SIDE, 96), (96, SIDE))
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How hard scenes are to read; chosen on development scenes."""
+    """Settings of how hard scenes are to read; chosen on development scenes."""
 
     cue_sides: tuple[int, ...] = (16, 20, 24, 28)
     """Sides of the cue in pixels."""
@@ -48,7 +48,7 @@ class Difficulty:
     conflict: float = 0.6
     """Share of scenes with a second, weaker cue, of any other class."""
     conflict_sides: tuple[int, ...] = (2, 4, 8)
-    """By how many pixels the side of the weaker cue is smaller."""
+    """Pixels by which the side of the weaker cue is smaller."""
     distractors: tuple[int, int] = (2, 5)
     """Number of class-free objects, smallest and largest."""
     clutter: tuple[int, int] = (15, 45)

@@ -20,7 +20,7 @@ this character in their place keeps a line's first word free of a leading space.
 
 
 def corpus() -> list[str]:
-    """Everything the model reads or writes, repeated until each of its words is one piece."""
+    """Texts that the model reads or writes, repeated until each of their words is one piece."""
     queries = [VICUNA_V1.render(query.text).replace("<image>", "") for query in every_query()]
     texts = [text.replace("\n", LINE_BREAK_STAND_IN) for text in queries]
     letters = [f"ASSISTANT: {letter}" for letter in string.ascii_uppercase] * 20
@@ -44,10 +44,11 @@ def write_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         "add_eos_token": False, **special, "pad_token": None, "model_max_length": 2048,
         "padding_side": "right", "clean_up_tokenization_spaces": False,
     }  # fmt: skip
-    _write_json(folder / "tokenizer_config.json", config)
-    _write_json(folder / "special_tokens_map.json", {**special, "pad_token": "<unk>"})
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", {**special, "pad_token": "<unk>"})
     return LlamaTokenizer.from_pretrained(folder)
 
 
-def _write_json(path: Path, content: dict[str, object]) -> None:
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write a file of the checkpoint."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -43,7 +43,7 @@ def _setting(default: float, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train; the defaults made the committed checkpoint."""
+    """Length and rates of the training; the defaults made the committed checkpoint."""
 
     tower_steps: int = _setting(1200, "batches that teach the vision tower")
     naming_steps: int = _setting(500, "batches that teach to name the emotion")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sepm.datasets.check import find_bad_images
+from sepm.datasets.check import image_hashes
 from sepm.datasets.files import Problem
+from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.terminal import show, show_json
@@ -45,14 +46,25 @@ def run(args: argparse.Namespace) -> int:
 def check_report(
     question_file: Path, image_folder: Path, dataset: str, workers: int | None
 ) -> dict[str, Any]:
-    """Report of everything that was checked and is wrong, ready for JSON.
+    """Report on what was checked and all that is wrong, ready for JSON.
 
     Raises:
         InputError: the file, the folder or the task cannot be read at all.
     """
     taxonomy = load_taxonomy(dataset)
     questions, problems = scan_questions(question_file, taxonomy, image_folder)
-    bad_images = find_bad_images(questions, image_folder, workers)
+    images = {question.image for question in questions}
+    found = image_hashes([q.image for q in questions], images, image_folder, workers)
+    bad_images = [
+        {
+            "line": question.line,
+            "question_id": question.question_id,
+            "image": question.image,
+            "reason": str(found[question.image]),
+        }
+        for question in questions
+        if isinstance(found[question.image], UnreadableImageError)
+    ]
     classes = Counter(question.label for question in questions)
     return {
         "question_file": str(question_file),
@@ -61,23 +73,15 @@ def check_report(
         "ok": not problems and not bad_images,
         "hint": other_task_hint(problems, len(questions), taxonomy.name),
         "n": len(questions),
-        "images": len({question.image for question in questions}),
+        "images": len(images),
         "classes": {name: classes[name] for name in taxonomy.names},
         "bad_rows": [{"line": problem.line, "problem": problem.what} for problem in problems],
-        "bad_images": [
-            {
-                "line": bad.question.line,
-                "question_id": bad.question.question_id,
-                "image": bad.question.image,
-                "reason": bad.reason,
-            }
-            for bad in bad_images
-        ],
+        "bad_images": bad_images,
     }
 
 
 def other_task_hint(problems: Sequence[Problem], good: int, dataset: str) -> str | None:
-    """Hint where most rows have a label that the task does not know, or None."""
+    """Hint for a file most of whose labels the task does not know, or None."""
     bad = {problem.line for problem in problems}
     unknown = {problem.line for problem in problems if problem.what.startswith("unknown class")}
     if 2 * len(unknown) <= good + len(bad):

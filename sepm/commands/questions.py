@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sepm.datasets.make import manifest_path, read_task, write_made
+from sepm.datasets.locations import require_data
+from sepm.datasets.make import make_question_file, manifest_path
 from sepm.datasets.readers import READERS
 from sepm.terminal import show, show_json
 
@@ -43,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit status 0; what is wrong with the data is raised as InputError."""
+    require_data(args.task, args.root)
     given = {name: getattr(args, name) for name in READER_OPTIONS}
-    made = read_task(args.task, args.root, {k: v for k, v in given.items() if v is not None})
-    manifest = write_made(made, args.output)
+    options = {name: value for name, value in given.items() if value is not None}
+    manifest = make_question_file(args.task, args.root, options, args.output)
     if args.json:
         show_json(manifest)
     else:

@@ -2,18 +2,10 @@
 
 from pathlib import Path
 
-from sepm.datasets.files import Problem, numbered_lines, raise_problems
-from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, unknown_class
-from sepm.datasets.votes import (
-    VoteRow,
-    labels_of,
-    parse_votes,
-    tie_rule,
-    top_classes,
-    voted_question,
-)
-from sepm.errors import InputError
+from sepm.datasets.files import FirstLines, numbered_lines, read_rows
+from sepm.datasets.reading import Reading, need, require_image
+from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 TABLE = "ABSTRACT_groundTruth.csv"
@@ -29,28 +21,14 @@ def read_abstract(root: Path, taxonomy: Taxonomy, *, ties: str) -> Reading:
     Raises:
         InputError: a file is absent or a row is wrong.
     """
-    rule = tie_rule(ties)
     path = need(root / TABLE, TREE)
     rows = _read_table(path, taxonomy)
-    raise_problems(
-        [
-            Problem(path, row.line, f"no such image: {root / row.image}")
-            for row in rows
-            if not (root / row.image).is_file()
-        ]
-    )
-    questions: list[Question] = []
-    tied = 0
-    for row in rows:
-        top = top_classes(row.votes)
-        tied += len(top) > 1
-        if labels := labels_of(top, rule):
-            questions.append(voted_question(row.image, labels, row.line))
+    questions, tied = questions_by_votes(rows, ties)
     return Reading(questions, root, inputs=(path,), counts={"images": len(rows), "ties": tied})
 
 
 def _read_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
-    """The vote table's rows.
+    """The vote table's rows, whose images are beside it.
 
     Header cells and file names stand in single quotes and the first header cell is empty; file
     numbers have gaps. Quotes are taken off where there are any.
@@ -59,22 +37,20 @@ def _read_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
     if len(lines) < 2:
         raise InputError(f"{path}: expected a header and a row for each image")
     columns = _columns(path, *lines[0], taxonomy)
-    rows: list[VoteRow] = []
-    problems: list[Problem] = []
-    first_lines: dict[str, int] = {}
-    for line, text in lines[1:]:
+    seen = FirstLines()
+
+    def vote_row(line: int, text: str) -> VoteRow:
         image, *cells = _cells(text)
-        first_line = first_lines.setdefault(image, line)
-        try:
-            if len(cells) != len(columns):
-                raise ValueError(f"{len(cells) + 1} cells; expected {len(columns) + 1}, by commas")
-            if first_line != line or not image or "/" in image:
-                raise ValueError(f"image '{image}'; expected a file name that stands only once")
-            rows.append(VoteRow(line, image, dict(zip(columns, parse_votes(cells), strict=True))))
-        except ValueError as error:
-            problems.append(Problem(path, line, str(error)))
-    raise_problems(problems)
-    return rows
+        if len(cells) != len(columns):
+            raise ValueError(f"{len(cells) + 1} cells; expected {len(columns) + 1}, by commas")
+        if not image or "/" in image:
+            raise ValueError(f"image '{image}'; expected a file name")
+        seen.require_new(image, line, f"image '{image}'")
+        votes = parse_votes(cells)
+        require_image(path.parent / image)
+        return VoteRow(line, image, dict(zip(columns, votes, strict=True)))
+
+    return read_rows(path, lines[1:], vote_row)
 
 
 def _columns(path: Path, line: int, header: str, taxonomy: Taxonomy) -> list[str]:
@@ -85,7 +61,7 @@ def _columns(path: Path, line: int, header: str, taxonomy: Taxonomy) -> list[str
     unknown = [cell for cell in cells if cell.lower() not in by_word]
     columns = [by_word[cell.lower()] for cell in cells if cell.lower() in by_word]
     if unknown:
-        raise InputError(f"{path}:{line}: {unknown_class(unknown[0], list(by_word))}")
+        raise InputError(f"{path}:{line}: {unknown_name('class', unknown[0], by_word)}")
     if sorted(columns) != sorted(taxonomy.names):
         raise InputError(
             f"{path}:{line}: header '{header}' names {len(columns)} classes; expected an empty "

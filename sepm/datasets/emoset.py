@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from sepm.datasets.files import Problem, raise_problems, read_text
+from sepm.datasets.files import FirstLines, read_rows, read_text
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, split_path, unknown_class
-from sepm.errors import InputError
+from sepm.datasets.reading import Reading, need, require_image, split_path
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 SPLITS = ("train", "val", "test")
@@ -26,22 +26,15 @@ def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str) -> Reading:
     """
     image_folder = need(root / "image", TREE)
     path = split_path(split, {name: root / f"{name}.json" for name in SPLITS}, TREE)
-    questions: list[Question] = []
-    problems: list[Problem] = []
-    first_lines: dict[str, int] = {}
-    for line, row in json_elements(path):
-        found = _image_and_label(row, taxonomy)
-        if isinstance(found, str):
-            problems.append(Problem(path, line, found))
-            continue
-        image, label = found
-        if (first_line := first_lines.setdefault(image, line)) != line:
-            problems.append(Problem(path, line, f"image '{image}' is on line {first_line} already"))
-        elif not (image_folder / image).is_file():
-            problems.append(Problem(path, line, f"no such image: {image_folder / image}"))
-        else:
-            questions.append(Question(question_id=image, image=image, label=label, line=line))
-    raise_problems(problems)
+    seen = FirstLines()
+
+    def question(line: int, row: Any) -> Question:
+        image, label = _image_and_label(row, taxonomy)
+        seen.require_new(image, line, f"image '{image}'")
+        require_image(image_folder / image)
+        return Question(question_id=image, image=image, label=label, line=line)
+
+    questions = read_rows(path, json_elements(path), question)
     return Reading(questions, image_folder, inputs=(path,))
 
 
@@ -81,19 +74,27 @@ def _skip_blanks(text: str, position: int) -> int:
     return position
 
 
-def _image_and_label(row: Any, taxonomy: Taxonomy) -> tuple[str, str] | str:
-    """Image path below `image/` and label of a row, or what is wrong with it."""
+def _image_and_label(row: Any, taxonomy: Taxonomy) -> tuple[str, str]:
+    """Image path below `image/` and label of a row.
+
+    Raises:
+        ValueError: it is no such row.
+    """
     elements = cast("list[Any]", row) if isinstance(row, list) else []
     if len(elements) not in (3, 4) or not isinstance(elements[0], str):
-        return f"row {row!r:.80}; expected 3 or 4 elements: label, image path, annotation path"
+        raise ValueError(
+            f"row {row!r:.80}; expected 3 or 4 elements: label, image path, annotation path"
+        )
     label = elements[0]
     if label not in taxonomy.names:
-        return unknown_class(label, taxonomy.names)
+        raise ValueError(unknown_name("class", label, taxonomy.names))
     paths = [path for path in map(str, elements[1:]) if path.startswith("image/")]
     if len(paths) != 1:
-        return f"row {row!r:.80} has {len(paths)} elements that begin 'image/'; expected one"
+        raise ValueError(
+            f"row {row!r:.80} has {len(paths)} elements that begin 'image/'; expected one"
+        )
     image = paths[0].removeprefix("image/")
     folder, _, file = image.partition("/")
     if folder != label or not file or "/" in file:
-        return f"image path '{paths[0]}'; expected image/{label}/<file>"
+        raise ValueError(f"image path '{paths[0]}'; expected image/{label}/<file>")
     return image, label

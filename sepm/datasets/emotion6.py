@@ -2,20 +2,11 @@
 
 from pathlib import Path, PurePosixPath
 
-from sepm.datasets.files import Problem, numbered_lines, raise_problems
-from sepm.datasets.folder import images_below
+from sepm.datasets.files import FirstLines, Problem, numbered_lines, raise_problems, read_rows
+from sepm.datasets.folder import read_folder
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, split_path, unknown_class
-from sepm.datasets.tree import folders_in
-from sepm.datasets.votes import (
-    Ties,
-    VoteRow,
-    labels_of,
-    parse_votes,
-    tie_rule,
-    top_classes,
-    voted_question,
-)
+from sepm.datasets.reading import Reading, need, require_image, split_path
+from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
@@ -46,24 +37,24 @@ def read_emotion6(
     image_folder = need(root / "images", TREE)
     list_file = split_path(split, {}, LIST) if split is not None else None
     if list_file is None:
-        listed = _all_images(image_folder, taxonomy)
+        listed = [(0, question.image) for question in read_folder(image_folder, taxonomy).questions]
     else:
         listed = _listed_images(list_file, image_folder, taxonomy)
     inputs = () if list_file is None else (list_file,)
-    if label == "folder":
-        if ties is not None:
-            raise InputError("--ties belongs to --label votes: a folder cannot be tied")
-        questions = [
-            Question(question_id=image, image=image, label=image.partition("/")[0], line=line)
-            for line, image in listed
-        ]
-        return Reading(questions, image_folder, inputs)
-    table = need(root / TABLE, TREE)
-    votes = {row.image: row for row in read_vote_table(table, taxonomy)}
-    raise_problems(_disagreements(listed, list_file, votes, table))
-    rule = tie_rule(ties or "first")
-    questions, counts = _by_votes(listed, votes, rule)
-    return Reading(questions, image_folder, (*inputs, table), counts, options={"ties": rule})
+    if label == "votes":
+        table = need(root / TABLE, TREE)
+        votes = {row.image: row for row in read_vote_table(table, taxonomy)}
+        raise_problems(_disagreements(listed, list_file, votes, table))
+        ties = ties or "first"
+        questions, counts = _by_votes(listed, votes, ties)
+        return Reading(questions, image_folder, (*inputs, table), counts, options={"ties": ties})
+    if ties is not None:
+        raise InputError("--ties belongs to --label votes: a folder cannot be tied")
+    questions = [
+        Question(question_id=image, image=image, label=image.partition("/")[0], line=line)
+        for line, image in listed
+    ]
+    return Reading(questions, image_folder, inputs)
 
 
 def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
@@ -85,54 +76,36 @@ def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
             f"{path}:{lines[0][0]}: no column [{absent[0]}] among {len(header)}; expected a "
             "header in brackets, separated by tabs"
         )
-    rows: list[VoteRow] = []
-    problems: list[Problem] = []
-    seen: set[str] = set()
-    for line, text in lines[1:]:
+    seen = FirstLines()
+
+    def vote_row(line: int, text: str) -> VoteRow:
         cells = [cell.strip() for cell in text.split("\t")]
-        try:
-            if len(cells) != len(header):
-                raise ValueError(f"{len(cells)} cells; expected {len(header)}, separated by tabs")
-            row = dict(zip(header, cells, strict=True))
-            if row[IMAGE_COLUMN] in seen:
-                raise ValueError(f"image '{row[IMAGE_COLUMN]}' stands twice")
-            seen.add(row[IMAGE_COLUMN])
-            votes = parse_votes([row[f"prob. {name}"] for name in names])
-            rows.append(VoteRow(line, row[IMAGE_COLUMN], dict(zip(names, votes, strict=True))))
-        except ValueError as error:
-            problems.append(Problem(path, line, str(error)))
-    raise_problems(problems)
-    return rows
+        if len(cells) != len(header):
+            raise ValueError(f"{len(cells)} cells; expected {len(header)}, separated by tabs")
+        row = dict(zip(header, cells, strict=True))
+        image = row[IMAGE_COLUMN]
+        seen.require_new(image, line, f"image '{image}'")
+        votes = parse_votes([row[f"prob. {name}"] for name in names])
+        return VoteRow(line, image, dict(zip(names, votes, strict=True)))
 
-
-def _all_images(image_folder: Path, taxonomy: Taxonomy) -> Listed:
-    listed: Listed = []
-    for folder in folders_in(image_folder):
-        if folder.name not in taxonomy.names:
-            raise InputError(f"{folder}: {unknown_class(folder.name, taxonomy.names)}")
-        listed += [(0, f"{folder.name}/{image}") for image in images_below(folder)[0]]
-    return listed
+    return read_rows(path, lines[1:], vote_row)
 
 
 def _listed_images(path: Path, image_folder: Path, taxonomy: Taxonomy) -> Listed:
-    listed: Listed = []
-    problems: list[Problem] = []
-    first_lines: dict[str, int] = {}
-    for line, text in numbered_lines(path):
+    seen = FirstLines()
+
+    def listed(line: int, text: str) -> tuple[int, str]:
         parts = PurePosixPath(text.strip()).parts
         image = "/".join(parts)
-        first_line = first_lines.setdefault(image, line)
         if len(parts) != 2 or ".." in parts:
-            problems.append(Problem(path, line, f"'{image}'; expected <class>/<N>.jpg alone"))
-        elif parts[0] not in taxonomy.names:
-            problems.append(Problem(path, line, unknown_class(parts[0], taxonomy.names)))
-        elif first_line != line:
-            problems.append(Problem(path, line, f"'{image}' is on line {first_line} already"))
-        elif not (image_folder / image).is_file():
-            problems.append(Problem(path, line, f"no such image: {image_folder / image}"))
-        listed.append((line, image))
-    raise_problems(problems)
-    return listed
+            raise ValueError(f"'{image}'; expected <class>/<N>.jpg alone")
+        if parts[0] not in taxonomy.names:
+            raise ValueError(unknown_name("class", parts[0], taxonomy.names))
+        seen.require_new(image, line, f"'{image}'")
+        require_image(image_folder / image)
+        return line, image
+
+    return read_rows(path, numbered_lines(path), listed)
 
 
 def _disagreements(
@@ -155,19 +128,19 @@ def _disagreements(
 
 
 def _by_votes(
-    listed: Listed, votes: dict[str, VoteRow], rule: Ties
+    listed: Listed, votes: dict[str, VoteRow], ties: str
 ) -> tuple[list[Question], dict[str, int]]:
     """The arg-max over the classes; neutral is no option, so an image all neutral is left out."""
-    questions: list[Question] = []
-    counts = {"images": len(listed), "ties": 0, "neutral_highest": 0, "only_neutral": 0}
+    rows: list[VoteRow] = []
     for line, image in listed:
         emotions = {name: vote for name, vote in votes[image].votes.items() if name != NEUTRAL}
-        if not any(emotions.values()):
-            counts["only_neutral"] += 1
-            continue
-        top = top_classes(emotions)
-        counts["ties"] += len(top) > 1
-        counts["neutral_highest"] += votes[image].votes[NEUTRAL] > max(emotions.values())
-        if labels := labels_of(top, rule):
-            questions.append(voted_question(image, labels, line))
-    return questions, counts
+        if any(emotions.values()):
+            rows.append(VoteRow(line, image, emotions))
+    neutral = [votes[row.image].votes[NEUTRAL] > max(row.votes.values()) for row in rows]
+    questions, tied = questions_by_votes(rows, ties)
+    return questions, {
+        "images": len(listed),
+        "ties": tied,
+        "neutral_highest": sum(neutral),
+        "only_neutral": len(listed) - len(rows),
+    }

@@ -3,26 +3,29 @@
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from sepm.errors import InputError
 
 PROBLEMS_SHOWN = 20
 
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at one place of an input file."""
+    """One fault of an input file."""
 
     path: Path
     line: int
-    """From 1."""
+    """Its line, from 1."""
     what: str
-    """What was found and what was expected."""
+    """Text: found and expected."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.what}"
@@ -37,6 +40,46 @@ def raise_problems(problems: list[Problem]) -> None:
     if not problems:
         return
     raise InputError(shortened([str(problem) for problem in problems]))
+
+
+def read_rows(
+    path: Path, rows: Iterable[tuple[int, Row]], read: Callable[[int, Row], Result]
+) -> list[Result]:
+    """The result of each row; what is wrong with any of them is told at once.
+
+    Args:
+        path: file of the rows.
+        rows: each with its line, from 1.
+        read: takes a line and its row; its ValueError says what is wrong.
+
+    Raises:
+        InputError: at least one row is wrong.
+    """
+    results: list[Result] = []
+    problems: list[Problem] = []
+    for line, row in rows:
+        try:
+            results.append(read(line, row))
+        except ValueError as error:
+            problems.append(Problem(path, line, str(error)))
+    raise_problems(problems)
+    return results
+
+
+class FirstLines:
+    """Lines on which keys stood first, so that none stands twice in a file."""
+
+    def __init__(self) -> None:
+        self._first: dict[Hashable, int] = {}
+
+    def require_new(self, key: Hashable, line: int, what: str) -> None:
+        """Note down the key.
+
+        Raises:
+            ValueError: it stood on an earlier line.
+        """
+        if (first := self._first.setdefault(key, line)) != line:
+            raise ValueError(f"{what} is on line {first} already")
 
 
 def shortened(lines: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sepm.datasets.image_files import file_fault
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, unknown_class
-from sepm.datasets.tasks import composed
+from sepm.datasets.reading import Reading, need
+from sepm.datasets.tasks import composed, is_unicode
 from sepm.datasets.tree import files_below, folders_in
-from sepm.errors import InputError
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
@@ -26,7 +26,7 @@ def read_folder(root: Path, taxonomy: Taxonomy) -> Reading:
     for folder in _in_order_of(taxonomy, folders_in(root)):
         label = composed(folder.name)
         if label not in taxonomy.names:
-            raise InputError(f"{folder}: {unknown_class(label, taxonomy.names)}")
+            raise InputError(f"{folder}: {unknown_name('class', label, taxonomy.names)}")
         images, other = images_below(folder)
         others += other
         for image in images:
@@ -59,7 +59,7 @@ def images_below(folder: Path) -> tuple[list[str], int]:
         else:
             images.append(path.relative_to(folder).as_posix())
     for name in images:
-        if any("\ud800" <= character <= "\udfff" for character in name):
+        if not is_unicode(name):
             raise InputError(f"{folder}: file name {name!r} is not UTF-8; rename the file")
     return sorted(images, key=_natural), others
 

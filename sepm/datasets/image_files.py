@@ -14,7 +14,7 @@ MOST_PIXELS = 89_478_485
 """A quarter of a gigabyte in RGB; PIL's own default, which warns of more and goes on."""
 
 MOST_ELONGATED = 100
-"""How many times the shorter side the longer one may be: scaled to a model's input, strips grow."""
+"""Largest ratio of the longer side to the shorter: scaled to a model's input, strips grow."""
 
 MOST_BYTES = 1 << 30
 """Size of the largest file that is read."""
@@ -183,7 +183,7 @@ def _in_rgb(image: Image.Image) -> Image.Image:
 
 
 def _is_sixteen_bits(image: Image.Image) -> bool:
-    """Whether the image's gray runs from 0, black, to 65535."""
+    """True if the image's gray runs from 0, black, to 65535."""
     if image.format == "TIFF":
         bits, photometric = (image.getexif().get(tag) for tag in (258, 262))
         return image.mode.startswith("I;16") and (bits, photometric) == (16, 1)

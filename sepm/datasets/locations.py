@@ -1,10 +1,10 @@
-"""Where `data/README.md` has each task's images and question file."""
+"""Places of each task's images and question file, as `data/README.md` has them."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from sepm.datasets.make import manifest_path, read_task, write_made
+from sepm.datasets.make import make_question_file, manifest_path
 from sepm.errors import InputError
 
 IMAGE_FOLDERS = {
@@ -14,12 +14,14 @@ IMAGE_FOLDERS = {
     "webemo25": Path("WEBEmo"),
     "abstract": Path("testImages_abstract"),
 }
-"""Below the data folder; the first part is the unpacked data set."""
+"""Paths below the data folder; the first part is the unpacked data set."""
 
 QUESTION_FILE = "stage_1.jsonl"
+README = Path(__file__).parents[2] / "data" / "README.md"
+"""Not there where SEPM was installed without its repository."""
 
 OTHER_CHOICES = {"emotion6": "--split LIST", "abstract": "--ties drop"}
-"""What readers' defaults decide and the paper does not tell, as an option decides it otherwise."""
+"""Options that choose otherwise where a reader's default decides what the paper does not tell."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,28 @@ class TaskData:
     question_file: Path
     image_folder: Path
     notes: tuple[str, ...] = ()
-    """What a reader of the result should know of where both come from."""
+    """Remarks on where both come from, for the reader of a result."""
+
+
+def require_data(task: str, root: Path) -> None:
+    """Check that a data set is there.
+
+    Raises:
+        InputError: it is not; the message tells how to get it.
+    """
+    if root.is_dir() or task not in IMAGE_FOLDERS:
+        return
+    raise InputError(
+        f"no data set: {root} is no folder. Get it as data/README.md says, or name the folder "
+        f"where it lies.\n\n{_how_to_get(task)}".rstrip()
+    )
+
+
+def _how_to_get(task: str) -> str:
+    """The section of `data/README.md` that shows the task's folder; nothing without that file."""
+    folder = f"\n    data/{IMAGE_FOLDERS[task].parts[0]}/\n"
+    text = README.read_text(encoding="utf-8") if README.is_file() else ""
+    return "".join(f"## {part}" for part in text.split("\n## ") if folder in part)
 
 
 def find_task(task: str, data: Path, questions: Path) -> TaskData:
@@ -49,17 +72,17 @@ def find_task(task: str, data: Path, questions: Path) -> TaskData:
     """
     file = questions / task / QUESTION_FILE
     root = data / IMAGE_FOLDERS[task].parts[0]
+    usual = data / IMAGE_FOLDERS[task]
     if file.exists():
-        usual = data / IMAGE_FOLDERS[task]
         folder = usual if _holds_first_image(usual, file) else _manifest_folder(file) or usual
         notes = () if folder == usual else (f"images of {folder}: {usual} does not hold them",)
         return TaskData(task, file, folder, notes)
     if not root.is_dir():
         raise InputError(
             f"no data set at {root} and no question file {file}; see data/README.md, or what "
-            f"`bash scripts/v1_5/eval/{task}.sh` prints of it"
+            f"`sepm questions {task} --root {root} --output {file}` prints of it"
         )
-    manifest = write_made(read_task(task, root, {}), file)
+    manifest = make_question_file(task, root, {}, file)
     notes = (f"{file}: made, {manifest['n']} questions", *manifest["notes"])
     if task in OTHER_CHOICES:
         command = f"sepm questions {task} --root {root} {OTHER_CHOICES[task]} --output {file}"
@@ -68,18 +91,19 @@ def find_task(task: str, data: Path, questions: Path) -> TaskData:
 
 
 def _holds_first_image(folder: Path, file: Path) -> bool:
-    try:
-        with file.open(encoding="utf-8") as lines:
-            image = json.loads(lines.readline())["image"]
-        return (folder / image).is_file()
-    except (OSError, ValueError, KeyError, TypeError):  # whoever reads the file tells what is wrong
-        return False
+    image = _first_value(file, "image")  # whoever reads the file tells what is wrong with it
+    return image is not None and (folder / image).is_file()
 
 
 def _manifest_folder(file: Path) -> Path | None:
+    folder = _first_value(manifest_path(file), "image_folder")
+    return Path(folder) if folder is not None and Path(folder).is_dir() else None
+
+
+def _first_value(file: Path, field: str) -> str | None:
+    """A field of the file's first JSON object; None where there is none."""
     try:
-        manifest = json.loads(manifest_path(file).read_text(encoding="utf-8"))
-        made_from = Path(manifest["image_folder"])
+        row, _ = json.JSONDecoder().raw_decode(file.read_text(encoding="utf-8").lstrip())
+        return str(row[field])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return made_from if made_from.is_dir() else None

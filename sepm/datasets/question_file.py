@@ -10,12 +10,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from sepm.datasets.files import Problem, numbered_lines, raise_problems, read_content, write_whole
-from sepm.datasets.tasks import composed
+from sepm.datasets.tasks import composed, is_unicode
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 MOST_CHARACTERS = 4096
-"""Of an id, a path or a class name."""
+"""Longest id, path or class name."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Question:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Every class name that counts as correct, `label` first."""
+        """Class names that count as correct, `label` first."""
         return (self.label, *self.other_labels)
 
 
@@ -46,11 +46,11 @@ class QuestionFile:
     """A question file's content, read once: it may be a pipe."""
 
     questions: list[Question]
-    """In the file's order."""
+    """Rows in the file's order."""
     taxonomy: Taxonomy
     """The classes that its labels are of."""
     sha256: str
-    """Of the bytes that the questions were read from."""
+    """Hash of the bytes that the questions were read from."""
 
 
 def read_question_file(path: Path, taxonomy: Taxonomy, image_folder: Path) -> QuestionFile:
@@ -149,7 +149,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _faults(row: dict[str, Any], taxonomy: Taxonomy, image_folder: Path) -> Iterator[str]:
-    """Everything wrong with a row by itself."""
+    """Faults of a row by itself."""
     wrong = [*_string_faults(row), *_categories_faults(row)]
     if wrong:
         yield from wrong
@@ -185,7 +185,7 @@ def _string_faults(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _text_faults(field: str, value: str) -> Iterator[str]:
-    if not _is_unicode(value):
+    if not is_unicode(value):
         yield f"field '{field}' holds half a surrogate pair; expected Unicode text"
     if "\0" in value and field != "image":
         yield f"field '{field}' is {value!r:.60} and holds a null character"
@@ -198,7 +198,7 @@ def _categories_faults(row: dict[str, Any]) -> Iterator[str]:
         return
     values = row["categories"]
     if not isinstance(values, list) or not all(
-        isinstance(value, str) and _is_unicode(value) and len(value) <= MOST_CHARACTERS
+        isinstance(value, str) and is_unicode(value) and len(value) <= MOST_CHARACTERS
         for value in cast("list[Any]", values)
     ):
         yield f"field 'categories' is {values!r:.60}; expected a list of class names"
@@ -222,14 +222,6 @@ def image_faults(image: str, image_folder: str | Path) -> Iterator[str]:
         yield f"image {image!r} holds a null character; expected a path"
     elif "\\" in image and not os.path.exists(os.path.join(image_folder, image)):
         yield f"image '{image}' is not there; expected '/' between folders, not '\\'"
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _labels(row: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every data set that question files are made from, by task name."""
+"""Readers of the data sets that question files are made from, by task name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from sepm.datasets.webemo import read_webemo
 
 @dataclass(frozen=True)
 class Reader:
-    """How a data set is read, and what the paper's decimals say about how much of it."""
+    """Function that reads a data set, and the n that the paper's decimals imply."""
 
     read: Callable[..., Reading]
-    """From root, taxonomy and the options below, by name."""
+    """Takes root, taxonomy and the options below, by name."""
     options: dict[str, str | None]
     """Options that it knows, with their defaults."""
     paper_n: int | None = None
     """The n that every accuracy in Tables 1-3 fits as a two-decimal k/n; it proves nothing."""
     paper_n_at_least: int | None = None
-    """Where many n fit: the smallest that does; everything below is excluded."""
+    """Smallest of many n that fit; all below are excluded."""
 
 
 READERS: dict[str, Reader] = {

@@ -1,16 +1,15 @@
-"""What every reader takes from a data set, and the small steps that readers share."""
+"""Result of every reader, and the small steps that readers share."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sepm.datasets.question_file import Question
-from sepm.errors import InputError, did_you_mean, unknown_name
+from sepm.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader made of a data set."""
+    """Result of reading a data set."""
 
     questions: list[Question]
     image_folder: Path
@@ -18,9 +17,9 @@ class Reading:
     inputs: tuple[Path, ...] = ()
     """Lists, labels and votes that were read."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    """What a score depends on besides n: ties, missing images, …"""
+    """Numbers that a score depends on besides n: ties, missing images, …"""
     notes: tuple[str, ...] = ()
-    """What the user should know before comparing numbers."""
+    """Remarks for a user who compares numbers."""
     options: dict[str, str] = field(default_factory=dict[str, str])
     """Options whose default depends on the others, as they were used."""
 
@@ -50,6 +49,7 @@ def split_path(split: str, named: dict[str, Path], hint: str) -> Path:
     return Path(split)
 
 
-def unknown_class(name: str, known: Sequence[str]) -> str:
-    """What to say of a class name that the task does not have."""
-    return unknown_name("class", name, known)
+def require_image(path: Path) -> None:
+    """Raise ValueError unless a row's image is there."""
+    if not path.is_file():
+        raise ValueError(f"no such image: {path}")

@@ -25,6 +25,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def is_unicode(text: str) -> bool:
+    """False for a text with half a surrogate pair, as in a file name that is no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def load_taxonomy(task: str) -> Taxonomy:
     """The taxonomy of a bundled task ("emoset") or of a file ("my_task.toml").
 
@@ -42,7 +47,7 @@ def load_taxonomy(task: str) -> Taxonomy:
 
 
 def grades(task: str) -> dict[str, str]:
-    """How well the order, the words and the polarity of a task's classes are established.
+    """Grades of evidence for the order, the words and the polarity of a task's classes.
 
     Each is "confirmed" (read in a source), "inferred" (from several) or "guess" (nothing published
     settles it); the lowest grade of a single class counts.

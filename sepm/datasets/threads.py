@@ -57,7 +57,7 @@ def in_threads(
 
 
 def unanswered(what: str) -> str:
-    """What to say of files that could not be read in time."""
+    """Message about files that could not be read in time."""
     return (
         f"{what}: not read within {SECONDS_TO_READ} seconds; does the disk or network that holds "
         "it still answer?"

@@ -9,31 +9,17 @@ from sepm.errors import InputError
 
 SYSTEM_NAMES = frozenset(
     (
-        "__macosx",
-        "@eadir",
-        "@recycle",
-        "@recently-snapshot",
-        "@tmp",
-        "@__thumb",
-        "#recycle",
-        "#snapshot",
-        "$recycle.bin",
-        "recycler",
-        "system volume information",
-        "lost+found",
-        "network trash folder",
-        "temporary items",
-        "thumbnails",
-        "thumbs.db",
-        "ehthumbs.db",
+        *("__macosx", "@eadir", "@recycle", "@recently-snapshot", "@tmp", "@__thumb", "#recycle"),
+        *("#snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found"),
+        *("network trash folder", "temporary items", "thumbnails", "thumbs.db", "ehthumbs.db"),
         "desktop.ini",
     )
 )
-"""What archives, file servers and file managers leave in folders, in lower case."""
+"""Names, in lower case, that archives, file servers and file managers leave in folders."""
 
 
 def is_system(name: str) -> bool:
-    """Whether a file or folder of that name, hidden or a system's own, is never data."""
+    """True if a file or folder of that name is hidden or a system's own: never data."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
@@ -54,7 +40,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Everything below a folder that is no folder, at any depth, links followed.
+    """Paths of all files below a folder, at any depth, links followed.
 
     Raises:
         InputError: a folder cannot be listed, or a link leads to a folder that it lies in.

@@ -1,14 +1,13 @@
-"""From annotators' votes to a label: the arg-max, and what a tie means."""
+"""Labels from annotators' votes: the arg-max, and the rules for ties."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, unknown_name
 
-Ties = Literal["first", "drop", "any"]
+TIES = ("first", "drop", "any")
 """The first of the tied columns; the image left out; any of the tied counts as correct."""
 
 
@@ -17,7 +16,7 @@ class VoteRow:
     """The votes that one image got."""
 
     line: int
-    """Line of the vote table."""
+    """Line of the vote table or, where a list names the image, of the list."""
     image: str
     votes: Mapping[str, float]
     """Votes for each class name, in the order of the table's columns."""
@@ -49,26 +48,27 @@ def top_classes(votes: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(name for name, vote in votes.items() if vote == most)
 
 
-def labels_of(tied: tuple[str, ...], ties: Ties) -> tuple[str, ...]:
-    """The class names that count as correct, the label first; none when the image is left out."""
-    if ties == "drop" and len(tied) > 1:
-        return ()
-    return tied if ties == "any" else tied[:1]
+def questions_by_votes(rows: Iterable[VoteRow], ties: str) -> tuple[list[Question], int]:
+    """Questions labelled with the class of the most votes, and the number of images with a tie.
 
+    `question_id` begins with the label, as every one here.
 
-def voted_question(image: str, labels: tuple[str, ...], line: int) -> Question:
-    """A question whose id begins with the label, as every question id here."""
-    label, *others = labels
-    return Question(f"{label}/{image}", image, label, line=line, other_labels=tuple(others))
-
-
-def tie_rule(value: str) -> Ties:
-    """The tie rule of that name.
+    Args:
+        rows: images with at least one vote.
+        ties: one of `TIES`.
 
     Raises:
-        InputError: no such rule.
+        InputError: no such tie rule.
     """
-    for rule in get_args(Ties):
-        if value == rule:
-            return rule
-    raise InputError(unknown_name("tie rule", value, get_args(Ties)))
+    if ties not in TIES:
+        raise InputError(unknown_name("tie rule", ties, TIES))
+    questions: list[Question] = []
+    tied = 0
+    for row in rows:
+        top = top_classes(row.votes)
+        tied += len(top) > 1
+        if len(top) == 1 or ties != "drop":
+            label, *others = top if ties == "any" else top[:1]
+            question_id = f"{label}/{row.image}"
+            questions.append(Question(question_id, row.image, label, None, row.line, (*others,)))
+    return questions, tied

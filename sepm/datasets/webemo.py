@@ -6,10 +6,10 @@ from typing import Literal
 
 from sepm.datasets.folder import images_below
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, split_path, unknown_class
+from sepm.datasets.reading import Reading, need, split_path
 from sepm.datasets.tree import folders_in
 from sepm.datasets.webemo_files import Triple, bundled_triples, check_category_file, read_list
-from sepm.errors import InputError
+from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 Level = Literal["fine", "middle"]
@@ -102,7 +102,8 @@ def _from_tree(
         elif level == "middle" and folder.name in taxonomy.names:
             triple = (folder.name, folder.name, "")
         else:
-            raise InputError(f"{folder}: {unknown_class(folder.name, list(fine)[len(triples) :])}")
+            names = (name for name, *_ in triples)
+            raise InputError(f"{folder}: {unknown_name('class', folder.name, names)}")
         for image in images_below(folder)[0]:
             path = f"{folder.name}/{image}"
             questions.append(_question(triple, level, image, path, line=0))

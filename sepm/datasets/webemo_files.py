@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from sepm.datasets.files import Problem, numbered_lines, raise_problems, read_text
+from sepm.datasets.files import FirstLines, numbered_lines, read_rows, read_text
 from sepm.datasets.tasks import class_table
 from sepm.errors import InputError
 
@@ -37,25 +37,20 @@ def read_list(path: Path, n_classes: int) -> list[ListRow]:
     Raises:
         InputError: the file is absent or empty, or a row is wrong or stands twice.
     """
-    rows: list[ListRow] = []
-    problems: list[Problem] = []
-    first_lines: dict[tuple[int, str], int] = {}
-    for line, text in numbered_lines(path):
+    seen = FirstLines()
+
+    def list_row(line: int, text: str) -> ListRow:
         address, _, number = text.strip().rpartition(" ")
         file = address.strip().rpartition("/")[2]
         if not file or re.search(r"\s", address) or not re.fullmatch(r"[0-9]+", number):
-            problems.append(
-                Problem(path, line, f"'{text:.80}'; expected <address> <label> with one blank")
-            )
-        elif int(number) >= n_classes:
-            problems.append(Problem(path, line, f"label {number}; expected 0 to {n_classes - 1}"))
-        elif (first_line := first_lines.setdefault((int(number), file), line)) != line:
-            problems.append(
-                Problem(path, line, f"'{file}' with label {number} is on line {first_line} already")
-            )
-        else:
-            rows.append(ListRow(line, int(number), file))
-    raise_problems(problems)
+            raise ValueError(f"'{text:.80}'; expected <address> <label> with one blank")
+        label = int(number)
+        if label >= n_classes:
+            raise ValueError(f"label {label}; expected 0 to {n_classes - 1}")
+        seen.require_new((label, file), line, f"'{file}' with label {label}")
+        return ListRow(line, label, file)
+
+    rows = read_rows(path, numbered_lines(path), list_row)
     if not rows:
         raise InputError(f"{path}: empty; expected a row <address> <label> for each image")
     return rows

@@ -1,4 +1,4 @@
-"""What PyTorch's CUDA module says and does while the pretended GPU is there."""
+"""Answers of PyTorch's CUDA module while the pretended GPU is there."""
 
 import time
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ def chosen_kernel(
 
 
 def _shapes_fit(query: Tensor, key: Tensor, value: Tensor, *, grouped: bool) -> bool:
-    """Whether a fused kernel takes shapes [B, H, T, d] of these three."""
+    """True if a fused kernel takes shapes [B, H, T, d] of these three."""
     if not query.dim() == key.dim() == value.dim() == 4 or 0 in (*query.shape, *key.shape):
         return False
     if not (query.dtype == key.dtype == value.dtype) or query.shape[-1] != key.shape[-1]:

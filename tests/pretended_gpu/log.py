@@ -1,4 +1,4 @@
-"""What the pretended GPU saw."""
+"""Log of what the pretended GPU saw."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Log:
     """Waits, attention and memory since the device appeared."""
 
     waits: list[tuple[str, int]] = field(default_factory=list)
-    """What the host waited for, and how many calls of attention came before."""
+    """Reasons for which the host waited, each with the number of attention calls before it."""
     attention: list[Attention] = field(default_factory=list)
     peak: int = 0
     """Most bytes allocated at once since it was reset."""

@@ -37,7 +37,7 @@ OWN_ANSWERS: dict[Any, Callable[..., Any]] = {
     API.Tensor.data.__set__: _set_data,
     API._has_compatible_shallow_copy_type: lambda old, new: type(old) is type(new),
 }
-"""Of functions that are about the tensors themselves and not about their values."""
+"""Answers of functions that are about the tensors themselves and not about their values."""
 
 
 class GpuTensor(Tensor):
@@ -120,7 +120,7 @@ def call(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) 
 
 
 def tree_leaves(value: Any) -> list[Any]:
-    """What stands in tuples, lists and dictionaries."""
+    """Values in nested tuples, lists and dictionaries."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (tuple, list)):
@@ -153,7 +153,7 @@ def _destination(func: Any, args: Sequence[Any], leaves: Sequence[Any]) -> str |
 
 
 def _on_host(leaf: Any) -> Any:
-    """What the CPU is given instead."""
+    """Counterpart that the CPU is given."""
     if isinstance(leaf, GpuTensor):
         return leaf.host
     if isinstance(leaf, torch.device) and leaf.type == "cuda":
@@ -215,7 +215,7 @@ def _note_wait(
 
 
 def _waits_for(index: Any) -> bool:
-    """Whether an index has to be counted out, or copied to the device first."""
+    """True if an index has to be counted out, or copied to the device first."""
     if isinstance(index, GpuTensor):
         return index.host.dtype == torch.bool
     return isinstance(index, Tensor) and index.dim() > 0

@@ -2,11 +2,17 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from transformers import LlamaTokenizer
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from llava.conversation import VICUNA_V1
+from llava.prompt import PromptTokenizer
+
+ROOT = Path(__file__).parents[2]
 RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$@" END >> "$WORDS"
 exit "${STATUS:-0}"
@@ -15,12 +21,35 @@ exit "${STATUS:-0}"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a script did."""
+    """Result of running a script."""
 
     status: int
     commands: list[list[str]]
     """The words of each `python` command, in order."""
     errors: str
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the last command."""
+        return self.commands[-1]
+
+    def option(self, name: str) -> str:
+        """The value of an option of the last command."""
+        return self.words[self.words.index(name) + 1]
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """A function that imports a module of `scripts/demo` by name."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
+    return import_module
+
+
+@pytest.fixture(scope="session")
+def prompts() -> PromptTokenizer:
+    """The prompt tokenizer of the bundled demo."""
+    tokenizer = LlamaTokenizer.from_pretrained(ROOT / "data" / "demo" / "llava-demo")
+    return PromptTokenizer(tokenizer, VICUNA_V1)
 
 
 @pytest.fixture
@@ -47,7 +76,7 @@ def outcome_of(tmp_path: Path) -> Callable[..., Outcome]:
         there = {"DATA": str(data), "QUESTIONS": str(questions)}
         environment = {**os.environ, **own, **there, **settings}
         done = subprocess.run(
-            ["bash", SCRIPTS / script],
+            ["bash", ROOT / "scripts" / script],
             env=environment,
             check=False,
             cwd=tmp_path,

@@ -3,7 +3,7 @@
 import json
 import string
 from collections import Counter
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors import safe_open
-from transformers import LlamaTokenizer
 
-from llava.conversation import VICUNA_V1
 from llava.prompt import PromptTokenizer
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
@@ -24,11 +22,6 @@ ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data" / "demo"
 CHECKPOINT = DEMO / "llava-demo"
 TAXONOMY = load_taxonomy("emoset")
-MEGABYTE = 1_000_000
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +34,15 @@ def cues() -> dict[str, list[int]]:
     return json.loads((DEMO / "cues.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def prompts() -> PromptTokenizer:
-    return PromptTokenizer(LlamaTokenizer.from_pretrained(CHECKPOINT), VICUNA_V1)
-
-
 @pytest.fixture
-def scenes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
-    return import_module("scenes")
+def scenes(demo: Callable[[str], ModuleType]) -> ModuleType:
+    return demo("scenes")
 
 
-def test_checkpoint_takes_at_most_6_megabytes() -> None:
-    assert 0 < _size(CHECKPOINT) <= 6 * MEGABYTE
-
-
-def test_images_take_at_most_2_megabytes() -> None:
-    assert 0 < _size(DEMO / "image") <= 2 * MEGABYTE
+@pytest.mark.parametrize(("folder", "megabytes"), [("llava-demo", 6), ("image", 2)])
+def test_checkpoint_and_images_take_few_megabytes(folder: str, megabytes: int) -> None:
+    sizes = [path.stat().st_size for path in (DEMO / folder).rglob("*") if path.is_file()]
+    assert 0 < sum(sizes) <= megabytes * 1_000_000
 
 
 def test_there_are_at_least_200_images_and_as_many_of_each_class(

@@ -1,33 +1,14 @@
 """The demo's training: exercises packed together are what they are alone; names follow phrases."""
 
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pytest
 import torch
-from transformers import LlamaTokenizer
 
-from llava.conversation import VICUNA_V1
 from llava.prompt import PromptTokenizer
 
-ROOT = Path(__file__).parents[2]
 Module = Callable[[str], ModuleType]
-
-
-@pytest.fixture
-def demo(monkeypatch: pytest.MonkeyPatch) -> Module:
-    """Modules of `scripts/demo` by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
-    return import_module
-
-
-@pytest.fixture
-def prompts() -> PromptTokenizer:
-    tokenizer = LlamaTokenizer.from_pretrained(ROOT / "data" / "demo" / "llava-demo")
-    return PromptTokenizer(tokenizer, VICUNA_V1)
 
 
 def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: PromptTokenizer) -> None:

@@ -113,7 +113,7 @@ def tiny_model(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def language_folder(tiny_model: Path) -> Path:
-    """Where in the checkpoint the language model's weights lie, relative to it."""
+    """Folder of the language model's weights, relative to the checkpoint."""
     return Path("llm" if (tiny_model / "llm").is_dir() else ".")
 
 

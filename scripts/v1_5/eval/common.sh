@@ -13,23 +13,10 @@ model_hint() {  # for whoever cannot reach the hub from here
         echo "Where the weights lie in a folder: MODEL=/path/to/${MODEL##*/} bash $0" >&2
 }
 
-data_section() {  # what data/README.md says of a task
-    local title
-    case $1 in
-        emoset) title=EmoSet ;;
-        emotion6) title=Emotion6 ;;
-        webemo*) title=WebEmo ;;
-        abstract) title=Abstract ;;
-    esac
-    awk -v title="## $title" 'index($0, title) == 1 { on = 1; print; next } /^## / { on = 0 } on' \
-        data/README.md
-}
-
 need_data() {  # $1: task, $2: folder that must be there
     [ -d "$2" ] && return
-    echo "No data set: $2 is no folder. Get it as below (from data/README.md), or set DATA to" \
-        "where it lies." >&2
-    data_section "$1" >&2
+    python -m sepm questions "$1" --root "$2" --output /dev/null || true   # tells how to get it
+    echo "If it lies elsewhere, set DATA to that folder." >&2
     demo_hint
     exit 2
 }

@@ -13,4 +13,4 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 source scripts/v1_5/eval/common.sh
 
-make_table 1 "$@"
+make_table "${table:-1}" "$@"

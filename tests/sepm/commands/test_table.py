@@ -154,7 +154,7 @@ def test_no_data_at_all_is_status_2(
     assert "there is no task to evaluate:" in errors
     assert errors.count("emoset: no data set at data/EmoSet-118K and no question file") == 1
     assert errors.count("emotion6: no data set") == 1
-    assert "see data/README.md, or what `bash scripts/v1_5/eval/emoset.sh` prints" in errors
+    assert "or what `sepm questions emoset --root data/EmoSet-118K --output" in errors
     assert not (tmp_path / "results").exists()
 
 

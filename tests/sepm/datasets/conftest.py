@@ -1,29 +1,15 @@
 """Small trees in the formats of the five data sets; nothing in them is any data set's own."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-WriteImage = Callable[[Path], Path]
-
-
-@pytest.fixture
-def write_image() -> WriteImage:
-    """A function that writes a 4 × 4 image, with the folders above it."""
-
-    def write(path: Path) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4), (200, 30, 30)).save(path)
-        return path
-
-    return write
+from tests.sepm.datasets.trees import write_image
 
 
 @pytest.fixture
-def emoset_root(tmp_path: Path, write_image: WriteImage) -> Path:
+def emoset_root(tmp_path: Path) -> Path:
     """EmoSet-118K: rows of 3 elements and CRLF in test.json, of 4 elements in val.json."""
     root = tmp_path / "EmoSet-118K"
     names = ("awe/awe_00007", "sadness/sadness_00001", "awe/awe_00002")
@@ -38,7 +24,7 @@ def emoset_root(tmp_path: Path, write_image: WriteImage) -> Path:
 
 
 @pytest.fixture
-def emotion6_root(tmp_path: Path, write_image: WriteImage) -> Path:
+def emotion6_root(tmp_path: Path) -> Path:
     """Emotion6: bracketed header with blanks; a tie, a disagreement and a neutral image."""
     root = tmp_path / "Emotion6"
     classes = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
@@ -59,7 +45,7 @@ def emotion6_root(tmp_path: Path, write_image: WriteImage) -> Path:
 
 
 @pytest.fixture
-def webemo_root(tmp_path: Path, write_image: WriteImage) -> Path:
+def webemo_root(tmp_path: Path) -> Path:
     """WebEmo: one image under three labels, one image that could not be fetched, mixed folders."""
     root = tmp_path / "WEBEmo"
     address = "https://as2.example.net/jpg/00/11"
@@ -78,7 +64,7 @@ def webemo_root(tmp_path: Path, write_image: WriteImage) -> Path:
 
 
 @pytest.fixture
-def abstract_root(tmp_path: Path, write_image: WriteImage) -> Path:
+def abstract_root(tmp_path: Path) -> Path:
     """Abstract: single quotes, an empty header cell, gaps in the numbers, 9 against 13, a tie."""
     root = tmp_path / "testImages_abstract"
     words = ("Amusement", "Anger", "Awe", "Content", "Disgust", "Excitement", "Fear", "Sad")

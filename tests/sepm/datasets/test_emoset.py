@@ -86,16 +86,16 @@ def test_a_file_that_is_no_json_list_is_told(emoset_root: Path, text: str, messa
         read_emoset(emoset_root, EMOSET, split="test")
 
 
-def test_an_unpacked_tree_that_is_not_there_is_told_with_what_to_do(tmp_path: Path):
-    with pytest.raises(InputError, match=r"image: no such .*; unpack EmoSet-118K\.zip"):
-        read_emoset(tmp_path, EMOSET, split="test")
-
-
-def test_an_unknown_split_is_told_with_the_nearest(emoset_root: Path):
-    with pytest.raises(InputError, match=r"nor one of train, val, test; did you mean 'test'\?"):
-        read_emoset(emoset_root, EMOSET, split="tets")
-
-
-def test_a_split_of_the_data_set_that_is_not_there_is_told(emoset_root: Path):
-    with pytest.raises(InputError, match=r"train\.json: no such file"):
-        read_emoset(emoset_root, EMOSET, split="train")
+@pytest.mark.parametrize(
+    ("root", "split", "message"),
+    [
+        (".", "test", r"image: no such .*; unpack EmoSet-118K\.zip"),
+        ("EmoSet-118K", "tets", r"nor one of train, val, test; did you mean 'test'\?"),
+        ("EmoSet-118K", "train", r"train\.json: no such file"),
+    ],
+)
+def test_a_tree_or_split_that_is_not_there_is_told(
+    emoset_root: Path, root: str, split: str, message: str
+):
+    with pytest.raises(InputError, match=message):
+        read_emoset(emoset_root.parent / root, EMOSET, split=split)

@@ -6,15 +6,16 @@ from sepm.datasets.emotion6 import read_emotion6, read_vote_table
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
+from tests.sepm.datasets.trees import replace_text
 
 EMOTION6 = load_taxonomy("emotion6")
 
 
 def read(
-    root: Path, split: Path | None = None, label: str = "folder", ties: str | None = None
+    root: Path, split: object = None, label: str = "folder", ties: str | None = None
 ) -> Reading:
-    split_name = None if split is None else str(split)
-    return read_emotion6(root, EMOTION6, split=split_name, label=label, ties=ties)
+    split = None if split is None else str(split)
+    return read_emotion6(root, EMOTION6, split=split, label=label, ties=ties)
 
 
 def labels(reading: Reading) -> dict[str, tuple[str, ...]]:
@@ -52,27 +53,18 @@ def test_the_highest_vote_is_the_label_when_asked_and_begins_the_question_id(emo
         "sadness/10.jpg": ("fear",),
         "surprise/1.jpg": ("joy",),
     }
-    assert [q.question_id for q in reading.questions if q.label == "fear"] == [
-        "fear/sadness/10.jpg"
-    ]
+    ids = [q.question_id for q in reading.questions if q.label == "fear"]
+    assert ids == ["fear/sadness/10.jpg"]
+    counts = {"images": 5, "ties": 1, "neutral_highest": 2, "only_neutral": 1}
+    assert reading.counts == counts
 
 
-def test_ties_and_neutral_votes_are_counted(emotion6_root: Path):
-    assert read(emotion6_root, label="votes").counts == {
-        "images": 5,
-        "ties": 1,
-        "neutral_highest": 2,
-        "only_neutral": 1,
-    }
-
-
-def test_tied_images_are_dropped_when_asked(emotion6_root: Path):
-    assert "surprise/1.jpg" not in labels(read(emotion6_root, label="votes", ties="drop"))
-
-
-def test_any_of_the_tied_classes_counts_when_asked(emotion6_root: Path):
-    any_tied = labels(read(emotion6_root, label="votes", ties="any"))
-    assert any_tied["surprise/1.jpg"] == ("joy", "surprise")
+@pytest.mark.parametrize(("ties", "expected"), [("drop", None), ("any", ("joy", "surprise"))])
+def test_ties_are_resolved_as_asked(
+    emotion6_root: Path, ties: str, expected: tuple[str, ...] | None
+):
+    found = labels(read(emotion6_root, label="votes", ties=ties))
+    assert found.get("surprise/1.jpg") == expected
 
 
 def test_votes_of_images_that_a_list_leaves_out_need_no_image(emotion6_root: Path, tmp_path: Path):
@@ -120,22 +112,18 @@ def test_a_wrong_line_of_a_list_is_told(
         ("joy/1.jpg\t8\t5", "joy/1.jpg 8 5", ":6: 8 cells; expected 10, separated by tabs"),
         ("0.9\t0", "0.9\tx", ":4: 'x' is not a number of votes"),
         ("1\t0\t0\t0\n", "0\t0\t0\t0\n", ":6: no votes in this row"),
-        ("joy/1.jpg", "anger/2.jpg", ":6: image 'anger/2.jpg' stands twice"),
+        ("joy/1.jpg", "anger/2.jpg", ":6: image 'anger/2.jpg' is on line 4 already"),
         ("joy/1.jpg", "joy/3.jpg", r":6: no such image below images/: 'joy/3.jpg'"),
     ],
 )
 def test_a_wrong_vote_table_is_told(emotion6_root: Path, old: str, new: str, message: str):
-    table = emotion6_root / "ground_truth.txt"
-    text = table.read_text()
-    assert old in text
-    table.write_text(text.replace(old, new))
+    replace_text(emotion6_root / "ground_truth.txt", old, new)
     with pytest.raises(InputError, match=rf"ground_truth\.txt{message}"):
         read(emotion6_root, label="votes")
 
 
 def test_a_listed_image_without_votes_is_told_at_its_line(emotion6_root: Path, tmp_path: Path):
-    table = emotion6_root / "ground_truth.txt"
-    table.write_text(table.read_text().replace("joy/1.jpg", "joy/2.jpg"))
+    replace_text(emotion6_root / "ground_truth.txt", "joy/1.jpg", "joy/2.jpg")
     split = tmp_path / "testing.txt"
     split.write_text("anger/2.jpg\njoy/1.jpg\n")
     with pytest.raises(InputError, match=r"testing\.txt:2: image 'joy/1\.jpg' has no row in"):
@@ -148,16 +136,16 @@ def test_a_folder_of_no_class_is_told(emotion6_root: Path):
         read(emotion6_root)
 
 
-def test_ties_without_votes_are_refused(emotion6_root: Path):
-    with pytest.raises(InputError, match="--ties belongs to --label votes"):
-        read(emotion6_root, ties="drop")
-
-
-def test_an_unknown_label_rule_is_told_with_the_nearest(emotion6_root: Path):
-    with pytest.raises(InputError, match=r"did you mean 'votes'\? available: folder, votes"):
-        read(emotion6_root, label="vote")
-
-
-def test_a_split_by_name_is_refused_because_none_was_published(emotion6_root: Path):
-    with pytest.raises(InputError, match="split 'test' is no path; no split was published"):
-        read_emotion6(emotion6_root, EMOTION6, split="test", label="folder", ties=None)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ties": "drop"}, "--ties belongs to --label votes"),
+        ({"label": "vote"}, r"did you mean 'votes'\? available: folder, votes"),
+        ({"split": "test"}, "split 'test' is no path; no split was published"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    emotion6_root: Path, options: dict[str, str], message: str
+):
+    with pytest.raises(InputError, match=message):
+        read(emotion6_root, **options)

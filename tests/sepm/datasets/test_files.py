@@ -9,37 +9,51 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.files import Problem, file_sha256, numbered_lines, raise_problems, write_whole
+from sepm.datasets.files import (
+    Problem,
+    file_sha256,
+    numbered_lines,
+    raise_problems,
+    read_rows,
+    write_whole,
+)
 from sepm.errors import InputError
 
 
-def test_lines_keep_their_numbers_without_bom_line_ends_and_blank_lines(tmp_path: Path):
-    path = tmp_path / "list.txt"
-    path.write_bytes(b"\xef\xbb\xbfone\r\n\r\n  \nfour\n")
-    assert numbered_lines(path) == [(1, "one"), (4, "four")]
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"\xef\xbb\xbfone\r\n\r\n  \nfour\n", [(1, "one"), (4, "four")]),
+        ("a\u2028b\nc".encode(), [(1, "a\u2028b"), (2, "c")]),
+    ],
+)
+def test_only_a_line_feed_ends_a_line_and_blank_lines_bom_and_cr_are_left_out(
+    tmp_path: Path, content: bytes, lines: list[tuple[int, str]]
+):
+    (tmp_path / "list.txt").write_bytes(content)
+    assert numbered_lines(tmp_path / "list.txt") == lines
 
 
-def test_only_a_line_feed_ends_a_line(tmp_path: Path):
-    path = tmp_path / "list.txt"
-    path.write_text("a\u2028b\nc", encoding="utf-8")
-    assert numbered_lines(path) == [(1, "a\u2028b"), (2, "c")]
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("latin.txt", r"latin\.txt:2: not UTF-8"),
+        ("absent.txt", r"absent\.txt: no such file"),
+        (".", "cannot be read: Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, message: str):
+    (tmp_path / "latin.txt").write_bytes(b"fine\ncaf\xe9\n")
+    with pytest.raises(InputError, match=message):
+        numbered_lines(tmp_path / name)
 
 
-def test_text_that_is_not_utf8_is_told_with_its_line(tmp_path: Path):
-    path = tmp_path / "list.txt"
-    path.write_bytes(b"fine\ncaf\xe9\n")
-    with pytest.raises(InputError, match=r"list\.txt:2: not UTF-8"):
-        numbered_lines(path)
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path: Path):
-    with pytest.raises(InputError, match=r"absent\.txt: no such file"):
-        numbered_lines(tmp_path / "absent.txt")
-
-
-def test_a_folder_instead_of_a_file_is_told(tmp_path: Path):
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        numbered_lines(tmp_path)
+def test_rows_are_read_or_all_that_is_wrong_is_told(tmp_path: Path):
+    assert read_rows(tmp_path, [(1, "3"), (2, "4")], lambda line, row: line * int(row)) == [3, 8]
+    with pytest.raises(InputError) as raised:
+        read_rows(tmp_path, [(1, "x"), (2, "4"), (5, "y")], lambda _, row: int(row))
+    wrong = [line.partition(": ")[0] for line in str(raised.value).split("\n")]
+    assert wrong == [f"{tmp_path}:1", f"{tmp_path}:5"]
 
 
 def test_twenty_problems_are_shown_and_the_rest_counted():

@@ -1,5 +1,4 @@
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import pytest
 from sepm.datasets.folder import read_folder
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
+from tests.sepm.datasets.trees import write_image
 
 EMOSET = load_taxonomy("emoset")
 
 
 @pytest.fixture
-def tree(tmp_path: Path, write_image: Callable[[Path], Path]) -> Path:
+def tree(tmp_path: Path) -> Path:
     for name in ("fear/10.jpg", "fear/2.JPG", "awe/set/b.png", "awe/a.webp"):
         write_image(tmp_path / "photos" / name)
     return tmp_path / "photos"
@@ -50,9 +50,7 @@ def test_a_folder_of_no_class_is_told_with_the_nearest(tree: Path):
         read_folder(tree, EMOSET)
 
 
-def test_a_class_folder_is_found_however_its_accents_are_written(
-    tmp_path: Path, write_image: Callable[[Path], Path]
-):
+def test_a_class_folder_is_found_however_its_accents_are_written(tmp_path: Path):
     write_image(tmp_path / "o\u0308de" / "a.png")
     taxonomy = replace(
         EMOSET, classes=(replace(EMOSET.classes[0], name="öde"), *EMOSET.classes[1:])
@@ -61,20 +59,17 @@ def test_a_class_folder_is_found_however_its_accents_are_written(
     assert (question.image, question.label) == ("o\u0308de/a.png", "öde")
 
 
-def test_a_tree_without_images_is_told(tmp_path: Path):
-    (tmp_path / "awe").mkdir()
-    with pytest.raises(InputError, match="no image in a class folder; expected <class>/<image>"):
-        read_folder(tmp_path, EMOSET)
-
-
-def test_a_root_that_is_not_there_is_told(tmp_path: Path):
-    with pytest.raises(InputError, match="absent: no such file or folder"):
-        read_folder(tmp_path / "absent", EMOSET)
-
-
-def test_a_root_that_is_a_file_is_told(tree: Path):
-    with pytest.raises(InputError, match="cannot be listed: Not a directory"):
-        read_folder(tree / "awe" / "a.webp", EMOSET)
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [
+        ("photos/awe/set", "no image in a class folder; expected <class>/<image>"),
+        ("absent", "absent: no such file or folder"),
+        ("photos/awe/a.webp", "cannot be listed: Not a directory"),
+    ],
+)
+def test_a_root_that_holds_no_class_folders_is_told(tree: Path, root: str, message: str):
+    with pytest.raises(InputError, match=message):
+        read_folder(tree.parent / root, EMOSET)
 
 
 def test_a_file_name_that_is_not_utf8_is_told(tree: Path):

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.locations import find_task
-from sepm.datasets.make import manifest_path, read_task, write_made
+from sepm.datasets.locations import find_task, require_data
+from sepm.datasets.make import make_question_file, manifest_path
+from sepm.errors import InputError
 
 
 @pytest.fixture
 def questions(tmp_path: Path, emotion6_root: Path) -> Path:
     """A folder with a question file made of the data set in `tmp_path`."""
-    write_made(read_task("emotion6", emotion6_root, {}), tmp_path / "q/emotion6/stage_1.jsonl")
+    make_question_file("emotion6", emotion6_root, {}, tmp_path / "q/emotion6/stage_1.jsonl")
     return tmp_path / "q"
 
 
@@ -56,3 +57,15 @@ def test_a_file_made_with_defaults_tells_how_to_make_another(
     found = find_task("emotion6", tmp_path, tmp_path / "q")
     rest = f"--root {emotion6_root} --split LIST --output {found.question_file}"
     assert any(f"sepm questions emotion6 {rest}" in note for note in found.notes)
+
+
+def test_a_data_set_that_is_not_there_is_told_with_the_readmes_section_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_data("abstract", tmp_path)
+    with pytest.raises(InputError, match=r"absent is no folder(.|\n)*## Abstract \(Mach") as told:
+        require_data("abstract", tmp_path / "absent")
+    assert "## How images" not in str(told.value)
+    monkeypatch.setattr("sepm.datasets.locations.README", tmp_path / "README.md")
+    with pytest.raises(InputError, match=r"or name the folder where it lies\.$"):
+        require_data("abstract", tmp_path / "absent")

@@ -27,19 +27,19 @@ def test_the_released_codes_row_is_read_as_it_is(tmp_path: Path):
     assert read(tmp_path, row) == [Question("fear/x.jpg", "fear/x.jpg", "fear", "Q?", 1)]
 
 
-def test_the_label_is_the_beginning_of_question_id_where_there_is_no_category(tmp_path: Path):
-    row = {"question_id": "sadness/sub/x.jpg", "image": "x.jpg"}
-    assert read(tmp_path, row)[0].label == "sadness"
-
-
-def test_category_is_the_label_where_question_id_begins_with_no_class(tmp_path: Path):
-    row = {"question_id": "photos/a.jpg", "image": "a.jpg", "category": "anger"}
-    assert read(tmp_path, row)[0].label == "anger"
-
-
-def test_a_question_id_may_begin_with_any_of_tied_classes(tmp_path: Path):
-    row = {**GOOD, "category": "fear", "categories": ["fear", "awe"]}
-    assert read(tmp_path, row)[0].label == "fear"
+@pytest.mark.parametrize(
+    ("row", "labels"),
+    [
+        ({"question_id": "sadness/sub/x.jpg"}, ("sadness",)),
+        ({"question_id": "photos/a.jpg", "category": "anger"}, ("anger",)),
+        ({"category": "fear", "categories": ["fear", "awe"]}, ("fear", "awe")),
+        ({"category": "awe", "categories": ["awe", "fear"]}, ("awe", "fear")),
+    ],
+)
+def test_the_label_is_category_or_the_beginning_of_question_id_and_tied_ones_count(
+    tmp_path: Path, row: dict[str, object], labels: tuple[str, ...]
+):
+    assert read(tmp_path, {**GOOD, **row})[0].labels == labels
 
 
 def test_null_is_as_if_absent_for_text_and_category(tmp_path: Path):
@@ -64,13 +64,6 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     assert read_questions(path, EMOSET, tmp_path) == questions
     assert "ä" in path.read_text(encoding="utf-8")
     assert b"\r" not in path.read_bytes()
-
-
-def test_tied_labels_all_count_and_the_first_is_the_label(tmp_path: Path):
-    row = {**GOOD, "category": "awe", "categories": ["awe", "fear"]}
-    question = read(tmp_path, row)[0]
-    assert question.label == "awe"
-    assert question.labels == ("awe", "fear")
 
 
 @pytest.mark.parametrize(

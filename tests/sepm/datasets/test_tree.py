@@ -1,7 +1,6 @@
-"""What lies in folders: links, broken ones and circles, and what systems leave there."""
+"""Contents of folders: links, broken ones and circles, and what systems leave there."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,7 @@ import pytest
 from sepm.datasets.folder import images_below
 from sepm.datasets.tree import folders_in
 from sepm.errors import InputError
-
-WriteImage = Callable[[Path], Path]
+from tests.sepm.datasets.trees import write_image
 
 
 @pytest.mark.parametrize(
@@ -29,9 +27,7 @@ WriteImage = Callable[[Path], Path]
         "Thumbs.db",
     ],
 )
-def test_what_systems_leave_in_a_folder_is_never_data(
-    tmp_path: Path, write_image: WriteImage, left_behind: str
-):
+def test_what_systems_leave_in_a_folder_is_never_data(tmp_path: Path, left_behind: str):
     write_image(tmp_path / "a.png")
     path = tmp_path / left_behind
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,9 +36,7 @@ def test_what_systems_leave_in_a_folder_is_never_data(
     assert not [folder for folder in folders_in(tmp_path) if folder.name != "sub"]
 
 
-def test_images_behind_links_to_folders_and_files_are_found(
-    tmp_path: Path, write_image: WriteImage
-):
+def test_images_behind_links_to_folders_and_files_are_found(tmp_path: Path):
     kept = write_image(tmp_path / "elsewhere" / "deep" / "a.png")
     (tmp_path / "fear").mkdir()
     (tmp_path / "fear" / "part").symlink_to(kept.parents[1])
@@ -53,10 +47,9 @@ def test_images_behind_links_to_folders_and_files_are_found(
 @pytest.mark.parametrize("name", ["a.png", "part"])
 def test_a_broken_link_is_named_whether_to_a_file_or_a_folder(tmp_path: Path, name: str):
     (tmp_path / name).symlink_to("gone")
-    with pytest.raises(InputError, match=rf"{name}: .* is a link to 'gone', where nothing is"):
-        images_below(tmp_path)
-    with pytest.raises(InputError, match=rf"{name}: .* is a link to 'gone', where nothing is"):
-        folders_in(tmp_path)
+    for look in (images_below, folders_in):
+        with pytest.raises(InputError, match=rf"{name}: .* is a link to 'gone', where nothing is"):
+            look(tmp_path)
 
 
 def test_links_in_a_circle_are_named_and_end(tmp_path: Path):

@@ -1,7 +1,10 @@
 import pytest
 
-from sepm.datasets.votes import Ties, labels_of, parse_votes, tie_rule, top_classes
+from sepm.datasets.votes import TIES, VoteRow, parse_votes, questions_by_votes, top_classes
 from sepm.errors import InputError
+
+TIED = VoteRow(3, "a.jpg", {"fear": 3, "awe": 3, "anger": 1})
+CLEAR = VoteRow(4, "b.jpg", {"fear": 0, "awe": 2, "anger": 1})
 
 
 def test_votes_are_compared_as_numbers_not_as_text():
@@ -9,21 +12,25 @@ def test_votes_are_compared_as_numbers_not_as_text():
     assert top_classes({"awe": nine, "fear": thirteen}) == ("fear",)
 
 
-def test_tied_classes_come_in_the_order_of_the_columns():
-    assert top_classes({"fear": 3, "awe": 3, "anger": 1}) == ("fear", "awe")
-
-
 @pytest.mark.parametrize(
-    ("ties", "expected"),
-    [("first", ("fear",)), ("drop", ()), ("any", ("fear", "awe"))],
+    ("ties", "labels"),
+    [
+        ("first", {"fear/a.jpg": ("fear",), "awe/b.jpg": ("awe",)}),
+        ("drop", {"awe/b.jpg": ("awe",)}),
+        ("any", {"fear/a.jpg": ("fear", "awe"), "awe/b.jpg": ("awe",)}),
+    ],
 )
-def test_a_tie_is_resolved_as_asked(ties: Ties, expected: tuple[str, ...]):
-    assert labels_of(("fear", "awe"), ties) == expected
+def test_a_tie_is_resolved_as_asked_in_the_order_of_the_columns_and_counted(
+    ties: str, labels: dict[str, tuple[str, ...]]
+):
+    questions, tied = questions_by_votes([TIED, CLEAR], ties)
+    assert {question.question_id: question.labels for question in questions} == labels
+    assert tied == 1
 
 
-@pytest.mark.parametrize("ties", ["first", "drop", "any"])
-def test_a_single_winner_is_the_label_under_every_rule(ties: Ties):
-    assert labels_of(("fear",), ties) == ("fear",)
+def test_a_question_by_votes_keeps_its_image_and_line():
+    ((question,), _) = questions_by_votes([CLEAR], "first")
+    assert (question.image, question.line, question.text) == ("b.jpg", 4, None)
 
 
 @pytest.mark.parametrize("cell", ["many", "", "-1", "nan", "inf"])
@@ -38,5 +45,6 @@ def test_a_row_without_votes_is_refused():
 
 
 def test_an_unknown_tie_rule_is_told_with_the_nearest():
+    assert TIES == ("first", "drop", "any")
     with pytest.raises(InputError, match="unknown tie rule 'frist'; did you mean 'first'"):
-        tie_rule("frist")
+        questions_by_votes([], "frist")

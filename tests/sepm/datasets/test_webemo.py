@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.datasets.webemo import Level, read_webemo
 from sepm.datasets.webemo_files import bundled_triples, check_category_file, read_list
 from sepm.errors import InputError
-
-WriteImage = Callable[[Path], Path]
+from tests.sepm.datasets.trees import write_image
 
 
 def read(root: Path, level: Level = "fine", split: str = "test") -> Reading:
@@ -67,18 +65,14 @@ def test_a_split_may_be_a_list_of_ones_own(webemo_root: Path, tmp_path: Path):
     assert ids(read(webemo_root, split=str(some))) == ["surprise/220_F_3_cc.jpg"]
 
 
-def test_of_several_copies_of_an_image_the_first_by_name_is_taken(
-    webemo_root: Path, write_image: WriteImage
-):
+def test_of_several_copies_of_an_image_the_first_by_name_is_taken(webemo_root: Path):
     for number in range(30, 0, -1):
         write_image(webemo_root / "copies" / f"{number:02}" / "220_F_2_bb.jpg")
     images = [question.image for question in read(webemo_root).questions]
     assert "copies/01/220_F_2_bb.jpg" in images
 
 
-def test_numbered_folders_are_read_where_there_is_no_list(
-    webemo_root: Path, write_image: WriteImage
-):
+def test_numbered_folders_are_read_where_there_is_no_list(webemo_root: Path):
     (webemo_root / "test25.txt").unlink()
     write_image(webemo_root / "images" / "test25" / "12" / "220_F_1_aa.jpg")
     reading = read(webemo_root)
@@ -88,53 +82,45 @@ def test_numbered_folders_are_read_where_there_is_no_list(
     assert reading.notes
 
 
-def test_named_folders_are_read_where_there_is_no_list(tmp_path: Path, write_image: WriteImage):
+def test_named_folders_are_read_where_there_is_no_list(tmp_path: Path):
     write_image(tmp_path / "test" / "zest" / "a.jpg")
     write_image(tmp_path / "test" / "irritabilty" / "a.jpg")
     assert ids(read(tmp_path)) == ["irritabilty/a.jpg", "zest/a.jpg"]
     assert ids(read(tmp_path, "middle")) == ["anger/irritabilty/a.jpg", "joy/zest/a.jpg"]
 
 
-def test_folders_named_by_middle_class_are_read_for_seven_classes(
-    tmp_path: Path, write_image: WriteImage
-):
+def test_folders_named_by_middle_class_are_read_for_seven_classes(tmp_path: Path):
     write_image(tmp_path / "test" / "love" / "a.jpg")
     assert ids(read(tmp_path, "middle", split=str(tmp_path / "test"))) == ["love/love/a.jpg"]
 
 
-def test_folders_named_by_middle_class_are_refused_for_25_classes(
-    tmp_path: Path, write_image: WriteImage
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["test/love"], "unknown class 'love'"),  # a middle class
+        (["test/25"], "25: unknown class '25'"),
+        ([f"test25/{digit}" for digit in range(10)], "keeps only the last digit"),
+    ],
+)
+def test_folders_that_name_no_fine_class_are_refused(
+    tmp_path: Path, folders: list[str], message: str
 ):
-    write_image(tmp_path / "test" / "love" / "a.jpg")
-    with pytest.raises(InputError, match="unknown class 'love'"):
+    for folder in folders:
+        write_image(tmp_path / folder / "a.jpg")
+    with pytest.raises(InputError, match=message):
         read(tmp_path)
 
 
-def test_labels_that_a_script_cut_to_their_last_digit_are_refused(
-    tmp_path: Path, write_image: WriteImage
-):
-    for digit in range(10):
-        write_image(tmp_path / "test25" / str(digit) / "a.jpg")
-    with pytest.raises(InputError, match="keeps only the last digit"):
-        read(tmp_path)
-
-
-def test_a_folder_of_no_class_is_told(tmp_path: Path, write_image: WriteImage):
-    write_image(tmp_path / "test" / "25" / "a.jpg")
-    with pytest.raises(InputError, match="25: unknown class '25'"):
-        read(tmp_path)
+NO_ROWS = (
+    *("https://a/b.jpg,3", "https://a/b.jpg\t3", "https://a/b c.jpg 3", "https://a/b.jpg"),
+    *("https://a/b.jpg joy", "https://a/b.jpg -1", "https://a/ 3"),
+)
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("https://a/b.jpg,3", "expected <address> <label> with one blank"),
-        ("https://a/b.jpg\t3", "expected <address> <label> with one blank"),
-        ("https://a/b c.jpg 3", "expected <address> <label> with one blank"),
-        ("https://a/b.jpg", "expected <address> <label> with one blank"),
-        ("https://a/b.jpg joy", "expected <address> <label> with one blank"),
-        ("https://a/b.jpg -1", "expected <address> <label> with one blank"),
-        ("https://a/ 3", "expected <address> <label> with one blank"),
+        *((row, "expected <address> <label> with one blank") for row in NO_ROWS),
         ("https://a/b.jpg 25", "label 25; expected 0 to 24"),
         ("https://elsewhere/a.jpg 3", "'a.jpg' with label 3 is on line 1 already"),
     ],
@@ -148,15 +134,16 @@ def test_a_wrong_row_of_a_list_is_told(tmp_path: Path, row: str, message: str):
     assert message in str(raised.value)
 
 
-def test_an_empty_list_is_told(tmp_path: Path):
-    (tmp_path / "test25.txt").write_text("\n")
-    with pytest.raises(InputError, match=r"test25\.txt: empty"):
-        read(tmp_path)
-
-
-def test_a_list_none_of_whose_images_is_there_is_told(tmp_path: Path):
-    (tmp_path / "test25.txt").write_text("https://a/a.jpg 3\n")
-    with pytest.raises(InputError, match=r"none of the 1 images of .*test25\.txt is below it"):
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("\n", r"test25\.txt: empty"),
+        ("https://a/a.jpg 3\n", r"none of the 1 images of .*test25\.txt is below it"),
+    ],
+)
+def test_a_list_that_leads_to_no_image_is_told(tmp_path: Path, rows: str, message: str):
+    (tmp_path / "test25.txt").write_text(rows)
+    with pytest.raises(InputError, match=message):
         read(tmp_path)
 
 
