@@ -27,7 +27,7 @@ from sepm.method.algorithm import assess, coarse_query, coarse_to_fine, fine_que
 from sepm.method.answers import COARSE_KEY, fine_key
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
-from sepm.method.significance import lowest_scored
+from sepm.method.dropping import lowest_scored
 from sepm.method.taxonomy import Taxonomy
 
 BETAS = (0.1, 0.2, 0.4, 0.8)

@@ -27,7 +27,7 @@ from sepm.bench.workload import CONFIG, SEED, TASK, Workload, built
 from sepm.errors import RunError
 from sepm.inference.batch_size import is_out_of_memory
 from sepm.inference.image_loader import worker_failures
-from sepm.method.significance import num_dropped
+from sepm.method.dropping import num_dropped
 from sepm.models.device import Placement, choose_placement, environment, prepare_device
 
 

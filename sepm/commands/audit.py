@@ -6,7 +6,7 @@ from pathlib import Path
 from sepm.audit.summary import unexplained_in_float32
 from sepm.audit.text import as_text
 from sepm.audit.variants import PRECISIONS
-from sepm.commands.options import given_options
+from sepm.commands.dataclass_options import given_options
 from sepm.commands.shared_options import (
     add_groups,
     add_method_names,

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from sepm.bench.request import PARTS, BenchRequest
-from sepm.commands.options import add_options, given_options
+from sepm.commands.dataclass_options import add_options, given_options
 from sepm.datasets.files import write_whole
 from sepm.records.folder import as_json
 from sepm.terminal import complain, show, show_json

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from sepm.commands.options import add_options, given_options
+from sepm.commands.dataclass_options import add_options, given_options
 from sepm.commands.shared_options import add_groups, add_method_options, method_config, start_model
 from sepm.datasets.files import write_whole
 from sepm.datasets.tasks import load_taxonomy

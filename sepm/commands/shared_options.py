@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sepm.commands.options import HelpAll, add_options, given_options
+from sepm.commands.dataclass_options import HelpAll, add_options, given_options
 from sepm.datasets.options import DataOptions
 from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig

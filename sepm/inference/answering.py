@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from sepm.method.dialogue import Ask, Reply
-from sepm.method.significance import visual_token_scores
+from sepm.method.dropping import visual_token_scores
 from sepm.models.protocol import EncodedImage, Prefill, Prompt, VisionLanguageModel
 
 MAX_NEW_TOKENS = 128

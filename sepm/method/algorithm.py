@@ -4,8 +4,8 @@ from sepm.method.answers import COARSE_KEY, fine_key
 from sepm.method.confidence import Branch, choose_branch, confidence, is_ambiguous
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, CoarseResult, Dialogue, Outcome, Reply, Sample
+from sepm.method.dropping import lowest_scored, randomly_drawn
 from sepm.method.prompts import Query, Span, coarse_body, fine_body, foe_span, without_phrase
-from sepm.method.significance import lowest_scored, randomly_drawn
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
 

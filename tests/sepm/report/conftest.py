@@ -12,7 +12,7 @@ from PIL import Image
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.confidence import choose_branch, confidence, is_ambiguous
 from sepm.method.config import PRESETS
-from sepm.method.significance import num_dropped
+from sepm.method.dropping import num_dropped
 from sepm.report.runs import RunGroup, read_run_groups
 
 Json = dict[str, Any]

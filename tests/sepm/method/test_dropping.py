@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sepm.method.significance import (
+from sepm.method.dropping import (
     kept_tokens,
     lowest_scored,
     num_dropped,

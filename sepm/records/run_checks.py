@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sepm.method.confidence import Branch, confidence, is_ambiguous
-from sepm.method.significance import num_dropped
+from sepm.method.dropping import num_dropped
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.fields import ROUNDING
 from sepm.records.record import Record

@@ -1,4 +1,4 @@
-"""Significance of visual tokens to the emotion, and dropping (section 3.3, Eq. 6-10)."""
+"""Dropping of visual tokens by their significance to the emotion (section 3.3, Eq. 6-10)."""
 
 from __future__ import annotations
 

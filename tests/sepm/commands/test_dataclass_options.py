@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from sepm.cli import main
-from sepm.commands.options import add_options, given_options
+from sepm.commands.dataclass_options import add_options, given_options
 
 
 @dataclass(frozen=True)
