@@ -130,7 +130,6 @@ def numbered_lines(path: Path, content: bytes | None = None) -> list[tuple[int, 
     Only the line feed ends a line: a JSON string may hold U+2028, at which `str.splitlines` breaks.
 
     Args:
-        path: of the file.
         content: its bytes where they have been read, since a pipe gives them once.
 
     Raises:

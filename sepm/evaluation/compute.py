@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sepm.inference.runner import Result, dealt, run_questions
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.device import choose_device, peak_memory, prepare_device
 from sepm.models.opening import OpenedModel, open_model
+from sepm.models.options import ModelOptions
 from sepm.models.protocol import VisionLanguageModel
 from sepm.processes import Processes, current_processes, local_index
 from sepm.progress import progress_bar, tell_own
@@ -125,13 +127,19 @@ def _prepare(assignment: Assignment, opened: OpenedModel | None) -> VisionLangua
     if opened is None:
         prepare_device(choose_device(assignment.request.model.device))
         _check_same_data(assignment)
-        opened = open_model(assignment.request.model)
+        opened = _opened_once(assignment.request.model)
         if local_index() == 0:  # which speaks for its machine; the others read the same files
             _check_same_model(assignment, opened)
     model = load(opened, assignment.taxonomy)
     texts = texts_of(assignment.questions, assignment.request.data.question_file)
     check_prompts(model, assignment.runs, assignment.taxonomy, texts)
     return model
+
+
+@lru_cache(maxsize=1)
+def _opened_once(options: ModelOptions) -> OpenedModel:
+    """The model of several assignments in turn, inspected and loaded once."""
+    return open_model(options)
 
 
 def _check_same_data(assignment: Assignment) -> None:

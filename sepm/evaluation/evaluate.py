@@ -39,8 +39,6 @@ def evaluate(
     """The `accuracy.json` of each run, in the order asked for; all share one pass over the images.
 
     Args:
-        request: the data, the model, and how to compute.
-        runs: the methods.
         content: of the request's question file.
         opened: the request's model.
 

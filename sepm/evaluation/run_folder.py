@@ -45,7 +45,6 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
     """The folder, made and held by this process alone; a helper holds its own shard in it.
 
     Args:
-        folder: a run's.
         process: index of the process; 0 is the one that runs the command.
 
     Raises:
@@ -92,7 +91,6 @@ def merge_shards(folder: Path, order: Iterable[str]) -> None:
     """Put the shards' rows among the others, each question once, and remove the shards.
 
     Args:
-        folder: the run's.
         order: ids of all questions; rows stand in their order afterwards.
 
     Raises:
@@ -115,9 +113,7 @@ def finished_records(
     serves one that is to keep none.
 
     Args:
-        folder: the run's.
         identity: what its rows depend on.
-        taxonomy: the task's classes.
         questions: all of the question file.
 
     Raises:

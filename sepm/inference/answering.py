@@ -50,7 +50,6 @@ def answer_batch(
     Asks that reduce visual tokens between decoder layers are prefilled one at a time.
 
     Args:
-        model: the model.
         asks: B asks of one shape.
         images: B images of one N.
         text_prefix: of all prompts, where the model is a `PrefixSharingModel`.

@@ -51,7 +51,6 @@ class ImageFiles(Dataset[LoadedImage | UnreadableImageError]):
     """Image files, loaded one at a time.
 
     Args:
-        paths: of the images.
         preprocess: image to pixels; workers get a copy of it.
     """
 
@@ -79,7 +78,6 @@ def loaded_ahead(
     """The images in order, or why there are none; the workers end with the iterator.
 
     Args:
-        paths: of the images.
         preprocess: image to the model's input.
         ahead: how many images may be loaded before it is their turn.
     """

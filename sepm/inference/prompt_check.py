@@ -24,9 +24,6 @@ def check_prompts(
     """See that the model can be asked, and can answer, all that may be asked of it.
 
     Args:
-        model: the model.
-        runs: the methods.
-        taxonomy: the task's classes.
         texts: as `texts_of` gives them; None as a query: the file has none.
 
     Raises:

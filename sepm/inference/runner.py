@@ -85,12 +85,9 @@ def run_questions(
     the missing ones handed on, so that batches are the same whatever was done before.
 
     Args:
-        model: the model.
         questions: all of the run's, in the file's order.
         runs: the methods; they share every image, and every ask that is the same.
-        taxonomy: the task's classes.
         image_folder: what `Question.image` is relative to.
-        batcher: forms batches.
         is_missing: whether the row of a run (its index) and question is wanted.
     """
     wanted = [
@@ -119,12 +116,8 @@ def run_window(
     """Results of all runs over a window's images, as they are computed.
 
     Args:
-        model: the model.
         window: questions.
         loaded: of each its image, or why it cannot be read.
-        runs: the methods.
-        taxonomy: the task's classes.
-        batcher: forms batches.
     """
     readable: list[tuple[Question, LoadedImage]] = []
     for question, image in zip(window, loaded, strict=True):

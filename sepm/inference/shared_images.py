@@ -20,7 +20,6 @@ class SharedImages:
     """Some whole images of one N, computed up to their end.
 
     Args:
-        model: the model.
         text_prefix: of all prompts.
         images: encoded, by their index.
     """

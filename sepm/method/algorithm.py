@@ -16,7 +16,6 @@ def coarse_to_fine(
 
     Args:
         sample: the image.
-        taxonomy: the task's classes.
         config: thresholds, wording, strategies.
         phrase: put the Focus-on-Emotion phrase before both queries.
         drop: drop the lowest-scored visual tokens before the fine stage; FoE scores need the

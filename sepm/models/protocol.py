@@ -259,7 +259,6 @@ class LayerwiseModel(VisionLanguageModel, Protocol):
         """`Prefill` of one prompt, visual tokens reduced between layers.
 
         Args:
-            prompt: the prompt.
             image: encoded.
             reduce: gets -1 before the first layer, then each layer's number, and the state there.
                 Returns the visual tokens float[N', D] that go on, or None: all of them.
