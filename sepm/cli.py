@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from sepm.errors import InputError, RunError
-from sepm.evaluation import helper
+from sepm.evaluation import helper_process
 from sepm.processes import LostProcessError, current_processes
 from sepm.terminal import bear_any_encoding, complain
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of a command line; of several processes the first runs it, the others help."""
     bear_any_encoding()
     try:
-        return _command(argv) if current_processes().is_main else helper.serve()
+        return _command(argv) if current_processes().is_main else helper_process.serve()
     except (InputError, LostProcessError) as error:  # of the processes themselves
         complain(f"sepm: {error}")
         return 2 if isinstance(error, InputError) else 1
@@ -47,10 +47,10 @@ def _command(argv: Sequence[str] | None) -> int:
     try:
         status = _run(*_parsed(argv))
     except SystemExit as stop:  # argparse has answered: --help, or what is wrong
-        helper.dismiss(int(stop.code or 0))
+        helper_process.dismiss(int(stop.code or 0))
         raise
     if status in (0, 2):  # else they may be at work still, and hear of this one's end
-        helper.dismiss(status)
+        helper_process.dismiss(status)
     return status
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.baselines.sparsevlm_settings import LAYERS
-from sepm.datasets.make import paper_note
+from sepm.datasets.make_question_file import paper_note
 from sepm.datasets.readers import READERS
 from sepm.method.config import Drop
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.datasets.locations import require_data
-from sepm.datasets.make import make_question_file, manifest_path
+from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.datasets.readers import READERS
 from sepm.terminal import show, show_json
 

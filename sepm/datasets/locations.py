@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from sepm.datasets.make import make_question_file, manifest_path
+from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.errors import InputError
 
 IMAGE_FOLDERS = {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sepm.datasets.abstract import read_abstract
+from sepm.datasets.abstract_paintings import read_abstract
 from sepm.datasets.emoset import read_emoset
 from sepm.datasets.emotion6 import read_emotion6
 from sepm.datasets.folder import read_folder

@@ -1,26 +1,21 @@
 """A checkpoint, inspected once a command, and its model, loaded when it is needed."""
 
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from llava import Checkpoint, CheckpointError, inspect_checkpoint
-from llava.checkpoints.files import deciding_files, identity_file
+from llava.checkpoints.files import identity_file
 from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
 from sepm.models.checksums import checksums
 from sepm.models.device import Placement, choose_placement
+from sepm.models.llava_and_vila import CAPABILITIES, identity_files, notes
 from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions, hub_revision
-from sepm.models.protocol import LAYERWISE, VisionLanguageModel
+from sepm.models.protocol import VisionLanguageModel
 from sepm.progress import tell
-
-CAPABILITIES = {"llava-1.5": frozenset({LAYERWISE}), "vila-1.5": frozenset[str]()}
-"""Capabilities of each family. VILA's layers could be run one by one too; SparseVLM's budgets are
-for another number of visual tokens."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class OpenedModel:
     @cached_property
     def _hashes(self) -> dict[str, Any]:
         try:
-            files = _named_files(self.checkpoint)
+            files = identity_files(self.checkpoint)
             sums = checksums(files.values())
             index = sums[identity_file(self.checkpoint.folders[0])]
         except CheckpointError as error:
@@ -106,10 +101,8 @@ class OpenedModel:
             InputError: the checkpoint is wrong, or does not fit in memory; the message says what to
                 do.
         """
-        for note in self.checkpoint.notes:
+        for note in notes(self.checkpoint):
             tell(note)
-        if self.checkpoint.conversation_source == "default":
-            tell(_template_note(self.checkpoint))
         place = self.placement
         try:
             return self.checkpoint.load(
@@ -146,23 +139,3 @@ def open_model(options: ModelOptions) -> OpenedModel:
         template = CONVERSATIONS[options.conversation]
         found = replace(found, conversation=template, conversation_source="option")
     return OpenedModel(options, placement, found)
-
-
-def _named_files(checkpoint: Checkpoint) -> dict[str, Path]:
-    """The files that make the model; those of a vision tower elsewhere as if it were inside."""
-    named: dict[str, Path] = {}
-    for folder in checkpoint.folders:
-        place = Path(os.path.relpath(folder, checkpoint.folder))
-        if ".." in place.parts:
-            place = Path("vision_tower")
-        files = deciding_files(folder)
-        named |= {(place / path.relative_to(folder)).as_posix(): path for path in files}
-    return named
-
-
-def _template_note(checkpoint: Checkpoint) -> str:
-    return (
-        "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
-        f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
-        "--conversation llama_3_fix is that of the -Fix re-release"
-    )

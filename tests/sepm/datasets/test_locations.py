@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sepm.datasets.locations import find_task, require_data
-from sepm.datasets.make import make_question_file, manifest_path
+from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.errors import InputError
 
 

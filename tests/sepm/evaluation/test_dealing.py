@@ -9,7 +9,7 @@ from sepm import processes
 from sepm.cli import main
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.evaluation import helper
+from sepm.evaluation import helper_process
 from sepm.inference.runner import WINDOW_BATCHES, dealt, windows_of
 from sepm.processes import LostProcessError, Processes, current_processes
 
@@ -108,7 +108,7 @@ def test_a_process_lost_once_all_is_done_is_a_message(
     def lost(status: int) -> None:
         raise LostProcessError("another process has ended early")
 
-    monkeypatch.setattr(helper, "dismiss", lost)
+    monkeypatch.setattr(helper_process, "dismiss", lost)
     monkeypatch.setattr("sepm.commands.check.run", lambda args: 0)
     assert main(["check", "--question-file", "q", "--image-folder", "i"]) == 1
     assert capsys.readouterr().err == "sepm: another process has ended early\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sepm.datasets.files import file_sha256
-from sepm.datasets.make import make_question_file, paper_note
+from sepm.datasets.make_question_file import make_question_file, paper_note
 from sepm.datasets.question_file import read_questions
 from sepm.datasets.readers import READERS
 from sepm.datasets.tasks import load_taxonomy, task_names

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.abstract import TABLE, read_abstract
+from sepm.datasets.abstract_paintings import TABLE, read_abstract
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
