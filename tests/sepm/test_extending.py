@@ -1,0 +1,64 @@
+"""The method of one's own in docs/extending.md runs, alone and beside others."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llava import load_checkpoint
+from sepm import registry
+from sepm.datasets.image_files import read_image
+from sepm.datasets.question_file import read_question_file
+from sepm.datasets.tasks import load_taxonomy
+from sepm.inference.alone import run_alone
+from sepm.inference.batch_size import Batcher
+from sepm.inference.runner import run_questions
+from sepm.method.answers import fine_key
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
+from sepm.method.dropping import lowest_scored
+from sepm.method.prompts import Query, Span, fine_body
+from sepm.method.taxonomy import Taxonomy
+from sepm.registry import Method, MethodRun
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+NAMES = (Ask, Dialogue, MethodConfig, Outcome, Query, Sample, Span, Taxonomy)
+FUNCTIONS = (fine_body, fine_key, lowest_scored)
+
+
+@pytest.fixture
+def twice(monkeypatch: pytest.MonkeyPatch) -> MethodRun:
+    """The page's method, registered."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    known: dict[str, Any] = {thing.__name__: thing for thing in (*NAMES, *FUNCTIONS)}
+    known["Dialogue"] = Dialogue
+    exec(code, known)
+    reads = frozenset({"fine_question", "fine_answer", "beta"})
+    monkeypatch.setitem(registry.METHODS, "twice", Method(known["twice"], reads))
+    return MethodRun("twice", MethodConfig(beta=0.25))
+
+
+def test_it_gives_the_rows_alone_that_it_gives_in_batches_beside_sepm(
+    twice: MethodRun, scenes: Any, tiny_llava: Path
+) -> None:
+    model, emoset = load_checkpoint(str(tiny_llava)), load_taxonomy("emoset")
+    content = read_question_file(scenes.question_file, emoset, scenes.image_folder)
+    questions, runs = content.questions[:6], [twice, MethodRun("sepm", MethodConfig())]
+    found = {
+        result.question.question_id: result.outcome
+        for result in run_questions(
+            model, questions, runs, emoset, scenes.image_folder, Batcher(4, print)
+        )
+        if result.run == 0
+    }
+    for question in questions:
+        pixels = model.preprocess(read_image(scenes.image_folder / question.image))
+        (image,) = model.encode([pixels])
+        sample = Sample(question.question_id, image.num_tokens)
+        alone = run_alone(model, twice.dialogue(sample, emoset), image)
+        beside = found[question.question_id]
+        assert beside is not None
+        assert (beside.dropped, beside.reply.letter) == (alone.dropped, alone.reply.letter)
+        assert beside.reply.probs == pytest.approx(alone.reply.probs, abs=1e-5)
+        assert len(alone.dropped) == 4
