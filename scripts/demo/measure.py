@@ -8,7 +8,7 @@ that FoE removes less, so that the fine stage keeps what carries the emotion.
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,46 +16,33 @@ from tqdm import tqdm
 
 from llava import Llava, load_checkpoint
 from llava.model import VisualTokens
-from sepm.baselines.single_query import single_query
 from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
-from sepm.method.algorithm import assess, coarse_query, coarse_to_fine, fine_query, scoring_span
-from sepm.method.answers import COARSE_KEY, fine_key
 from sepm.method.config import PRESETS, MethodConfig
-from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
-from sepm.method.significance import lowest_scored
+from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.registry import METHODS, Recipe
 
 BETAS = (0.1, 0.2, 0.4, 0.8)
 BATCH_SIZE = 32
 TAXONOMY = load_taxonomy("emoset")
 
-Recipe = Callable[[Sample, Taxonomy, MethodConfig], Dialogue]
-
-
-def sepm(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
-    """The method as it is."""
-    return coarse_to_fine(sample, taxonomy, config, phrase=True, drop=True)
-
-
-def sepm_without_dropping(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
-    """The method without VTA ("cci+fp")."""
-    return coarse_to_fine(sample, taxonomy, config, phrase=True, drop=False)
-
 
 def dropping_the_highest(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
-    """The method turned upside down, as a control: the highest-scored visual tokens go."""
-    query = coarse_query(sample, taxonomy, config, phrase=True)
-    coarse = yield Ask(query, COARSE_KEY.letters, COARSE_KEY, scored_by=scoring_span(query, config))
+    """SEPM turned upside down, as a control: the highest-scored visual tokens go."""
+    dialogue = METHODS["sepm"].recipe(sample, taxonomy, config)
+    coarse = yield next(dialogue)
     assert coarse.scores is not None
-    verdict = assess(query, coarse, config)
-    dropped = lowest_scored([-score for score in coarse.scores], config.beta)
-    fine, offered = fine_query(verdict.branch, taxonomy, config, phrase=True)
-    reply = yield Ask(fine, offered, fine_key(taxonomy), dropped)
-    return Outcome(fine, reply, offered, verdict, dropped)
+    fine = dialogue.send(replace(coarse, scores=tuple(-score for score in coarse.scores)))
+    reply = yield fine
+    try:
+        dialogue.send(reply)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("SEPM asks twice")
 
 
 @dataclass(frozen=True)
@@ -104,19 +91,20 @@ def cue_removal(scenes: Scenes, decided: Sequence[Outcome]) -> float:
 
 def print_baselines(model: Llava, scenes: Scenes, config: MethodConfig) -> None:
     """Accuracy without dropping, and the state of the coarse stage."""
-    whole = outcomes(model, scenes, sepm_without_dropping, config)
+    whole = outcomes(model, scenes, METHODS["cci+fp"].recipe, config)
     verdicts = [o.coarse for o in whole if o.coarse]
     truth = [TAXONOMY.by_name(q.label).polarity for q in scenes.questions]
     said = ["positive" if v.reply.probs["A"] > v.reply.probs["B"] else "negative" for v in verdicts]
     coarse = sum(a == b for a, b in zip(said, truth, strict=True)) / len(truth)
     unsure = sum(v.branch == "ambiguous" for v in verdicts) / len(verdicts)
-    plain = accuracy(scenes, outcomes(model, scenes, single_query, config))
+    plain = accuracy(scenes, outcomes(model, scenes, METHODS["zero-shot"].recipe, config))
     print(f"| zero-shot | SEPM, nothing dropped | coarse accuracy | ambiguous |\n{'|---' * 4}|")
     print(f"| {plain:.3f} | {accuracy(scenes, whole):.3f} | {coarse:.3f} | {unsure:.3f} |\n")
 
 
 def print_dropping(model: Llava, scenes: Scenes, preset: MethodConfig) -> None:
     """Cue removal and accuracy of each strategy at each drop ratio."""
+    sepm = METHODS["sepm"].recipe
     strategies: dict[str, tuple[Recipe, MethodConfig]] = {
         "foe": (sepm, preset),
         "query": (sepm, replace(preset, drop="query")),

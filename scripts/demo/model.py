@@ -1,5 +1,7 @@
 """The demo's model: a very small LLaVA-1.5, made of transformers' own CLIP tower and LLaMA."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
@@ -7,6 +9,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from llava.image import ImageProcessor
 from llava.projector import build_projector
+from packing import PackedBatch
 
 IMAGE_SIDE = 64
 IMAGE_ASPECT_RATIO = "pad"
@@ -14,8 +17,20 @@ SELECT_LAYER = -2
 PROJECTOR_TYPE = "mlp2x_gelu"
 INITIAL_STD = 0.08
 """About 1 / sqrt(width); LLaMA's own 0.02 is meant for far wider layers and hardly moves here."""
-PIXEL_MEAN = [0.48145466, 0.4578275, 0.40821073]
-PIXEL_STD = [0.26862954, 0.26130258, 0.27577711]
+PREPROCESSING: dict[str, Any] = {
+    "do_convert_rgb": True,
+    "do_resize": True,
+    "size": {"shortest_edge": IMAGE_SIDE},
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": IMAGE_SIDE, "width": IMAGE_SIDE},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+}
+"""CLIP's, but for the side."""
 
 
 def vision_config() -> CLIPVisionConfig:
@@ -38,13 +53,7 @@ def language_config(vocab_size: int) -> LlamaConfig:
 
 def image_processor() -> ImageProcessor:
     """The preprocessing of the checkpoint that will be written, in the package's own code."""
-    processor = CLIPImageProcessorPil(
-        size={"shortest_edge": IMAGE_SIDE},
-        crop_size={"height": IMAGE_SIDE, "width": IMAGE_SIDE},
-        image_mean=PIXEL_MEAN,
-        image_std=PIXEL_STD,
-    )
-    return ImageProcessor(processor, IMAGE_ASPECT_RATIO)
+    return ImageProcessor(CLIPImageProcessorPil(**PREPROCESSING), IMAGE_ASPECT_RATIO)
 
 
 class DemoModel(nn.Module):
@@ -62,27 +71,18 @@ class DemoModel(nn.Module):
         output = self.tower(pixel_values, output_hidden_states=True)
         return output.hidden_states[SELECT_LAYER][:, 1:]
 
-    def forward(
-        self, visual_tokens: Tensor, ids: Tensor, position_ids: Tensor, attends: Tensor,
-        image_position: int,
-    ) -> Tensor:  # fmt: skip
+    def forward(self, visual_tokens: Tensor, packed: PackedBatch) -> Tensor:
         """Final hidden states float32[B, T, D] of texts around an image.
 
         Args:
             visual_tokens: float32[B, N, D], those that were not dropped.
-            ids: int64[B, T - N], the texts without the image.
-            position_ids: int64[B, T].
-            attends: bool[B, 1, T, T], which position (row) may look at which (column).
-            image_position: position of the first visual token.
+            packed: the texts.
         """
-        words = self.language_model.get_input_embeddings()(ids)
-        embeds = torch.cat(
-            [words[:, :image_position], visual_tokens, words[:, image_position:]], dim=1
-        )
+        start = packed.image_position
+        words = self.language_model.get_input_embeddings()(packed.ids)
+        before, behind = words[:, :start], words[:, start:]
         output = self.language_model.model(
-            inputs_embeds=embeds,
-            attention_mask=attends,
-            position_ids=position_ids,
-            use_cache=False,
-        )
+            inputs_embeds=torch.cat([before, visual_tokens, behind], dim=1),
+            attention_mask=packed.attends, position_ids=packed.position_ids, use_cache=False,
+        )  # fmt: skip
         return output.last_hidden_state

@@ -33,29 +33,18 @@ TAXONOMY = load_taxonomy("emoset")
 OBJECTS: tuple[Pictogram, ...] = (*(cue for pair in CUES.values() for cue in pair), *DISTRACTORS)
 OBJECT_NUMBER = {pictogram: number for number, pictogram in enumerate(OBJECTS, start=1)}
 
-SHAPES = ((SIDE, SIDE),) * 7 + ((SIDE, 96), (SIDE, 96), (96, SIDE))
+SQUARE, LANDSCAPE, PORTRAIT = (SIDE, SIDE), (SIDE, 96), (96, SIDE)
+SHAPE_NAMES = {SQUARE: "square", LANDSCAPE: "landscape", PORTRAIT: "portrait"}
+SHAPES = (*(SQUARE,) * 7, LANDSCAPE, LANDSCAPE, PORTRAIT)
 """Widths and heights: seven squares to two landscapes and a portrait, so that padding happens."""
 
-
-@dataclass(frozen=True)
-class Difficulty:
-    """How hard scenes are to read; chosen on development scenes."""
-
-    cue_sides: tuple[int, ...] = (16, 20, 24, 28)
-    """Sides of the cue in pixels."""
-    opacity: tuple[float, float] = (0.5, 1.0)
-    """Opacity of the cue."""
-    conflict: float = 0.6
-    """Share of scenes with a second, weaker cue, of any other class."""
-    conflict_sides: tuple[int, ...] = (2, 4, 8)
-    """By how many pixels the side of the weaker cue is smaller."""
-    distractors: tuple[int, int] = (2, 5)
-    """Number of class-free objects, smallest and largest."""
-    clutter: tuple[int, int] = (15, 45)
-    """Number of strokes and specks, smallest and largest."""
-
-
-DIFFICULTY = Difficulty()
+# Difficulty of the scenes, chosen on development scenes.
+CUE_SIDES, OPACITY = (16, 20, 24, 28), (0.5, 1.0)
+"""Sides of the cue in pixels, and the range of its opacity."""
+CONFLICT_SHARE, CONFLICT_STEPS = 0.6, (2, 4, 8)
+"""Share of scenes with a second, weaker cue, of any other class; by how many pixels smaller."""
+DISTRACTORS_IN_SCENE, MARKS_IN_SCENE = (2, 5), (15, 45)
+"""Number of class-free objects, and of strokes and specks: smallest and largest."""
 
 
 @dataclass(frozen=True)
@@ -145,17 +134,17 @@ def make_scene(split: str, index: int) -> Scene:
     category = TAXONOMY.names[index % len(TAXONOMY.names)]
     width, height = SHAPES[int(rng.integers(len(SHAPES)))]
     canvas = Canvas(width, height, rng)
-    side = int(rng.choice(DIFFICULTY.cue_sides))
-    opacity = rng.uniform(*DIFFICULTY.opacity)
+    side = int(rng.choice(CUE_SIDES))
+    opacity = rng.uniform(*OPACITY)
     canvas.place(_cue_of(category, rng), side, opacity, is_cue=True)
-    if rng.random() < DIFFICULTY.conflict:
+    if rng.random() < CONFLICT_SHARE:
         other = str(rng.choice([name for name in TAXONOMY.names if name != category]))
-        weaker = max(10, side - int(rng.choice(DIFFICULTY.conflict_sides)))
+        weaker = max(10, side - int(rng.choice(CONFLICT_STEPS)))
         canvas.place(_cue_of(other, rng), weaker, opacity)
-    for _ in range(int(rng.integers(DIFFICULTY.distractors[0], DIFFICULTY.distractors[1] + 1))):
+    for _ in range(int(rng.integers(*DISTRACTORS_IN_SCENE, endpoint=True))):
         distractor = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))]
         canvas.place(distractor, 4 * int(rng.integers(4, 11)), rng.uniform(0.6, 1.0))
-    canvas.scatter(int(rng.integers(DIFFICULTY.clutter[0], DIFFICULTY.clutter[1] + 1)))
+    canvas.scatter(int(rng.integers(*MARKS_IN_SCENE, endpoint=True)))
     return _finished(canvas, category)
 
 

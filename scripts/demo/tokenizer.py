@@ -1,13 +1,13 @@
 """The demo's own sentencepiece tokenizer, trained on the words of the prompts it has to read."""
 
 import io
-import json
 import string
 from pathlib import Path
 
 import sentencepiece
 from transformers import LlamaTokenizer, PreTrainedTokenizerBase
 
+from checkpoint import write_json
 from dialogues import PHRASES, every_query, spoken_answers
 from llava.conversation import VICUNA_V1
 
@@ -44,10 +44,6 @@ def write_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         "add_eos_token": False, **special, "pad_token": None, "model_max_length": 2048,
         "padding_side": "right", "clean_up_tokenization_spaces": False,
     }  # fmt: skip
-    _write_json(folder / "tokenizer_config.json", config)
-    _write_json(folder / "special_tokens_map.json", {**special, "pad_token": "<unk>"})
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", {**special, "pad_token": "<unk>"})
     return LlamaTokenizer.from_pretrained(folder)
-
-
-def _write_json(path: Path, content: dict[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

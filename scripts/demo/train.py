@@ -31,7 +31,7 @@ from llava.prompt import PromptTokenizer
 from model import DemoModel
 from packing import ExerciseTokenizer, PackedBatch, pack
 from scenes import GRID, OBJECTS
-from supply import SceneSupply
+from supply import Batches, training_batches
 from tokenizer import write_tokenizer
 
 NUM_TOKENS = GRID * GRID
@@ -67,15 +67,14 @@ def _optimiser(module: nn.Module, rate: float, steps: int) -> tuple[AdamW, Lambd
     return optimiser, LambdaLR(optimiser, partial(schedule, steps=steps))
 
 
-def teach_tower(model: DemoModel, scenes: SceneSupply, plan: Plan) -> None:
-    """The tower learns which object each patch shows; the linear reader is thrown away."""
+def teach_tower(model: DemoModel, batches: Batches, plan: Plan) -> None:
+    """Teach the tower which object each patch shows; the linear reader is thrown away."""
     reader = nn.Linear(model.tower.config.hidden_size, len(OBJECTS) + 1)
-    optimiser, scheduler = _optimiser(
-        nn.ModuleList([model.tower, reader]), plan.tower_rate, plan.tower_steps
-    )
+    learning = nn.ModuleList([model.tower, reader])
+    optimiser, scheduler = _optimiser(learning, plan.tower_rate, plan.tower_steps)
     progress = tqdm(range(plan.tower_steps), desc="vision tower", mininterval=5)
     for _ in progress:
-        drawn, batch = scenes.next()
+        drawn, batch = next(batches)
         logits = reader(model.vision_features(drawn.pixel_values[batch]))
         loss = functional.cross_entropy(logits.flatten(0, 1), drawn.objects[batch].flatten())
         _update(optimiser, scheduler, loss, model)
@@ -83,10 +82,10 @@ def teach_tower(model: DemoModel, scenes: SceneSupply, plan: Plan) -> None:
 
 
 def teach_dialogues(
-    model: DemoModel, scenes: SceneSupply, tokenize: ExerciseTokenizer, plan: Plan,
+    model: DemoModel, batches: Batches, tokenize: ExerciseTokenizer, plan: Plan,
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Projector and language model learn to name the emotion, then to answer queries too.
+    """Teach projector and language model to name the emotion, then to answer queries too.
 
     Naming comes first because it is short, so that many scenes are seen: LLaVA's projector is
     likewise aligned on captions before it meets instructions. Some batches miss visual tokens.
@@ -96,17 +95,16 @@ def teach_dialogues(
     optimiser, scheduler = _optimiser(learning, plan.rate, steps)
     progress = tqdm(range(steps), desc="dialogues", mininterval=5)
     for step in progress:
-        drawn, batch = scenes.next()
-        lessons = []
-        for i in batch:
-            if step < plan.naming_steps:
-                about = [naming(drawn.categories[i], rng)]
-            else:
-                about = exercises(drawn.categories[i], drawn.shapes[i], rng)
-            lessons.append([tokenize(exercise) for exercise in about])
+        drawn, batch = next(batches)
+        first = step < plan.naming_steps
+        lessons = [
+            [tokenize(naming(drawn.categories[i], rng))] if first
+            else [tokenize(e) for e in exercises(drawn.categories[i], drawn.shapes[i], rng)]
+            for i in batch
+        ]  # fmt: skip
         kept = _kept_tokens(len(batch), rng)
         packed = pack(lessons, tokenize.before_image, kept.shape[1])
-        loss = _loss(model, drawn.pixel_values[batch], kept, packed, len(tokenize.before_image))
+        loss = _loss(model, drawn.pixel_values[batch], kept, packed)
         _update(optimiser, scheduler, loss, learning)
         progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
 
@@ -119,17 +117,12 @@ def _kept_tokens(batch_size: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(np.sort(orders[:, :kept], axis=1))
 
 
-def _loss(
-    model: DemoModel, pixel_values: Tensor, kept: Tensor, packed: PackedBatch, image_position: int
-) -> Tensor:
+def _loss(model: DemoModel, pixel_values: Tensor, kept: Tensor, packed: PackedBatch) -> Tensor:
     """Weighted cross entropy of the answers' and the names' tokens."""
     with torch.no_grad():  # the tower is frozen by now, as LLaVA-1.5 keeps CLIP's
         features = model.vision_features(pixel_values)
-    visual_tokens = model.projector(features)
-    visual_tokens = torch.take_along_dim(visual_tokens, kept[..., None], dim=1)
-    hidden_states = model(
-        visual_tokens, packed.ids, packed.position_ids, packed.attends, image_position
-    )
+    visual_tokens = torch.take_along_dim(model.projector(features), kept[..., None], dim=1)
+    hidden_states = model(visual_tokens, packed)
     logits = model.language_model.lm_head(hidden_states[packed.rows])
     losses = functional.cross_entropy(logits, packed.targets, reduction="none")
     return (losses * packed.weights).sum() / packed.weights.sum()
@@ -152,9 +145,9 @@ def train(plan: Plan, folder: Path) -> None:
     tokenize = ExerciseTokenizer(PromptTokenizer(tokenizer, VICUNA_V1))
     model = DemoModel(len(tokenizer))
     with ProcessPoolExecutor(1) as worker:
-        scenes = SceneSupply(plan.batch_size, rng, worker)
-        teach_tower(model, scenes, plan)
-        teach_dialogues(model, scenes, tokenize, plan, rng)
+        batches = training_batches(plan.batch_size, rng, worker)
+        teach_tower(model, batches, plan)
+        teach_dialogues(model, batches, tokenize, plan, rng)
     write_checkpoint(model, folder)
 
 

@@ -43,9 +43,7 @@ def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: Prompt
 
     def states(scenes: list, tokens: torch.Tensor) -> torch.Tensor:
         packed = packing.pack(scenes, tokenize.before_image, num_tokens=5)
-        lead = len(tokenize.before_image)
-        hidden = model(tokens, packed.ids, packed.position_ids, packed.attends, lead)
-        return hidden[packed.rows]
+        return model(tokens, packed)[packed.rows]
 
     together = states(lessons, visual_tokens)
     alone = torch.cat(

@@ -76,7 +76,7 @@ def on_the_gpu(
 def test_a_step_holds_on_the_pretended_gpu(
     step: str, scenes: int, shown: str, check: ModuleType, on_the_gpu: Any
 ) -> None:
-    held, said = check.carry_out(check.STEPS[step], on_the_gpu(scenes))
+    held, said = check.carry_out(check.STEPS[step][1], on_the_gpu(scenes))
     assert held, said
     assert shown in said
 
@@ -104,6 +104,7 @@ def rows(tmp_path: Path) -> Any:
     [
         ({"prediction": "anger"}, "1 decided otherwise, .*: sepm fear/1.png"),
         ({"dropped": [1, 6]}, "1 decided otherwise"),
+        ({"coarse": {"text": "B", "branch": "ambiguous"}}, "1 decided otherwise"),
         ({"fine": {"text": "G", "probs": {"B": 0.1, "G": 0.8997}}}, r"\|Δp\| <= 3.0e-04"),
         ({"question_id": "fear/2.png"}, "0 of 1 rows"),
     ],
@@ -121,7 +122,7 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(
     child = "import subprocess; subprocess.run(['sleep', '100'])"
     started = time.monotonic()
     held, said = check.carry_out(
-        check.Step("", lambda running: running.run("slow", "-c", child, seconds=1)),
+        lambda running: running.run("slow", "-c", child, seconds=1),
         check.Check(tmp_path, 1, time.monotonic() + 60),
     )
     assert (held, "not done after 1 s" in said) == (False, True)
@@ -132,21 +133,21 @@ def test_when_the_time_of_all_steps_is_over_the_rest_is_not_held(
     check: ModuleType, tmp_path: Path
 ) -> None:
     late = check.Check(tmp_path, 1, time.monotonic() - 1)
-    held, said = check.carry_out(check.STEPS["eval"], late)
+    held, said = check.carry_out(check.STEPS["eval"][1], late)
     assert (held, said) == (False, "the 470 s of all steps are over")
+
+
+def script(python: Path | str, *words: Path) -> "subprocess.CompletedProcess[str]":
+    """The whole script, run by a Python."""
+    command = ["bash", ROOT / "scripts" / "gpu_check.sh", *words]
+    environment = {**os.environ, "SEPM_PYTHON": str(python)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_without_a_gpu_it_says_so_and_ends_with_status_2(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["bash", ROOT / "scripts" / "gpu_check.sh", tmp_path / "check"],
-        env={**os.environ, "SEPM_PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "no GPU here" in done.stderr
+    done = script(sys.executable, tmp_path / "check")
+    assert (done.returncode, "no GPU here" in done.stderr) == (2, True)
     assert not (tmp_path / "check").exists()
 
 
@@ -154,12 +155,5 @@ def test_a_python_that_is_too_old_is_told_and_is_status_2(tmp_path: Path) -> Non
     old = tmp_path / "python"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
-    done = subprocess.run(
-        ["bash", ROOT / "scripts" / "gpu_check.sh"],
-        env={**os.environ, "SEPM_PYTHON": str(old)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "name one with SEPM_PYTHON" in done.stderr
+    done = script(old)
+    assert (done.returncode, "name one with SEPM_PYTHON" in done.stderr) == (2, True)
