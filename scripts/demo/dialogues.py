@@ -50,7 +50,8 @@ def exercises(category: str, shape: str, rng: np.random.Generator) -> list[Exerc
     if rng.random() < 0.8:
         bodies.append((_fine_body(TAXONOMY.classes, rng), emotion.option_letter))
     else:
-        bodies.append((_thinking_body(rng), _spoken(emotion, shape)))
+        body = _fine_body(TAXONOMY.classes, rng, last_line=CHAIN_OF_THOUGHT)
+        bodies.append((body, _spoken(emotion, shape)))
     if rng.random() < 0.65:
         branch = TAXONOMY.of_polarity(emotion.polarity)
         bodies.append((_fine_body(branch, rng), emotion.option_letter))
@@ -71,15 +72,11 @@ def _phrase(rng: np.random.Generator) -> str | None:
 
 
 def _fine_body(
-    classes: tuple[EmotionClass, ...], rng: np.random.Generator, *, ambiguous: bool = False
-) -> str:
+    classes: tuple[EmotionClass, ...], rng: np.random.Generator, *, ambiguous: bool = False,
+    last_line: str | None = None,
+) -> str:  # fmt: skip
     question, answer = WORDINGS[int(rng.integers(len(WORDINGS)))]
-    return fine_body(classes, question, answer, ambiguous=ambiguous)
-
-
-def _thinking_body(rng: np.random.Generator) -> str:
-    question, _ = WORDINGS[int(rng.integers(len(WORDINGS)))]
-    return fine_body(TAXONOMY.classes, question, CHAIN_OF_THOUGHT)
+    return fine_body(classes, question, last_line or answer, ambiguous=ambiguous)
 
 
 def _spoken(emotion: EmotionClass, shape: str) -> str:

@@ -11,10 +11,8 @@ import argparse
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -37,21 +35,14 @@ from tokenizer import write_tokenizer
 NUM_TOKENS = GRID * GRID
 
 
-def _setting(default: float, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how fast to train; the defaults made the committed checkpoint."""
-
-    tower_steps: int = _setting(1200, "batches that teach the vision tower")
-    naming_steps: int = _setting(500, "batches that teach to name the emotion")
-    steps: int = _setting(750, "batches of dialogues after that")
-    batch_size: int = _setting(32, "scenes in a batch")
-    tower_rate: float = _setting(2e-3, "peak learning rate of the tower")
-    rate: float = _setting(1e-3, "peak learning rate of projector and language model")
-    seed: int = _setting(0, "seed of weights, order and wording")
+BATCH_SIZE = 32
+"""Scenes in a batch."""
+TOWER_STEPS, TOWER_RATE = 1200, 2e-3
+"""Batches that teach the vision tower, and its peak learning rate."""
+NAMING_STEPS, DIALOGUE_STEPS, RATE = 500, 750, 1e-3
+"""Batches that teach to name the emotion, batches of dialogues after that, peak learning rate."""
+SEED = 0
+"""Seed of weights, order and wording."""
 
 
 def schedule(step: int, steps: int) -> float:
@@ -67,12 +58,12 @@ def _optimiser(module: nn.Module, rate: float, steps: int) -> tuple[AdamW, Lambd
     return optimiser, LambdaLR(optimiser, partial(schedule, steps=steps))
 
 
-def teach_tower(model: DemoModel, batches: Batches, plan: Plan) -> None:
+def teach_tower(model: DemoModel, batches: Batches) -> None:
     """Teach the tower which object each patch shows; the linear reader is thrown away."""
     reader = nn.Linear(model.tower.config.hidden_size, len(OBJECTS) + 1)
     learning = nn.ModuleList([model.tower, reader])
-    optimiser, scheduler = _optimiser(learning, plan.tower_rate, plan.tower_steps)
-    progress = tqdm(range(plan.tower_steps), desc="vision tower", mininterval=5)
+    optimiser, scheduler = _optimiser(learning, TOWER_RATE, TOWER_STEPS)
+    progress = tqdm(range(TOWER_STEPS), desc="vision tower", mininterval=5)
     for _ in progress:
         drawn, batch = next(batches)
         logits = reader(model.vision_features(drawn.pixel_values[batch]))
@@ -82,21 +73,20 @@ def teach_tower(model: DemoModel, batches: Batches, plan: Plan) -> None:
 
 
 def teach_dialogues(
-    model: DemoModel, batches: Batches, tokenize: ExerciseTokenizer, plan: Plan,
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
+    model: DemoModel, batches: Batches, tokenize: ExerciseTokenizer, rng: np.random.Generator
+) -> None:
     """Teach projector and language model to name the emotion, then to answer queries too.
 
     Naming comes first because it is short, so that many scenes are seen: LLaVA's projector is
     likewise aligned on captions before it meets instructions. Some batches miss visual tokens.
     """
-    steps = plan.naming_steps + plan.steps
+    steps = NAMING_STEPS + DIALOGUE_STEPS
     learning = nn.ModuleList([model.projector, model.language_model])
-    optimiser, scheduler = _optimiser(learning, plan.rate, steps)
+    optimiser, scheduler = _optimiser(learning, RATE, steps)
     progress = tqdm(range(steps), desc="dialogues", mininterval=5)
     for step in progress:
         drawn, batch = next(batches)
-        first = step < plan.naming_steps
+        first = step < NAMING_STEPS
         lessons = [
             [tokenize(naming(drawn.categories[i], rng))] if first
             else [tokenize(e) for e in exercises(drawn.categories[i], drawn.shapes[i], rng)]
@@ -136,34 +126,21 @@ def _update(optimiser: AdamW, scheduler: LambdaLR, loss: Tensor, module: nn.Modu
     scheduler.step()
 
 
-def train(plan: Plan, folder: Path) -> None:
-    """Train by the plan and write the checkpoint."""
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the demo model and write its checkpoint.")
+    parser.add_argument("--output", type=Path, default=Path("data/demo/llava-demo"), help="folder")
+    folder, start = parser.parse_args().output, time.monotonic()
     torch.set_num_threads(1)  # the other core draws scenes; and one order of summing everywhere
-    torch.manual_seed(plan.seed)
-    rng = np.random.default_rng(plan.seed)
+    torch.manual_seed(SEED)
+    rng = np.random.default_rng(SEED)
     tokenizer = write_tokenizer(folder)
     tokenize = ExerciseTokenizer(PromptTokenizer(tokenizer, VICUNA_V1))
     model = DemoModel(len(tokenizer))
     with ProcessPoolExecutor(1) as worker:
-        batches = training_batches(plan.batch_size, rng, worker)
-        teach_tower(model, batches, plan)
-        teach_dialogues(model, batches, tokenize, plan, rng)
+        batches = training_batches(BATCH_SIZE, rng, worker)
+        teach_tower(model, batches)
+        teach_dialogues(model, batches, tokenize, rng)
     write_checkpoint(model, folder)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Train the demo model and write its checkpoint.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--output", type=Path, default=Path("data/demo/llava-demo"), help="folder")
-    for setting in fields(Plan):
-        option, text = "--" + setting.name.replace("_", "-"), setting.metadata["help"]
-        parser.add_argument(option, type=type(setting.default), default=setting.default, help=text)
-    options = vars(parser.parse_args())
-    folder = options.pop("output")
-    start = time.monotonic()
-    train(Plan(**options), folder)
     print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes, written to {folder}")
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.pretended_gpu.kernels import chosen_kernel
 from tests.pretended_gpu.log import Attention, Log
@@ -48,13 +49,9 @@ class GpuTensor(Tensor):
     @staticmethod
     def __new__(cls, host: Tensor) -> "GpuTensor":
         made = Tensor._make_wrapper_subclass(
-            cls,
-            host.shape,
-            strides=host.stride(),
-            storage_offset=host.storage_offset(),
-            dtype=host.dtype,
-            device=GPU,
-        )
+            cls, host.shape, strides=host.stride(), storage_offset=host.storage_offset(),
+            dtype=host.dtype, device=GPU,
+        )  # fmt: skip
         made.host = host
         storage = host.untyped_storage()
         LOG.take(storage.data_ptr(), storage.nbytes())
@@ -117,25 +114,6 @@ def call(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) 
         return known[id(x)] if id(x) in known else GpuTensor(copied(x))
 
     return tree_map(wrapped, result)
-
-
-def tree_leaves(value: Any) -> list[Any]:
-    """What stands in tuples, lists and dictionaries."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (tuple, list)):
-        return [leaf for part in value for leaf in tree_leaves(part)]
-    return [value]
-
-
-def tree_map(function: Callable[[Any], Any], value: Any) -> Any:
-    """The same tuples, lists and dictionaries of the function's results."""
-    if isinstance(value, dict):
-        return {key: tree_map(function, part) for key, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        parts = [tree_map(function, part) for part in value]
-        return value._make(parts) if hasattr(value, "_make") else type(value)(parts)  # type: ignore
-    return function(value)
 
 
 def _destination(func: Any, args: Sequence[Any], leaves: Sequence[Any]) -> str | None:

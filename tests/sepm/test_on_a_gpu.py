@@ -1,7 +1,7 @@
 """Every command on one GPU with the default device: a pretended one, and a real one where there is.
 
 A claim about one of them holds for both, but what a profiler would tell is asked of the pretended
-one alone.
+one alone. That all methods in float32 give the CPU's rows is a step of `scripts/gpu_check.sh`.
 """
 
 import json
@@ -54,63 +54,15 @@ def on_demo(command: str, output: Path, *options: object, limit: int = 8) -> lis
     ]
 
 
-def rows_of(output: Path) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each method's folder."""
-    return {
-        path.parent.name: [json.loads(line) for line in path.read_text().splitlines()]
-        for path in sorted(output.rglob("predictions.jsonl"))
-    }
-
-
-def accuracy(output: Path, method: str = "sepm") -> dict[str, Any]:
-    (path,) = output.glob(f"emoset/*/{method}/accuracy.json")
-    return json.loads(path.read_text())
-
-
-def numbers_apart(row: dict[str, Any]) -> tuple[dict[str, Any], list[float]]:
-    """A row without its probabilities, and they."""
-    rest, numbers = json.loads(json.dumps(row)), []
-    for stage in ("coarse", "fine"):
-        for name in ("p_a", "p_b", "confidence"):
-            numbers.append((rest.get(stage) or {}).pop(name, 0.0))
-        numbers += (rest.get(stage) or {}).pop("probs", {}).values()
-    return rest, numbers
-
-
-@pytest.fixture(scope="module")
-def on_the_cpu(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The CPU's rows of all methods."""
-    output = tmp_path_factory.mktemp("cpu")
-    command = on_demo(f"eval --method {METHODS}", output, *LAYERS, "--device", "cpu")
-    assert main(command) == 0
-    return rows_of(output)
-
-
 # ---- the command line
-
-
-@pytest.mark.usefixtures("gpu")
-def test_all_methods_in_float32_give_the_cpus_rows(
-    on_the_cpu: dict[str, Any], tmp_path: Path
-) -> None:
-    command = on_demo(f"eval --method {METHODS}", tmp_path, *LAYERS, "--dtype", "float32")
-    assert main(command) == 0
-    assert accuracy(tmp_path)["environment"]["device"] == "cuda:0"
-    rows = rows_of(tmp_path)
-    assert len(rows) == 7
-    assert rows.keys() == on_the_cpu.keys()
-    for method, expected in on_the_cpu.items():
-        for ours, theirs in zip(rows[method], expected, strict=True):
-            (rest, numbers), (their_rest, their_numbers) = map(numbers_apart, (ours, theirs))
-            assert rest == their_rest
-            assert numbers == pytest.approx(their_numbers, abs=1e-4)
 
 
 @pytest.mark.usefixtures("gpu")
 def test_float16_is_the_default_and_every_method_runs_in_it(tmp_path: Path) -> None:
     assert main(on_demo(f"eval --method {METHODS}", tmp_path, *LAYERS, limit=4)) == 0
-    assert accuracy(tmp_path)["environment"]["dtype"] == "float16"
-    assert [len(rows) for rows in rows_of(tmp_path).values()] == [4] * 7
+    results = [json.loads(path.read_text()) for path in tmp_path.rglob("accuracy.json")]
+    assert [result["n"] for result in results] == [4] * 7
+    assert {result["environment"]["dtype"] for result in results} == {"float16"}
 
 
 @pytest.mark.usefixtures("gpu")
