@@ -7,7 +7,7 @@ from pathlib import Path
 import sentencepiece
 from transformers import LlamaTokenizer, PreTrainedTokenizerBase
 
-from checkpoint import write_json
+from checkpoint import copy_committed
 from dialogues import PHRASES, every_query, spoken_answers
 from llava.conversation import VICUNA_V1
 
@@ -38,12 +38,6 @@ def write_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         split_digits=True, num_threads=1, minloglevel=2,
     )  # fmt: skip
     (folder / "tokenizer.model").write_bytes(model.getvalue())
-    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    config = {
-        "tokenizer_class": "LlamaTokenizer", "legacy": False, "add_bos_token": True,
-        "add_eos_token": False, **special, "pad_token": None, "model_max_length": 2048,
-        "padding_side": "right", "clean_up_tokenization_spaces": False,
-    }  # fmt: skip
-    write_json(folder / "tokenizer_config.json", config)
-    write_json(folder / "special_tokens_map.json", {**special, "pad_token": "<unk>"})
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        copy_committed(name, folder)
     return LlamaTokenizer.from_pretrained(folder)

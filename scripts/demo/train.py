@@ -2,6 +2,7 @@
 
     python scripts/demo/train.py
 
+Configuration files are those of data/demo/llava-demo; tokenizer and weights begin anew.
 First the vision tower learns to tell the pictograms apart, as CLIP is trained before LLaVA is, and
 stays as it is from then on; then projector and language model learn to name the emotion, and to
 answer the method's queries.

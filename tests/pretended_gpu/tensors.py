@@ -217,4 +217,4 @@ def _note_attention(
 ) -> None:
     q, k, v, mask = (_on_host(x) for x in (query, key, value, attn_mask))
     kernel = chosen_kernel(q, k, v, mask, causal=is_causal, grouped=enable_gqa)
-    LOG.attention.append(Attention(kernel, q.shape[2], k.shape[2], mask is not None, LOG.allocated))
+    LOG.attention.append(Attention(kernel, mask is not None))

@@ -2,15 +2,35 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from transformers import LlamaTokenizer
+
+from llava.conversation import VICUNA_V1
+from llava.prompt import PromptTokenizer
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RECORDER = """#!/usr/bin/env bash
 printf '%s\\n' "$@" END >> "$WORDS"
 exit "${STATUS:-0}"
 """
+
+
+@pytest.fixture
+def demo_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """A function that imports a module of `scripts/demo`."""
+    monkeypatch.syspath_prepend(str(SCRIPTS / "demo"))
+    return import_module
+
+
+@pytest.fixture(scope="session")
+def prompts() -> PromptTokenizer:
+    """The demo's prompts as ids."""
+    folder = SCRIPTS.parent / "data" / "demo" / "llava-demo"
+    return PromptTokenizer(LlamaTokenizer.from_pretrained(folder), VICUNA_V1)
 
 
 @dataclass(frozen=True)
@@ -47,13 +67,9 @@ def outcome_of(tmp_path: Path) -> Callable[..., Outcome]:
         there = {"DATA": str(data), "QUESTIONS": str(questions)}
         environment = {**os.environ, **own, **there, **settings}
         done = subprocess.run(
-            ["bash", SCRIPTS / script],
-            env=environment,
-            check=False,
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+            ["bash", SCRIPTS / script], env=environment, check=False, cwd=tmp_path,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
         commands = [c.split("\n") for c in words.read_text().split("\nEND\n")[:-1]]
         return Outcome(done.returncode, commands, done.stderr)
 

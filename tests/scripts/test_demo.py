@@ -3,7 +3,7 @@
 import json
 import string
 from collections import Counter
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors import safe_open
-from transformers import LlamaTokenizer
 
-from llava.conversation import VICUNA_V1
 from llava.prompt import PromptTokenizer
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
@@ -41,15 +39,9 @@ def cues() -> dict[str, list[int]]:
     return json.loads((DEMO / "cues.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def prompts() -> PromptTokenizer:
-    return PromptTokenizer(LlamaTokenizer.from_pretrained(CHECKPOINT), VICUNA_V1)
-
-
 @pytest.fixture
-def scenes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
-    return import_module("scenes")
+def scenes(demo_module: Callable[[str], ModuleType]) -> ModuleType:
+    return demo_module("scenes")
 
 
 def test_checkpoint_takes_at_most_6_megabytes() -> None:

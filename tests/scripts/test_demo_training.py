@@ -1,39 +1,22 @@
 """The demo's training: exercises packed together are what they are alone; names follow phrases."""
 
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pytest
 import torch
-from transformers import LlamaTokenizer
 
-from llava.conversation import VICUNA_V1
 from llava.prompt import PromptTokenizer
 
-ROOT = Path(__file__).parents[2]
 Module = Callable[[str], ModuleType]
 
 
-@pytest.fixture
-def demo(monkeypatch: pytest.MonkeyPatch) -> Module:
-    """Modules of `scripts/demo` by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
-    return import_module
-
-
-@pytest.fixture
-def prompts() -> PromptTokenizer:
-    tokenizer = LlamaTokenizer.from_pretrained(ROOT / "data" / "demo" / "llava-demo")
-    return PromptTokenizer(tokenizer, VICUNA_V1)
-
-
-def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: PromptTokenizer) -> None:
-    packing, dialogues = demo("packing"), demo("dialogues")
+def test_packed_exercises_are_answered_as_if_alone(
+    demo_module: Module, prompts: PromptTokenizer
+) -> None:
+    packing, dialogues = demo_module("packing"), demo_module("dialogues")
     torch.manual_seed(0)
-    model = demo("model").DemoModel(len(prompts.tokenizer)).eval()
+    model = demo_module("model").DemoModel(len(prompts.tokenizer)).eval()
     tokenize = packing.ExerciseTokenizer(prompts)
     lessons = [
         [tokenize(e) for e in dialogues.exercises(name, "square", np.random.default_rng(seed))]
@@ -53,9 +36,9 @@ def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: Prompt
 
 
 def test_every_word_of_the_phrase_is_followed_by_the_name(
-    demo: Module, prompts: PromptTokenizer
+    demo_module: Module, prompts: PromptTokenizer
 ) -> None:
-    packing, dialogues = demo("packing"), demo("dialogues")
+    packing, dialogues = demo_module("packing"), demo_module("dialogues")
     exercise = dialogues.Exercise(
         dialogues.Query("", "Please focus on emotion."), answer="B", name="fear"
     )
@@ -71,8 +54,8 @@ def test_every_word_of_the_phrase_is_followed_by_the_name(
     ]  # fmt: skip
 
 
-def test_every_exercise_asks_in_the_words_of_a_preset(demo: Module) -> None:
-    dialogues = demo("dialogues")
+def test_every_exercise_asks_in_the_words_of_a_preset(demo_module: Module) -> None:
+    dialogues = demo_module("dialogues")
     known = {query.text for query in dialogues.every_query()}
     rng = np.random.default_rng(0)
     asked = {e.query.text for _ in range(400) for e in dialogues.exercises("anger", "square", rng)}
@@ -80,8 +63,8 @@ def test_every_exercise_asks_in_the_words_of_a_preset(demo: Module) -> None:
     assert len(asked) > 20
 
 
-def test_chain_of_thought_is_answered_by_letter_sentence_or_word(demo: Module) -> None:
-    dialogues = demo("dialogues")
+def test_chain_of_thought_is_answered_by_letter_sentence_or_word(demo_module: Module) -> None:
+    dialogues = demo_module("dialogues")
     anger = dialogues.TAXONOMY.by_name("anger")
     spoken = [dialogues._spoken(anger, shape) for shape in ("square", "landscape", "portrait")]
     assert spoken == ["B", "The answer is B.", "Anger"]

@@ -1,9 +1,15 @@
-"""`scripts/v1_5/eval`: which commands the settings give, and what is said where something lacks."""
+"""Evaluation scripts: which commands the settings give, and what is said where something lacks."""
 
 from pathlib import Path
 
 import pytest
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+TASKS = {
+    "emoset": "## EmoSet-118K", "emotion6": "## Emotion6", "webemo7": "## WebEmo",
+    "webemo25": "## WebEmo", "abstract": "## Abstract",
+}  # fmt: skip
+"""Task -> its section of `data/README.md`."""
 SETTINGS = [("abstract", "TIES", "--ties", "drop"), ("emotion6", "SPLIT", "--split", "testing.txt")]
 
 
@@ -57,16 +63,7 @@ def test_emotion6_without_a_split_says_that_it_is_not_the_papers_n(
     assert [words[2] for words in outcome.commands] == ["questions", "eval"]
 
 
-@pytest.mark.parametrize(
-    ("task", "section"),
-    [
-        ("emoset", "## EmoSet-118K"),
-        ("emotion6", "## Emotion6"),
-        ("webemo7", "## WebEmo"),
-        ("webemo25", "## WebEmo"),
-        ("abstract", "## Abstract"),
-    ],
-)
+@pytest.mark.parametrize(("task", "section"), TASKS.items())
 @pytest.mark.parametrize("questions", ["questions.jsonl", "absent.jsonl"])
 def test_absent_data_is_told_how_to_get_with_or_without_a_question_file(
     outcome_of, tmp_path: Path, task: str, section: str, questions: str
@@ -129,3 +126,36 @@ def test_only_the_gpus_asked_for_are_seen(outcome_of, tmp_path: Path) -> None:
     python.write_text(f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES" > "{tmp_path}/visible"\n')
     assert outcome_of("v1_5/eval/emoset.sh", GPUS="1,3").status == 0
     assert (tmp_path / "visible").read_text() == "1,3\n"
+
+
+# ---- VILA-1.5-8B
+
+VILA = "Efficient-Large-Model/Llama-3-VILA1.5-8B"
+
+
+def test_there_is_a_script_of_vila_for_every_task_and_for_table_1() -> None:
+    assert {path.stem for path in (SCRIPTS / "vila" / "eval").iterdir()} == {*TASKS, "table1"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_tasks_script_runs_zero_shot_and_sepm_on_vila(task: str, outcome_of) -> None:
+    words = outcome_of(f"vila/eval/{task}.sh").commands[-1]
+    assert words[:3] == ["-m", "sepm", "eval"]
+    assert option(words, "--dataset") == task
+    assert words[words.index("--method") + 1 :][:2] == ["zero-shot", "sepm"]
+    assert option(words, "--model-path") == VILA
+    assert option(words, "--conversation") == "auto"
+
+
+def test_table_1s_script_makes_table_1_on_vila(outcome_of) -> None:
+    (words,) = outcome_of("vila/eval/table1.sh").commands
+    assert words[:4] == ["-m", "sepm", "table", "1"]
+    assert option(words, "--model-path") == VILA
+
+
+def test_settings_of_vila_come_from_the_environment(outcome_of) -> None:
+    settings = {"MODEL": f"{VILA}-Fix", "CONVERSATION": "llama_3_fix", "BETA": "0.1"}
+    outcome = outcome_of("vila/eval/emoset.sh", **settings)
+    assert outcome.status == 0
+    found = [option(outcome.commands[-1], n) for n in ("--model-path", "--conversation", "--beta")]
+    assert found == list(settings.values())

@@ -1,6 +1,5 @@
 """`scripts/gpu_check.sh`: what it says without a GPU, and its first steps on the pretended one."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,8 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,17 +20,7 @@ from tests.pretended_gpu import IN_EVERY_PROCESS, pretended_gpu
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def check() -> ModuleType:
-    """The script's steps."""
-    path = ROOT / "scripts" / "gpu_check" / "check.py"
-    spec = importlib.util.spec_from_file_location("gpu_check", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+check = import_module("scripts.gpu_check.check")
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def on_the_gpu(
-    check: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[int], Any]]:
+def on_the_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Any]]:
     """A function that makes a check over some scenes on the pretended GPU.
 
     Commands without a launcher run in this process, which has imported everything.
@@ -74,7 +61,7 @@ def on_the_gpu(
     ],
 )
 def test_a_step_holds_on_the_pretended_gpu(
-    step: str, scenes: int, shown: str, check: ModuleType, on_the_gpu: Any
+    step: str, scenes: int, shown: str, on_the_gpu: Any
 ) -> None:
     held, said = check.carry_out(check.STEPS[step][1], on_the_gpu(scenes))
     assert held, said
@@ -109,16 +96,12 @@ def rows(tmp_path: Path) -> Any:
         ({"question_id": "fear/2.png"}, "0 of 1 rows"),
     ],
 )
-def test_rows_that_differ_do_not_hold(
-    check: ModuleType, rows: Any, changes: dict[str, Any], shown: str
-) -> None:
+def test_rows_that_differ_do_not_hold(rows: Any, changes: dict[str, Any], shown: str) -> None:
     with pytest.raises(check.NotHeldError, match=shown):
         check.compared(rows("cpu"), rows("gpu", **changes), 1)
 
 
-def test_a_command_that_takes_too_long_is_ended_with_what_it_started(
-    check: ModuleType, tmp_path: Path
-) -> None:
+def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
     child = "import subprocess; subprocess.run(['sleep', '100'])"
     started = time.monotonic()
     held, said = check.carry_out(
@@ -129,9 +112,7 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(
     assert time.monotonic() - started < 30
 
 
-def test_when_the_time_of_all_steps_is_over_the_rest_is_not_held(
-    check: ModuleType, tmp_path: Path
-) -> None:
+def test_when_the_time_of_all_steps_is_over_the_rest_is_not_held(tmp_path: Path) -> None:
     late = check.Check(tmp_path, 1, time.monotonic() - 1)
     held, said = check.carry_out(check.STEPS["eval"][1], late)
     assert (held, said) == (False, "the 470 s of all steps are over")
