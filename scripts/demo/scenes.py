@@ -192,13 +192,9 @@ def write_test_set(folder: Path, per_class: int) -> None:
     (folder / "cues.json").write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write the demo's test scenes.")
     parser.add_argument("--output", type=Path, default=Path("data/demo"))
     parser.add_argument("--per-class", type=int, default=40)
     args = parser.parse_args()
     write_test_set(args.output, args.per_class)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,8 +11,11 @@ answer the method's queries.
 import argparse
 import math
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +26,13 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from checkpoint import write_checkpoint
+from checkpoint import write_checkpoint, write_tokenizer
 from dialogues import exercises, naming
 from llava.conversation import VICUNA_V1
 from llava.prompt import PromptTokenizer
-from model import DemoModel
+from model import DemoModel, image_processor
 from packing import ExerciseTokenizer, PackedBatch, pack
-from scenes import GRID, OBJECTS
-from supply import Batches, training_batches
-from tokenizer import write_tokenizer
+from scenes import GRID, OBJECTS, SHAPE_NAMES, make_scene
 
 NUM_TOKENS = GRID * GRID
 
@@ -42,8 +43,53 @@ TOWER_STEPS, TOWER_RATE = 1200, 2e-3
 """Batches that teach the vision tower, and its peak learning rate."""
 NAMING_STEPS, DIALOGUE_STEPS, RATE = 500, 750, 1e-3
 """Batches that teach to name the emotion, batches of dialogues after that, peak learning rate."""
+ROUND_SCENES = 3072
+"""Fresh scenes are drawn this many at a time, and each is used `SCENE_USES` times."""
+SCENE_USES = 2
 SEED = 0
 """Seed of weights, order and wording."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Scenes of one round as tensors."""
+
+    pixel_values: Tensor
+    """float32[n, 3, height, width]."""
+    objects: Tensor
+    """int64[n, N], the object under each visual token."""
+    categories: list[str]
+    shapes: list[str]
+
+
+Batches = Iterator[tuple[Round, np.ndarray]]
+
+
+def _draw_round(first: int) -> Round:
+    """Training scenes from number `first` on."""
+    process = image_processor()
+    scenes = [make_scene("training", index) for index in range(first, first + ROUND_SCENES)]
+    return Round(
+        torch.from_numpy(np.stack([process(scene.image) for scene in scenes])),
+        torch.from_numpy(np.stack([scene.token_objects for scene in scenes])).long(),
+        [scene.category for scene in scenes],
+        [SHAPE_NAMES[scene.image.size] for scene in scenes],
+    )
+
+
+def training_batches(
+    batch_size: int, rng: np.random.Generator, worker: ProcessPoolExecutor
+) -> Batches:
+    """A round of scenes and which of them form the batch, without end.
+
+    The worker draws the next round while this one is learned.
+    """
+    coming = worker.submit(_draw_round, 0)
+    for first in count(ROUND_SCENES, ROUND_SCENES):
+        drawn, coming = coming.result(), worker.submit(_draw_round, first)
+        order = np.concatenate([rng.permutation(ROUND_SCENES) for _ in range(SCENE_USES)])
+        for batch in reversed(np.array_split(order, len(order) // batch_size)):
+            yield drawn, batch
 
 
 def schedule(step: int, steps: int) -> float:

@@ -121,14 +121,9 @@ class Check:
     def bench(
         self, name: str, shape: str, options: str, limit_gb: float | None = None, **how: Any
     ) -> tuple[str, Json]:
-        """Text that a benchmark in float16 printed, and its JSON where it has written one.
+        """Text that a benchmark of a model's shape printed, and its JSON where it has written one.
 
-        Args:
-            name: of the log and the file.
-            shape: of the model.
-            options: further ones.
-            limit_gb: share of the GPU's memory, all where absent.
-            how: `status` and `seconds` of `run`.
+        It computes in float16, within `limit_gb` of the GPU's memory. `how` is `run`'s.
         """
         output = self.folder / f"{name}.json"
         module = ("-m", "sepm") if limit_gb is None else (HERE / "limited.py", limit_gb)
