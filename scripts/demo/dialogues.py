@@ -91,10 +91,10 @@ def _spoken(emotion: EmotionClass, shape: str) -> str:
 
 def every_query() -> Iterator[Query]:
     """Every query that the exercises and the commands can ask of the demo."""
-    branches = [TAXONOMY.of_polarity("positive"), TAXONOMY.of_polarity("negative")]
+    halves = TAXONOMY.of_polarity("positive"), TAXONOMY.of_polarity("negative")
     bodies = [COARSE_BODY]
     for question, answer in WORDINGS:
-        bodies += [fine_body(branch, question, answer) for branch in (*branches, TAXONOMY.classes)]
+        bodies += [fine_body(branch, question, answer) for branch in (*halves, TAXONOMY.classes)]
         bodies.append(fine_body(TAXONOMY.classes, question, answer, ambiguous=True))
         bodies.append(fine_body(TAXONOMY.classes, question, CHAIN_OF_THOUGHT))
     for body in bodies:

@@ -62,13 +62,7 @@ def accuracy(questions: Sequence[Question], decided: Sequence[Outcome]) -> float
 
 
 def cue_removal(cues: Sequence[set[int]], decided: Sequence[Outcome], num_tokens: int) -> float:
-    """Cue tokens among the dropped, relative to what the same number drawn by chance would hold.
-
-    Args:
-        cues: visual tokens of each scene's cue.
-        decided: outcome of each scene.
-        num_tokens: N, visual tokens of an image.
-    """
+    """Cue tokens among the dropped, relative to what the same number drawn by chance would hold."""
     lost = sum(len(cue & set(o.dropped or ())) for cue, o in zip(cues, decided, strict=True))
     dropped = sum(len(o.dropped or ()) for o in decided)
     return lost / sum(map(len, cues)) / (dropped / (len(decided) * num_tokens))

@@ -31,7 +31,6 @@ SPLITS = {"test": 1, "development": 2, "training": 3}
 
 TAXONOMY = load_taxonomy("emoset")
 OBJECTS: tuple[Pictogram, ...] = (*(cue for pair in CUES.values() for cue in pair), *DISTRACTORS)
-OBJECT_NUMBER = {pictogram: number for number, pictogram in enumerate(OBJECTS, start=1)}
 
 SQUARE, LANDSCAPE, PORTRAIT = (SIDE, SIDE), (SIDE, 96), (96, SIDE)
 SHAPE_NAMES = {SQUARE: "square", LANDSCAPE: "landscape", PORTRAIT: "portrait"}
@@ -66,12 +65,9 @@ class Canvas:
         self.rng = rng
         self.image = _background(width, height, rng)
         self.objects = np.zeros((height, width), np.uint8)
-        self.cue = np.zeros((height, width), bool)
         self._taken: list[tuple[int, int, int]] = []
 
-    def place(
-        self, pictogram: Pictogram, side: int, opacity: float, *, is_cue: bool = False
-    ) -> None:
+    def place(self, pictogram: Pictogram, side: int, opacity: float) -> None:
         """Paint a pictogram where it overlaps little with those already there."""
         pen = Pen(side, self.rng)
         pictogram(pen)
@@ -83,8 +79,7 @@ class Canvas:
         self.image.paste(drawing.convert("RGB"), (left, top), opaque)
         covered = np.asarray(drawing.getchannel("A")) > 127
         window = (slice(top, top + side), slice(left, left + side))
-        self.objects[window][covered] = OBJECT_NUMBER[pictogram]
-        self.cue[window][covered] = is_cue
+        self.objects[window][covered] = OBJECTS.index(pictogram) + 1
 
     def _free_corner(self, side: int) -> tuple[int, int]:
         """Left and top of the least crowded of a few random places."""
@@ -136,7 +131,8 @@ def make_scene(split: str, index: int) -> Scene:
     canvas = Canvas(width, height, rng)
     side = int(rng.choice(CUE_SIDES))
     opacity = rng.uniform(*OPACITY)
-    canvas.place(_cue_of(category, rng), side, opacity, is_cue=True)
+    cue = _cue_of(category, rng)
+    canvas.place(cue, side, opacity)
     if rng.random() < CONFLICT_SHARE:
         other = str(rng.choice([name for name in TAXONOMY.names if name != category]))
         weaker = max(10, side - int(rng.choice(CONFLICT_STEPS)))
@@ -145,23 +141,23 @@ def make_scene(split: str, index: int) -> Scene:
         distractor = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))]
         canvas.place(distractor, 4 * int(rng.integers(4, 11)), rng.uniform(0.6, 1.0))
     canvas.scatter(int(rng.integers(*MARKS_IN_SCENE, endpoint=True)))
-    return _finished(canvas, category)
+    tokens, objects = _by_token(canvas.objects, cue)
+    return Scene(canvas.image, category, tokens, objects)
 
 
 def _cue_of(category: str, rng: np.random.Generator) -> Pictogram:
     return CUES[category][int(rng.integers(len(CUES[category])))]
 
 
-def _finished(canvas: Canvas, category: str) -> Scene:
-    """The scene, its objects told per visual token."""
-    cue_share = _token_areas(canvas.cue).mean(axis=1)
-    numbers = _token_areas(canvas.objects)  # [N, pixels]
-    counts = np.stack([(numbers == n).mean(axis=1) for n in range(1, len(OBJECTS) + 1)])
-    largest = counts.argmax(axis=0)
-    objects = np.where(counts.max(axis=0) >= CUE_SHARE, largest + 1, 0)
+def _by_token(on_top: np.ndarray, cue: Pictogram) -> tuple[tuple[int, ...], np.ndarray]:
+    """The cue's visual tokens, and the object of each token; no other object is a cue like it."""
+    numbers = _token_areas(on_top)  # [N, pixels]
+    shares = np.stack([(numbers == n).mean(axis=1) for n in range(1, len(OBJECTS) + 1)])
+    objects = np.where(shares.max(axis=0) >= CUE_SHARE, shares.argmax(axis=0) + 1, 0)
+    cue_share = shares[OBJECTS.index(cue)]
     enough = min(CUE_SHARE, cue_share.max())  # a small cue across a corner covers little of each
     tokens = np.flatnonzero((cue_share >= enough) & (cue_share > 0)).tolist()
-    return Scene(canvas.image, category, tuple(tokens), objects.astype(np.uint8))
+    return tuple(tokens), objects.astype(np.uint8)
 
 
 def _token_areas(values: np.ndarray) -> np.ndarray:

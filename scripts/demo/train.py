@@ -36,7 +36,6 @@ from scenes import GRID, OBJECTS, SHAPE_NAMES, make_scene
 
 NUM_TOKENS = GRID * GRID
 
-
 BATCH_SIZE = 32
 """Scenes in a batch."""
 TOWER_STEPS, TOWER_RATE = 1200, 2e-3
@@ -77,9 +76,7 @@ def _draw_round(first: int) -> Round:
     )
 
 
-def training_batches(
-    batch_size: int, rng: np.random.Generator, worker: ProcessPoolExecutor
-) -> Batches:
+def training_batches(rng: np.random.Generator, worker: ProcessPoolExecutor) -> Batches:
     """A round of scenes and which of them form the batch, without end.
 
     The worker draws the next round while this one is learned.
@@ -88,7 +85,7 @@ def training_batches(
     for first in count(ROUND_SCENES, ROUND_SCENES):
         drawn, coming = coming.result(), worker.submit(_draw_round, first)
         order = np.concatenate([rng.permutation(ROUND_SCENES) for _ in range(SCENE_USES)])
-        for batch in reversed(np.array_split(order, len(order) // batch_size)):
+        for batch in reversed(np.array_split(order, len(order) // BATCH_SIZE)):
             yield drawn, batch
 
 
@@ -184,7 +181,7 @@ def main() -> None:
     tokenize = ExerciseTokenizer(PromptTokenizer(tokenizer, VICUNA_V1))
     model = DemoModel(len(tokenizer))
     with ProcessPoolExecutor(1) as worker:
-        batches = training_batches(BATCH_SIZE, rng, worker)
+        batches = training_batches(rng, worker)
         teach_tower(model, batches)
         teach_dialogues(model, batches, tokenize, rng)
     write_checkpoint(model, folder)
