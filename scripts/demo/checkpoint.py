@@ -1,118 +1,85 @@
-"""Writing the demo model in the original LLaVA-1.5 layout, tensor names and all."""
+"""Writing the demo model in the original LLaVA-1.5 layout, tensor names and all.
 
+It has a sentencepiece tokenizer of its own, trained on the words of the prompts it has to read.
+"""
+
+import io
+import json
+import string
 from pathlib import Path
 
-import torch
+import sentencepiece
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import LlamaTokenizer, PreTrainedTokenizerBase
 
-from model import (
-    IMAGE_ASPECT_RATIO,
-    IMAGE_SIDE,
-    PIXEL_MEAN,
-    PIXEL_STD,
-    PROJECTOR_TYPE,
-    SELECT_LAYER,
-    DemoModel,
-)
-from tokenizer import write_json
+from dialogues import PHRASES, every_query, spoken_answers
+from llava.conversation import VICUNA_V1
+from model import COMMITTED, DemoModel
 
-STORED = torch.float16
 TOWER_FOLDER = "vision_tower"
+VOCAB_SIZE = 896
+"""Upper bound: 3 special pieces, 256 bytes, the characters, and the merges towards whole words."""
+
+LINE_BREAK_STAND_IN = "|"
+"""Training text has no line breaks (they become the byte piece <0x0A>, as in LLaMA's tokenizer);
+this character in their place keeps a line's first word free of a leading space."""
+
+
+def corpus() -> list[str]:
+    """Everything the model reads or writes, repeated until each of its words is one piece."""
+    queries = [VICUNA_V1.render(query.text).replace("<image>", "") for query in every_query()]
+    texts = [text.replace("\n", LINE_BREAK_STAND_IN) for text in queries]
+    letters = [f"ASSISTANT: {letter}" for letter in string.ascii_uppercase] * 20
+    return (texts + spoken_answers() + list(PHRASES)) * 20 + letters + [string.printable.strip()]
+
+
+def write_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Train the tokenizer, write its files as LLaVA-1.5 has them, and load it from there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus()), model_writer=model, model_type="bpe",
+        vocab_size=VOCAB_SIZE, hard_vocab_limit=False, byte_fallback=True, character_coverage=1.0,
+        normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=True,
+        split_digits=True, num_threads=1, minloglevel=2,
+    )  # fmt: skip
+    (folder / "tokenizer.model").write_bytes(model.getvalue())
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        copy_committed(name, folder)
+    return LlamaTokenizer.from_pretrained(folder)
 
 
 def write_checkpoint(model: DemoModel, folder: Path) -> None:
     """Weights and configurations; the tokenizer's files are already there."""
-    tower = folder / TOWER_FOLDER
-    tower.mkdir(parents=True, exist_ok=True)
-    language = dict(model.language_model.state_dict())
+    (folder / TOWER_FOLDER).mkdir(parents=True, exist_ok=True)
     projector = {f"model.mm_projector.{k}": v for k, v in model.projector.state_dict().items()}
-    _save(language | projector, folder / "model.safetensors")
-    _save(_tower_weights(model), tower / "model.safetensors")
-    write_json(folder / "config.json", _config(model))
-    write_json(folder / "generation_config.json", _token_ids() | {"max_length": 2048})
-    write_json(tower / "config.json", _tower_config(model))
-    write_json(tower / "preprocessor_config.json", _preprocessor())
+    _save(model.language_model.state_dict() | projector, folder / "model.safetensors")
+    _save(_tower_weights(model), folder / TOWER_FOLDER / "model.safetensors")
+    for name in ("config.json", "preprocessor_config.json"):
+        copy_committed(f"{TOWER_FOLDER}/{name}", folder)
+    copy_committed("generation_config.json", folder)
+    config = json.loads((COMMITTED / "config.json").read_text(encoding="utf-8"))
+    config["vocab_size"] = model.language_model.config.vocab_size
+    text = json.dumps(config, indent=2) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+
+
+def copy_committed(name: str, folder: Path) -> None:
+    """Write a file of the committed checkpoint into a folder, which may be its own."""
+    (folder / name).write_bytes((COMMITTED / name).read_bytes())
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    stored = {name: tensor.to(STORED).contiguous() for name, tensor in tensors.items()}
+    stored = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
     save_file(stored, path, metadata={"format": "pt"})
     path.chmod(0o644)  # safetensors leaves the file to its owner alone
 
 
 def _tower_weights(model: DemoModel) -> dict[str, Tensor]:
     """The tower under the original names, whatever prefix this transformers has in memory."""
-    weights = model.tower.state_dict().items()
     return {
         f"vision_model.{name.removeprefix('vision_model.')}": tensor
-        for name, tensor in weights
+        for name, tensor in model.tower.state_dict().items()
         if not name.endswith("position_ids")
-    }
-
-
-def _token_ids() -> dict[str, object]:
-    return {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
-
-
-def _config(model: DemoModel) -> dict[str, object]:
-    sizes = (
-        *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"),
-        *("num_attention_heads", "num_key_value_heads", "hidden_act", "max_position_embeddings"),
-        "rms_norm_eps",
-    )
-    return {
-        "architectures": ["LlavaLlamaForCausalLM"],
-        "model_type": "llava_llama",
-        "torch_dtype": "float16",
-        **_token_ids(),
-        **{name: getattr(model.language_model.config, name) for name in sizes},
-        "rope_theta": 10000.0,
-        "rope_scaling": None,
-        "initializer_range": 0.02,
-        "pretraining_tp": 1,
-        "tie_word_embeddings": False,
-        "use_cache": True,
-        "image_aspect_ratio": IMAGE_ASPECT_RATIO,
-        "mm_hidden_size": model.tower.config.hidden_size,
-        "mm_projector_type": PROJECTOR_TYPE,
-        "mm_use_im_patch_token": False,
-        "mm_use_im_start_end": False,
-        "mm_vision_select_feature": "patch",
-        "mm_vision_select_layer": SELECT_LAYER,
-        "mm_vision_tower": TOWER_FOLDER,
-        "tune_mm_mlp_adapter": False,
-        "unfreeze_mm_vision_tower": False,
-        "use_mm_proj": True,
-    }
-
-
-def _tower_config(model: DemoModel) -> dict[str, object]:
-    sizes = (
-        *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
-        *("image_size", "patch_size", "num_channels", "projection_dim", "hidden_act"),
-        *("layer_norm_eps", "attention_dropout"),
-    )
-    return {
-        "architectures": ["CLIPVisionModel"],
-        "model_type": "clip_vision_model",
-        "torch_dtype": "float16",
-        **{name: getattr(model.tower.config, name) for name in sizes},
-    }
-
-
-def _preprocessor() -> dict[str, object]:
-    return {
-        "image_processor_type": "CLIPImageProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": {"shortest_edge": IMAGE_SIDE},
-        "resample": 3,
-        "do_center_crop": True,
-        "crop_size": {"height": IMAGE_SIDE, "width": IMAGE_SIDE},
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": PIXEL_MEAN,
-        "image_std": PIXEL_STD,
     }

@@ -1,4 +1,4 @@
-"""Queries that the demo model learns to read and to answer: the method's own, word for word."""
+"""What the demo model is taught to read and to answer: the method's own queries, word for word."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ def exercises(category: str, shape: str, rng: np.random.Generator) -> list[Exerc
     if rng.random() < 0.8:
         bodies.append((_fine_body(TAXONOMY.classes, rng), emotion.option_letter))
     else:
-        bodies.append((_thinking_body(rng), _spoken(emotion, shape)))
+        body = _fine_body(TAXONOMY.classes, rng, last_line=CHAIN_OF_THOUGHT)
+        bodies.append((body, _spoken(emotion, shape)))
     if rng.random() < 0.65:
         branch = TAXONOMY.of_polarity(emotion.polarity)
         bodies.append((_fine_body(branch, rng), emotion.option_letter))
@@ -71,15 +72,11 @@ def _phrase(rng: np.random.Generator) -> str | None:
 
 
 def _fine_body(
-    classes: tuple[EmotionClass, ...], rng: np.random.Generator, *, ambiguous: bool = False
-) -> str:
+    classes: tuple[EmotionClass, ...], rng: np.random.Generator, *, ambiguous: bool = False,
+    last_line: str | None = None,
+) -> str:  # fmt: skip
     question, answer = WORDINGS[int(rng.integers(len(WORDINGS)))]
-    return fine_body(classes, question, answer, ambiguous=ambiguous)
-
-
-def _thinking_body(rng: np.random.Generator) -> str:
-    question, _ = WORDINGS[int(rng.integers(len(WORDINGS)))]
-    return fine_body(TAXONOMY.classes, question, CHAIN_OF_THOUGHT)
+    return fine_body(classes, question, last_line or answer, ambiguous=ambiguous)
 
 
 def _spoken(emotion: EmotionClass, shape: str) -> str:
@@ -93,11 +90,11 @@ def _spoken(emotion: EmotionClass, shape: str) -> str:
 
 
 def every_query() -> Iterator[Query]:
-    """All queries that the exercises and the commands can ask of the demo."""
-    branches = [TAXONOMY.of_polarity("positive"), TAXONOMY.of_polarity("negative")]
+    """Every query that the exercises and the commands can ask of the demo."""
+    halves = TAXONOMY.of_polarity("positive"), TAXONOMY.of_polarity("negative")
     bodies = [COARSE_BODY]
     for question, answer in WORDINGS:
-        bodies += [fine_body(branch, question, answer) for branch in (*branches, TAXONOMY.classes)]
+        bodies += [fine_body(branch, question, answer) for branch in (*halves, TAXONOMY.classes)]
         bodies.append(fine_body(TAXONOMY.classes, question, answer, ambiguous=True))
         bodies.append(fine_body(TAXONOMY.classes, question, CHAIN_OF_THOUGHT))
     for body in bodies:
@@ -105,7 +102,7 @@ def every_query() -> Iterator[Query]:
 
 
 def spoken_answers() -> list[str]:
-    """All texts that the model may write as an answer or after a phrase."""
+    """Every text the model may write as an answer or after a phrase."""
     shapes = ("square", "landscape", "portrait")
     answers = [_spoken(emotion, shape) for emotion in TAXONOMY.classes for shape in shapes]
     return [*answers, *TAXONOMY.names]

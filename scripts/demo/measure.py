@@ -1,142 +1,98 @@
-"""Effect of dropping on the demo's test scenes: cue tokens removed, and accuracy.
+"""What dropping does on the demo's test scenes: cue tokens removed, and accuracy.
 
     python scripts/demo/measure.py
 
-prints two Markdown tables. A share of 1 is what dropping by chance removes; the paper's claim is
+prints a Markdown table. A share of 1 is what dropping by chance removes; the paper's claim is
 that FoE removes less, so that the fine stage keeps what carries the emotion.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from llava import Llava, load_checkpoint
-from llava.model import VisualTokens
-from sepm.baselines.single_query import single_query
+from llava import load_checkpoint
 from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
-from sepm.method.algorithm import assess, coarse_query, coarse_to_fine, fine_query, scoring_span
-from sepm.method.answers import COARSE_KEY, fine_key
-from sepm.method.config import PRESETS, MethodConfig
-from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample
-from sepm.method.dropping import lowest_scored
+from sepm.method.config import PRESETS, Drop, MethodConfig
+from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.registry import METHODS, Recipe
 
 BETAS = (0.1, 0.2, 0.4, 0.8)
 BATCH_SIZE = 32
 TAXONOMY = load_taxonomy("emoset")
 
-Recipe = Callable[[Sample, Taxonomy, MethodConfig], Dialogue]
-SEPM: Recipe = partial(coarse_to_fine, phrase=True, drop=True)
-SEPM_WITHOUT_DROPPING: Recipe = partial(coarse_to_fine, phrase=True, drop=False)
-
 
 def dropping_the_highest(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
-    """The method turned upside down, as a control: the highest-scored visual tokens go."""
-    query = coarse_query(sample, taxonomy, config, phrase=True)
-    coarse = yield Ask(query, COARSE_KEY.letters, COARSE_KEY, scored_by=scoring_span(query, config))
+    """SEPM turned upside down, as a control: the highest-scored visual tokens go."""
+    dialogue = METHODS["sepm"].recipe(sample, taxonomy, config)
+    coarse = yield next(dialogue)
     assert coarse.scores is not None
-    verdict = assess(query, coarse, config)
-    dropped = lowest_scored([-score for score in coarse.scores], config.beta)
-    fine, offered = fine_query(verdict.branch, taxonomy, config, phrase=True)
-    reply = yield Ask(fine, offered, fine_key(taxonomy), dropped)
-    return Outcome(fine, reply, offered, verdict, dropped)
+    fine = dialogue.send(replace(coarse, scores=tuple(-score for score in coarse.scores)))
+    reply = yield fine
+    try:
+        dialogue.send(reply)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("SEPM asks twice")
 
 
-@dataclass(frozen=True)
-class Scenes:
-    """The test scenes as the model sees them."""
-
-    questions: list[Question]
-    images: list[VisualTokens]
-    """Encoded."""
-    cues: list[set[int]]
-    """Visual tokens of each scene's cue."""
-
-
-def load_scenes(model: Llava, folder: Path) -> Scenes:
-    """The scenes below a folder, encoded."""
-    questions = read_questions(folder / "stage_1.jsonl", TAXONOMY, folder / "image")
-    cues = json.loads((folder / "cues.json").read_text(encoding="utf-8"))
-    inputs = [model.preprocess(read_image(folder / "image" / q.image)) for q in questions]
-    images = list(Batcher(BATCH_SIZE, print).map(model.encode, inputs))
-    return Scenes(questions, images, [set(cues[q.question_id]) for q in questions])
+SEPM = METHODS["sepm"].recipe
+STRATEGIES: dict[str, tuple[Recipe, Drop]] = {
+    "foe": (SEPM, "foe"),
+    "query": (SEPM, "query"),
+    "random": (SEPM, "random"),
+    "highest FoE": (dropping_the_highest, "foe"),
+}
+"""Kind of dropping -> recipe, and the setting `drop`."""
 
 
-def outcomes(model: Llava, scenes: Scenes, recipe: Recipe, config: MethodConfig) -> list[Outcome]:
-    """What the method decides about each scene."""
-    samples = [Sample(q.question_id, model.max_visual_tokens, q.text) for q in scenes.questions]
-    dialogues = [(i, recipe(sample, TAXONOMY, config)) for i, sample in enumerate(samples)]
-    batcher = Batcher(BATCH_SIZE, print)
-    decided = dict(run_dialogues(model, dialogues, scenes.images, batcher.map))
-    return [decided[place] for place in range(len(samples))]
-
-
-def accuracy(scenes: Scenes, decided: Sequence[Outcome]) -> float:
+def accuracy(questions: Sequence[Question], decided: Sequence[Outcome]) -> float:
     """Share of scenes whose class was named."""
-    letters = [TAXONOMY.by_name(q.label).option_letter for q in scenes.questions]
+    letters = [TAXONOMY.by_name(q.label).option_letter for q in questions]
     right = [o.reply.letter == letter for o, letter in zip(decided, letters, strict=True)]
     return sum(right) / len(right)
 
 
-def cue_removal(scenes: Scenes, decided: Sequence[Outcome]) -> float:
+def cue_removal(cues: Sequence[set[int]], decided: Sequence[Outcome], num_tokens: int) -> float:
     """Cue tokens among the dropped, relative to what the same number drawn by chance would hold."""
-    lost = sum(len(cue & set(o.dropped or ())) for cue, o in zip(scenes.cues, decided, strict=True))
+    lost = sum(len(cue & set(o.dropped or ())) for cue, o in zip(cues, decided, strict=True))
     dropped = sum(len(o.dropped or ()) for o in decided)
-    total = len(decided) * scenes.images[0].num_tokens
-    return lost / sum(map(len, scenes.cues)) / (dropped / total)
-
-
-def print_baselines(model: Llava, scenes: Scenes, config: MethodConfig) -> None:
-    """Accuracy without dropping, and the state of the coarse stage."""
-    whole = outcomes(model, scenes, SEPM_WITHOUT_DROPPING, config)
-    verdicts = [o.coarse for o in whole if o.coarse]
-    truth = [TAXONOMY.by_name(q.label).polarity for q in scenes.questions]
-    said = ["positive" if v.reply.probs["A"] > v.reply.probs["B"] else "negative" for v in verdicts]
-    coarse = sum(a == b for a, b in zip(said, truth, strict=True)) / len(truth)
-    unsure = sum(v.branch == "ambiguous" for v in verdicts) / len(verdicts)
-    plain = accuracy(scenes, outcomes(model, scenes, single_query, config))
-    print(f"| zero-shot | SEPM, nothing dropped | coarse accuracy | ambiguous |\n{'|---' * 4}|")
-    print(f"| {plain:.3f} | {accuracy(scenes, whole):.3f} | {coarse:.3f} | {unsure:.3f} |\n")
-
-
-def print_dropping(model: Llava, scenes: Scenes, preset: MethodConfig) -> None:
-    """Cue removal and accuracy of each strategy at each drop ratio."""
-    strategies: dict[str, tuple[Recipe, MethodConfig]] = {
-        "foe": (SEPM, preset),
-        "query": (SEPM, replace(preset, drop="query")),
-        "random": (SEPM, replace(preset, drop="random")),
-        "highest FoE": (dropping_the_highest, preset),
-    }
-    head = "".join(f" β = {beta} |" for beta in BETAS)
-    print(f"Cue tokens removed relative to chance / accuracy\n\n| dropped |{head}")
-    print("|---" * (len(BETAS) + 1) + "|")
-    for name, (recipe, config) in tqdm(strategies.items()):
-        cells = []
-        for beta in BETAS:
-            decided = outcomes(model, scenes, recipe, replace(config, beta=beta))
-            cells.append(f" {cue_removal(scenes, decided):.2f} / {accuracy(scenes, decided):.3f} |")
-        tqdm.write(f"| {name} |{''.join(cells)}")
+    return lost / sum(map(len, cues)) / (dropped / (len(decided) * num_tokens))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure dropping on the demo's test scenes.")
     parser.add_argument("--data", type=Path, default=Path("data/demo"))
     parser.add_argument("--model", type=Path, default=Path("data/demo/llava-demo"))
-    parser.add_argument("--preset", choices=PRESETS, default="paper")
     args = parser.parse_args()
-    model = load_checkpoint(str(args.model))
-    scenes = load_scenes(model, args.data)
-    print_baselines(model, scenes, PRESETS[args.preset])
-    print_dropping(model, scenes, PRESETS[args.preset])
+    model, batcher = load_checkpoint(str(args.model)), Batcher(BATCH_SIZE, print)
+    questions = read_questions(args.data / "stage_1.jsonl", TAXONOMY, args.data / "image")
+    stored = json.loads((args.data / "cues.json").read_text(encoding="utf-8"))
+    cues = [set(stored[q.question_id]) for q in questions]
+    inputs = [model.preprocess(read_image(args.data / "image" / q.image)) for q in questions]
+    images = list(batcher.map(model.encode, inputs))
+    samples = [Sample(q.question_id, model.max_visual_tokens, q.text) for q in questions]
+    print("Cue tokens removed relative to chance / accuracy\n")
+    print("| dropped |" + "".join(f" β = {beta} |" for beta in BETAS))
+    print("|---" * (len(BETAS) + 1) + "|")
+    for name, (recipe, drop) in tqdm(STRATEGIES.items()):
+        cells = []
+        for beta in BETAS:
+            config = replace(PRESETS["paper"], drop=drop, beta=beta)
+            dialogues = [(i, recipe(s, TAXONOMY, config)) for i, s in enumerate(samples)]
+            found = dict(run_dialogues(model, dialogues, images, batcher.map))
+            decided = [found[i] for i in range(len(samples))]
+            removed = cue_removal(cues, decided, images[0].num_tokens)
+            cells.append(f" {removed:.2f} / {accuracy(questions, decided):.3f} |")
+        tqdm.write(f"| {name} |{''.join(cells)}")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,9 @@ class ExerciseTokenizer:
         end = self.prompts.tokenizer.eos_token_id
         assert isinstance(end, int), "the demo's tokenizer has one end token"
         answer = (*self._ids(exercise.answer), end)
-        weights = (1.0, *(END_WEIGHT for _ in answer[1:]))
         targets = [
-            (len(asked) - 1 + offset, token, weight)
-            for offset, (token, weight) in enumerate(zip(answer, weights, strict=True))
+            (index, token, END_WEIGHT if index >= len(asked) else 1.0)
+            for index, token in enumerate(answer, start=len(asked) - 1)
         ]
         if exercise.query.phrase:
             name = self._ids(exercise.name)[0]
@@ -66,12 +65,14 @@ class ExerciseTokenizer:
 class PackedBatch:
     """B scenes with their exercises, padded to one length; the T positions include the image."""
 
+    image_position: int
+    """Position of the first visual token."""
     ids: Tensor
     """int64[B, T - N]."""
     position_ids: Tensor
     """int64[B, T]."""
     attends: Tensor
-    """bool[B, 1, T, T]."""
+    """bool[B, 1, T, T], which position (row) looks at which (column)."""
     rows: tuple[Tensor, Tensor]
     """Scene and position of each target."""
     targets: Tensor
@@ -111,9 +112,6 @@ def pack(
     row_owner, column_owner = owners[:, :, None], owners[:, None, :]
     visible = (column_owner == 0) | (column_owner == row_owner)
     attends = visible & torch.ones(length, length, dtype=torch.bool).tril()
-    scene_index, position, targets, weights = zip(*found, strict=True)
-    return PackedBatch(
-        ids, positions, attends[:, None],
-        (torch.tensor(scene_index), torch.tensor(position)),
-        torch.tensor(targets), torch.tensor(weights),
-    )  # fmt: skip
+    scene_index, position, targets, weights = map(torch.tensor, zip(*found, strict=True))
+    rows = scene_index, position
+    return PackedBatch(lead, ids, positions, attends[:, None], rows, targets, weights)

@@ -17,36 +17,38 @@ class Pen:
 
     def __init__(self, side: int, rng: np.random.Generator) -> None:
         self.rng = rng
-        self._side = side
         self._scale = side * OVERSAMPLING
         self._image = Image.new("RGBA", (self._scale, self._scale))
         self._draw = ImageDraw.Draw(self._image)
 
-    def _pixels(self, points: Sequence[Point]) -> list[tuple[float, float]]:
+    def _pixels(self, points: Sequence[Point]) -> list[Point]:
         return [(x * self._scale, y * self._scale) for x, y in points]
+
+    def _box(self, centre: Point, radius_x: float, radius_y: float) -> list[Point]:
+        (x, y) = centre
+        return self._pixels([(x - radius_x, y - radius_y), (x + radius_x, y + radius_y)])
+
+    def _thickness(self, width: float) -> int:
+        return max(1, round(width * self._scale))
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
         self._draw.polygon(self._pixels(points), fill=colour)
 
     def ellipse(self, centre: Point, radius_x: float, radius_y: float, colour: Colour) -> None:
-        (x, y) = centre
-        corners = [(x - radius_x, y - radius_y), (x + radius_x, y + radius_y)]
-        self._draw.ellipse(self._pixels(corners), fill=colour)
+        self._draw.ellipse(self._box(centre, radius_x, radius_y), fill=colour)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
         self.ellipse(centre, radius, radius, colour)
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
-        thickness = max(1, round(width * self._scale))
-        self._draw.line(self._pixels(points), fill=colour, width=thickness, joint="curve")
+        pixels = self._pixels(points)
+        self._draw.line(pixels, fill=colour, width=self._thickness(width), joint="curve")
 
     def arc(self, centre: Point, radius: float, degrees: tuple[int, int], width: float,
             colour: Colour) -> None:  # fmt: skip
         """Part of a circle, clockwise from the right-hand side."""
-        (x, y) = centre
-        corners = [(x - radius, y - radius), (x + radius, y + radius)]
-        thickness = max(1, round(width * self._scale))
-        self._draw.arc(self._pixels(corners), *degrees, fill=colour, width=thickness)
+        box = self._box(centre, radius, radius)
+        self._draw.arc(box, *degrees, fill=colour, width=self._thickness(width))
 
     def tint(self, colour: Colour, amount: int = 24) -> Colour:
         """The colour, each channel moved by at most `amount`."""
@@ -59,7 +61,7 @@ class Pen:
         return self.tint(colours[int(self.rng.integers(len(colours)))])
 
     def drawing(self) -> Image.Image:
-        """The drawing, reduced to the side it will have in the scene."""
+        """What was drawn, reduced to the side it will have in the scene."""
         return self._image.reduce(OVERSAMPLING)
 
 
@@ -73,19 +75,14 @@ def ring(
     count: int, radius: float, *, turn: float = 0.0, centre: Point = (0.5, 0.5)
 ) -> list[Point]:
     """Points evenly on a circle, from the top clockwise, turned by `turn` of a step."""
-    angles = (np.arange(count) + turn) * (2 * np.pi / count)
-    return [
-        (float(centre[0] + radius * np.sin(a)), float(centre[1] - radius * np.cos(a)))
-        for a in angles
-    ]
+    (x, y), angles = centre, (np.arange(count) + turn) * (2 * np.pi / count)
+    return [(float(x + radius * np.sin(a)), float(y - radius * np.cos(a))) for a in angles]
 
 
 def star(pen: Pen, centre: Point, outer: float, inner: float, count: int, colour: Colour) -> None:
     """A star of `count` points."""
-    pairs = zip(
-        ring(count, outer, centre=centre), ring(count, inner, turn=0.5, centre=centre), strict=True
-    )
-    pen.polygon([point for pair in pairs for point in pair], colour)
+    tips, dents = ring(count, outer, centre=centre), ring(count, inner, turn=0.5, centre=centre)
+    pen.polygon([p for pair in zip(tips, dents, strict=True) for p in pair], colour)
 
 
 def balloon(pen: Pen) -> None:
@@ -105,29 +102,27 @@ def hot_air_balloon(pen: Pen) -> None:
     pen.polygon([(0.38, 0.82), (0.62, 0.82), (0.6, 0.98), (0.4, 0.98)], pen.tint(BROWN))
 
 
-def _face(pen: Pen) -> None:
+def _face(pen: Pen, eyes: float, degrees: tuple[int, int]) -> None:
+    """A yellow disc with two arcs as its eyes, at that height."""
     pen.disc((0.5, 0.5), 0.45, pen.tint(YELLOW))
+    for x in (0.33, 0.67):
+        pen.arc((x, eyes), 0.1, degrees, 0.06, DARK)
 
 
 def laughing_face(pen: Pen) -> None:
-    _face(pen)
-    for x in (0.33, 0.67):
-        pen.arc((x, 0.42), 0.1, (180, 360), 0.06, DARK)
+    _face(pen, 0.42, (180, 360))
     mouth = [(0.5 + 0.28 * np.cos(a), 0.54 + 0.28 * np.sin(a)) for a in np.linspace(0, np.pi, 9)]
     pen.polygon(mouth, (130, 30, 36))
 
 
 def calm_face(pen: Pen) -> None:
-    _face(pen)
-    for x in (0.33, 0.67):
-        pen.arc((x, 0.36), 0.1, (0, 180), 0.06, DARK)
+    _face(pen, 0.36, (0, 180))
     pen.arc((0.5, 0.5), 0.24, (20, 160), 0.07, DARK)
 
 
 def crying_face(pen: Pen) -> None:
-    _face(pen)
+    _face(pen, 0.36, (0, 180))
     for x in (0.33, 0.67):
-        pen.arc((x, 0.36), 0.1, (0, 180), 0.06, DARK)
         pen.ellipse((x, 0.6), 0.07, 0.14, pen.tint(BLUE, 12))
     pen.arc((0.5, 0.88), 0.18, (200, 340), 0.07, DARK)
 

@@ -31,31 +31,19 @@ SPLITS = {"test": 1, "development": 2, "training": 3}
 
 TAXONOMY = load_taxonomy("emoset")
 OBJECTS: tuple[Pictogram, ...] = (*(cue for pair in CUES.values() for cue in pair), *DISTRACTORS)
-OBJECT_NUMBER = {pictogram: number for number, pictogram in enumerate(OBJECTS, start=1)}
 
-SHAPES = ((SIDE, SIDE),) * 7 + ((SIDE, 96), (SIDE, 96), (96, SIDE))
+SQUARE, LANDSCAPE, PORTRAIT = (SIDE, SIDE), (SIDE, 96), (96, SIDE)
+SHAPE_NAMES = {SQUARE: "square", LANDSCAPE: "landscape", PORTRAIT: "portrait"}
+SHAPES = (*(SQUARE,) * 7, LANDSCAPE, LANDSCAPE, PORTRAIT)
 """Widths and heights: seven squares to two landscapes and a portrait, so that padding happens."""
 
-
-@dataclass(frozen=True)
-class Difficulty:
-    """Settings of how hard scenes are to read; chosen on development scenes."""
-
-    cue_sides: tuple[int, ...] = (16, 20, 24, 28)
-    """Sides of the cue in pixels."""
-    opacity: tuple[float, float] = (0.5, 1.0)
-    """Opacity of the cue."""
-    conflict: float = 0.6
-    """Share of scenes with a second, weaker cue, of any other class."""
-    conflict_sides: tuple[int, ...] = (2, 4, 8)
-    """Pixels by which the side of the weaker cue is smaller."""
-    distractors: tuple[int, int] = (2, 5)
-    """Number of class-free objects, smallest and largest."""
-    clutter: tuple[int, int] = (15, 45)
-    """Number of strokes and specks, smallest and largest."""
-
-
-DIFFICULTY = Difficulty()
+# Difficulty of the scenes, chosen on development scenes.
+CUE_SIDES, OPACITY = (16, 20, 24, 28), (0.5, 1.0)
+"""Sides of the cue in pixels, and the range of its opacity."""
+CONFLICT_SHARE, CONFLICT_STEPS = 0.6, (2, 4, 8)
+"""Share of scenes with a second, weaker cue, of any other class; by how many pixels smaller."""
+DISTRACTORS_IN_SCENE, MARKS_IN_SCENE = (2, 5), (15, 45)
+"""Number of class-free objects, and of strokes and specks: smallest and largest."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +65,9 @@ class Canvas:
         self.rng = rng
         self.image = _background(width, height, rng)
         self.objects = np.zeros((height, width), np.uint8)
-        self.cue = np.zeros((height, width), bool)
         self._taken: list[tuple[int, int, int]] = []
 
-    def place(
-        self, pictogram: Pictogram, side: int, opacity: float, *, is_cue: bool = False
-    ) -> None:
+    def place(self, pictogram: Pictogram, side: int, opacity: float) -> None:
         """Paint a pictogram where it overlaps little with those already there."""
         pen = Pen(side, self.rng)
         pictogram(pen)
@@ -94,8 +79,7 @@ class Canvas:
         self.image.paste(drawing.convert("RGB"), (left, top), opaque)
         covered = np.asarray(drawing.getchannel("A")) > 127
         window = (slice(top, top + side), slice(left, left + side))
-        self.objects[window][covered] = OBJECT_NUMBER[pictogram]
-        self.cue[window][covered] = is_cue
+        self.objects[window][covered] = OBJECTS.index(pictogram) + 1
 
     def _free_corner(self, side: int) -> tuple[int, int]:
         """Left and top of the least crowded of a few random places."""
@@ -145,34 +129,35 @@ def make_scene(split: str, index: int) -> Scene:
     category = TAXONOMY.names[index % len(TAXONOMY.names)]
     width, height = SHAPES[int(rng.integers(len(SHAPES)))]
     canvas = Canvas(width, height, rng)
-    side = int(rng.choice(DIFFICULTY.cue_sides))
-    opacity = rng.uniform(*DIFFICULTY.opacity)
-    canvas.place(_cue_of(category, rng), side, opacity, is_cue=True)
-    if rng.random() < DIFFICULTY.conflict:
+    side = int(rng.choice(CUE_SIDES))
+    opacity = rng.uniform(*OPACITY)
+    cue = _cue_of(category, rng)
+    canvas.place(cue, side, opacity)
+    if rng.random() < CONFLICT_SHARE:
         other = str(rng.choice([name for name in TAXONOMY.names if name != category]))
-        weaker = max(10, side - int(rng.choice(DIFFICULTY.conflict_sides)))
+        weaker = max(10, side - int(rng.choice(CONFLICT_STEPS)))
         canvas.place(_cue_of(other, rng), weaker, opacity)
-    for _ in range(int(rng.integers(DIFFICULTY.distractors[0], DIFFICULTY.distractors[1] + 1))):
+    for _ in range(int(rng.integers(*DISTRACTORS_IN_SCENE, endpoint=True))):
         distractor = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))]
         canvas.place(distractor, 4 * int(rng.integers(4, 11)), rng.uniform(0.6, 1.0))
-    canvas.scatter(int(rng.integers(DIFFICULTY.clutter[0], DIFFICULTY.clutter[1] + 1)))
-    return _finished(canvas, category)
+    canvas.scatter(int(rng.integers(*MARKS_IN_SCENE, endpoint=True)))
+    tokens, objects = _by_token(canvas.objects, cue)
+    return Scene(canvas.image, category, tokens, objects)
 
 
 def _cue_of(category: str, rng: np.random.Generator) -> Pictogram:
     return CUES[category][int(rng.integers(len(CUES[category])))]
 
 
-def _finished(canvas: Canvas, category: str) -> Scene:
-    """The scene, its objects told per visual token."""
-    cue_share = _token_areas(canvas.cue).mean(axis=1)
-    numbers = _token_areas(canvas.objects)  # [N, pixels]
-    counts = np.stack([(numbers == n).mean(axis=1) for n in range(1, len(OBJECTS) + 1)])
-    largest = counts.argmax(axis=0)
-    objects = np.where(counts.max(axis=0) >= CUE_SHARE, largest + 1, 0)
+def _by_token(on_top: np.ndarray, cue: Pictogram) -> tuple[tuple[int, ...], np.ndarray]:
+    """The cue's visual tokens, and the object of each token; no other object is a cue like it."""
+    numbers = _token_areas(on_top)  # [N, pixels]
+    shares = np.stack([(numbers == n).mean(axis=1) for n in range(1, len(OBJECTS) + 1)])
+    objects = np.where(shares.max(axis=0) >= CUE_SHARE, shares.argmax(axis=0) + 1, 0)
+    cue_share = shares[OBJECTS.index(cue)]
     enough = min(CUE_SHARE, cue_share.max())  # a small cue across a corner covers little of each
     tokens = np.flatnonzero((cue_share >= enough) & (cue_share > 0)).tolist()
-    return Scene(canvas.image, category, tuple(tokens), objects.astype(np.uint8))
+    return tuple(tokens), objects.astype(np.uint8)
 
 
 def _token_areas(values: np.ndarray) -> np.ndarray:
@@ -203,13 +188,9 @@ def write_test_set(folder: Path, per_class: int) -> None:
     (folder / "cues.json").write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 
 
-def main() -> None:
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write the demo's test scenes.")
     parser.add_argument("--output", type=Path, default=Path("data/demo"))
     parser.add_argument("--per-class", type=int, default=40)
     args = parser.parse_args()
     write_test_set(args.output, args.per_class)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,13 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 DEMO = ROOT / "data" / "demo"
 TOTAL_SECONDS = 470
 SCENES = 128
@@ -39,6 +41,7 @@ MOST_WAITS = 12
 """Waits of the host for the device in a prefill: fewer than the model has layers."""
 
 Json = dict[str, Any]
+Words = Sequence[str]
 
 
 class NotHeldError(Exception):
@@ -60,13 +63,13 @@ class Check:
     """One run of the steps."""
 
     folder: Path
-    """Where logs and JSON go."""
+    """Folder of logs and JSON."""
     scenes: int
     ends: float
-    """By `time.monotonic()`, when the last step must be over."""
+    """Time by `time.monotonic()` at which the last step must be over."""
 
     def run(self, log: str, *words: object, status: int = 0, seconds: float = 90) -> str:
-        """What a Python command line printed; it and its processes end with its time.
+        """Text that a Python command line printed; it and its processes end with its time.
 
         Raises:
             NotHeldError: its exit status is another than that, or its time was over.
@@ -76,88 +79,60 @@ class Check:
         require(limit > 0, f"the {TOTAL_SECONDS} s of all steps are over")
         with path.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, *map(str, words)],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                found = process.wait(limit)
-            except subprocess.TimeoutExpired:
-                raise NotHeldError(f"not done after {limit:.0f} s; see {path}") from None
-            finally:
-                _end(process)
+                [sys.executable, *map(str, words)], cwd=ROOT, stdin=subprocess.DEVNULL,
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        try:
+            found = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise NotHeldError(f"not done after {limit:.0f} s; see {path}") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         printed = path.read_text(encoding="utf-8", errors="replace")
         last = (printed.strip().splitlines() or [""])[-1]
         require(found == status, f"exit status {found}: {last[:300]}; see {path}")
         return printed
 
+    def on_demo(self, log: str, command: str, *words: object, launcher: Words = ()) -> None:
+        """Run a `sepm` command over the demo's scenes."""
+        self.run(
+            *(log, *launcher, "-m", "sepm", command, *words, "--limit", self.scenes),
+            *("--model-path", DEMO / "llava-demo", "--sparsevlm-layers", "0", "1", "2"),
+            *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
+        )
+
     def evaluate(
-        self,
-        name: str,
-        methods: Sequence[str],
-        device: str,
-        dtype: str = "float32",
-        launcher: Sequence[str] = (),
+        self, name: str, methods: Words, device: str, dtype: str = "float32", launcher: Words = ()
     ) -> Path:
         """Folder of the runs of some methods over the demo's scenes; rows that are there stay.
 
         All scenes are two windows, so that two processes have one each.
         """
         output = self.folder / name
-        self.run(
-            *(name, *launcher, "-m", "sepm", "eval", "--method", *methods, *self._demo()),
-            *("--output-dir", output, "--batch-size", max(1, self.scenes // 16)),
-            *("--device", device, "--dtype", dtype),
+        self.on_demo(
+            *(name, "eval", "--method", *methods, "--output-dir", output, "--device", device),
+            *("--batch-size", max(1, self.scenes // 16), "--dtype", dtype),
+            launcher=launcher,
         )
         return output / "emoset" / "llava-demo"
 
-    def _demo(self) -> tuple[object, ...]:
-        return (
-            *("--model-path", DEMO / "llava-demo", "--limit", self.scenes),
-            *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
-            *("--sparsevlm-layers", "0", "1", "2"),
-        )
+    def bench(
+        self, name: str, shape: str, options: str, limit_gb: float | None = None, **how: Any
+    ) -> tuple[str, Json]:
+        """Text that a benchmark of a model's shape printed, and its JSON where it has written one.
 
-    def audit(self) -> Json:
-        """The audit of the demo in all precisions."""
-        output = self.folder / "audit.json"
-        self.run(
-            *("audit", "-m", "sepm", "audit", "--method", "zero-shot", "cci+fp", "sepm"),
-            *(*self._demo(), "--dtypes", "float32", "float16", "bfloat16", "--output", output),
-        )
-        return json.loads(output.read_text(encoding="utf-8"))
-
-    def bench(self, name: str, shape: str, *options: object, **how: Any) -> tuple[str, Json]:
-        """What a benchmark in float16 printed, and its JSON where it has written one.
-
-        Args:
-            name: of the log and the file.
-            shape: of the model.
-            options: further ones.
-            how: `limit_gb` of the GPU's memory; `status` and `seconds` of `run`.
+        It computes in float16, within `limit_gb` of the GPU's memory. `how` is `run`'s.
         """
-        output, limit_gb = self.folder / f"{name}.json", how.pop("limit_gb", None)
-        module = ("-m", "sepm")
-        if limit_gb is not None:
-            module = (str(Path(__file__).with_name("limited.py")), str(limit_gb))
+        output = self.folder / f"{name}.json"
+        module = ("-m", "sepm") if limit_gb is None else (HERE / "limited.py", limit_gb)
         printed = self.run(
             *(name, *module, "bench", "--shape", shape, "--dtype", "float16", "--repeats", "1"),
-            *("--output", output, *options),
+            *("--output", output, "--only", *options.split()),
             **how,
         )
         return printed, json.loads(output.read_text()) if output.is_file() else {}
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a command and whatever it has started."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
 
 
 # ---- the steps
@@ -186,69 +161,59 @@ def processes(check: Check) -> str:
 
 
 def compared(expected: Path, found: Path, rows: int) -> str:
-    """How the rows of one folder of runs are those of another, which may have more methods.
+    """Comparison of one folder of runs with another, which may have more methods.
 
     Raises:
         NotHeldError: rows are missing, or differ in an answer, a branch, a dropped token, or by
             more than `LARGEST_DP` in a probability.
     """
-    pairs = list(_pairs(expected, found))
-    different, largest = [], 0.0
-    for name, ours, theirs in pairs:
-        if _decided(ours) != _decided(theirs):
-            different.append(f"{name} {ours['question_id']}")
-        else:  # the same options were shown
-            gaps = [abs(a - b) for a, b in zip(_probs(ours), _probs(theirs), strict=True)]
-            largest = max(largest, *gaps)
-    shown = (
-        f"{len(pairs)} of {rows} rows, {len(different)} decided otherwise, |Δp| <= {largest:.1e}"
-    )
-    require(not different, f"{shown}: {', '.join(different[:5])}")
-    require(len(pairs) == rows and largest <= LARGEST_DP, shown)
+    theirs, ours = _rows(expected), _rows(found)
+    both = [key for key in ours if key in theirs]
+    different = [key for key in both if ours[key][0] != theirs[key][0]]
+    gaps = [
+        abs(a - b)
+        for key in both
+        if key not in different  # the same options were shown
+        for a, b in zip(ours[key][1], theirs[key][1], strict=True)
+    ]
+    largest = max(gaps, default=0.0)
+    shown = f"{len(both)} of {rows} rows, {len(different)} decided otherwise, |Δp| <= {largest:.1e}"
+    require(not different, f"{shown}: {', '.join(map(' '.join, different[:5]))}")
+    require(len(both) == rows and largest <= LARGEST_DP, shown)
     return shown
 
 
-def _pairs(expected: Path, found: Path) -> Iterator[tuple[str, Json, Json]]:
-    """A method's folder, and a question's row in both."""
-    for path in sorted(found.glob("*/predictions.jsonl")):
-        ours, theirs = _rows(path), _rows(expected / path.parent.name / path.name)
-        yield from ((path.parent.name, ours[key], theirs[key]) for key in ours.keys() & theirs)
-
-
-def _rows(path: Path) -> dict[str, Json]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {row["question_id"]: row for row in map(json.loads, lines)}
-
-
-def _decided(row: Json) -> Json:
-    coarse = row.get("coarse") or {}
-    return {
-        "prediction": row["prediction"],
-        "dropped": row.get("dropped"),
-        "fine": row["fine"]["text"],
-        **{name: coarse.get(name) for name in ("text", "branch")},
-    }
-
-
-def _probs(row: Json) -> list[float]:
-    coarse = row.get("coarse") or {}
-    return [coarse.get("p_a", 0.0), coarse.get("p_b", 0.0), *row["fine"]["probs"].values()]
+def _rows(folder: Path) -> dict[tuple[str, str], tuple[Json, list[float]]]:
+    """Method and question -> the row without its numbers, and its probabilities."""
+    rows = {}
+    for path in sorted(folder.glob("*/predictions.jsonl")):
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            coarse, fine = row.get("coarse") or {}, row["fine"]
+            coarse.pop("confidence", None)  # a function of the two probabilities
+            probs = [coarse.pop(name) for name in ("p_a", "p_b") if name in coarse]
+            probs += fine.pop("probs").values()
+            rows[path.parent.name, row["question_id"]] = row, probs
+    return rows
 
 
 def audit(check: Check) -> str:
+    output = check.folder / "audit.json"
+    check.on_demo(
+        *("audit", "audit", "--method", "zero-shot", "cci+fp", "sepm", "--output", output),
+        *("--dtypes", "float32", "float16", "bfloat16"),
+    )
     shown = []
-    for comparison in check.audit()["comparisons"]:
-        if (
-            not comparison["reference"]["together"]
-            and comparison["reference"]["dtype"] == "float32"
-        ):
-            found, other = comparison["methods"].values(), comparison["other"]
-            answers = sum(method["changed"]["answer"] for method in found)
-            beyond = sum(method["beyond_rounding"] for method in found)
-            shown.append(
-                f"{other['dtype']} at batch {other['batch_size']}: {answers} other answers, "
-                f"{beyond} changes beyond rounding"
-            )
+    for comparison in json.loads(output.read_text(encoding="utf-8"))["comparisons"]:
+        reference, other = comparison["reference"], comparison["other"]
+        if reference["together"] or reference["dtype"] != "float32":
+            continue
+        found = comparison["methods"].values()
+        answers = sum(method["changed"]["answer"] for method in found)
+        beyond = sum(method["beyond_rounding"] for method in found)
+        shown.append(
+            f"{other['dtype']} at batch {other['batch_size']}: {answers} other answers, "
+            f"{beyond} changes beyond rounding"
+        )
     return "; ".join(shown)  # a change in float32 that rounding does not explain is status 1
 
 
@@ -261,8 +226,8 @@ def gpu_tests(check: Check) -> str:
 
 
 def llava_bench(check: Check) -> str:
-    parts = ("--only", "reference", "single", "batched", "--batch-sizes", "2", "8")
-    _, result = check.bench("bench", "llava-1.5-7b", *parts, "--images", "32", seconds=160)
+    options = "reference single batched --batch-sizes 2 8 --images 32"
+    _, result = check.bench("bench", "llava-1.5-7b", options, seconds=160)
     import torch
 
     wanted = RATIO if torch.cuda.get_device_capability()[0] >= 9 else RATIO_BEFORE_HOPPER
@@ -280,23 +245,22 @@ def llava_bench(check: Check) -> str:
 
 
 def small_gpu(check: Check) -> str:
-    parts = ("--only", "methods", "--batch-sizes", "8", "--images", "16")
-    _, result = check.bench("small", "llava-1.5-7b", *parts, limit_gb=GB_OF_A_SMALL_GPU)
+    options = "methods --batch-sizes 8 --images 16"
+    _, result = check.bench("small", "llava-1.5-7b", options, GB_OF_A_SMALL_GPU)
     peaks = {key: found["peak_memory_gb"] for key, found in result["variants"].items()}
     return "; ".join(f"{key}: {peak:.1f} GB" for key, peak in peaks.items())
 
 
 def halved(check: Check) -> str:
-    parts = ("--only", "batched", "--batch-sizes", "128", "--images", "128")
-    printed, _ = check.bench("halved", "llava-1.5-7b", *parts, limit_gb=GB_TOO_SMALL, status=1)
+    options = "batched --batch-sizes 128 --images 128"
+    printed, _ = check.bench("halved", "llava-1.5-7b", options, GB_TOO_SMALL, status=1)
     notes = [line for line in printed.splitlines() if "out of memory: going on" in line]
     require(bool(notes), printed.strip().splitlines()[-1])
     return notes[-1].strip()
 
 
 def vila_bench(check: Check) -> str:
-    parts = ("--only", "single", "batched", "--batch-sizes", "8", "--images", "16")
-    _, result = check.bench("vila", "vila1.5-8b", *parts)
+    _, result = check.bench("vila", "vila1.5-8b", "single batched --batch-sizes 8 --images 16")
     found = result["variants"]["batch-8"]
     shown = f"{found['images_per_second']['median']:.3g} images/s, {found['peak_memory_gb']:.1f} GB"
     require(found["peak_memory_gb"] < GB_AT_BATCH_8, shown)
@@ -305,7 +269,7 @@ def vila_bench(check: Check) -> str:
 
 def prefill(check: Check) -> str:
     output = check.folder / "prefill.json"
-    check.run("prefill", Path(__file__).with_name("prefill.py"), "llava-1.5-7b", output)
+    check.run("prefill", HERE / "prefill.py", "llava-1.5-7b", output)
     found = json.loads(output.read_text())
     kernels = found["attention_kernels"]
     shown = (
@@ -318,45 +282,36 @@ def prefill(check: Check) -> str:
     return shown
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step."""
+Step = Callable[[Check], str]
+"""A function to what a step showed. Raises `NotHeldError`, or `NotRunError`."""
 
-    must: str
-    """What it must show."""
-    run: Callable[[Check], str]
-    """What it shows. Raises `NotHeldError`, or `NotRunError`."""
-
-
-STEPS = {
-    "eval": Step("an evaluation runs on the default device", eval_default),
-    "methods": Step(
-        f"seven methods in float32 decide as on the CPU, probabilities to {LARGEST_DP:g}", methods
+STEPS: dict[str, tuple[str, Step]] = {
+    "eval": ("an evaluation runs on the default device", eval_default),
+    "methods": (
+        f"seven methods in float32 decide as on the CPU, probabilities to {LARGEST_DP:g}", methods,
     ),
-    "processes": Step("two processes on one GPU give the rows of one", processes),
-    "audit": Step("batches change nothing in float32 that rounding does not explain", audit),
-    "tests": Step("the tests marked gpu pass", gpu_tests),
-    "bench": Step(
+    "processes": ("two processes on one GPU give the rows of one", processes),
+    "audit": ("batches change nothing in float32 that rounding does not explain", audit),
+    "tests": ("the tests marked gpu pass", gpu_tests),
+    "bench": (
         f"LLaVA-1.5-7B in float16: faster than a script, prefill at {SHARE_OF_CEILING:.0%} of the "
-        f"ceiling or more, under {GB_AT_BATCH_8} GB at batch 8",
-        llava_bench,
+        f"ceiling or more, under {GB_AT_BATCH_8} GB at batch 8", llava_bench,
     ),
-    "small": Step(f"seven methods at batch 8 within {GB_OF_A_SMALL_GPU} GB", small_gpu),
-    "halved": Step(f"a batch too large for {GB_TOO_SMALL} GB is halved", halved),
-    "vila": Step(f"VILA-1.5-8B in float16 runs under {GB_AT_BATCH_8} GB at batch 8", vila_bench),
-    "prefill": Step(
+    "small": (f"seven methods at batch 8 within {GB_OF_A_SMALL_GPU} GB", small_gpu),
+    "halved": (f"a batch too large for {GB_TOO_SMALL} GB is halved", halved),
+    "vila": (f"VILA-1.5-8B in float16 runs under {GB_AT_BATCH_8} GB at batch 8", vila_bench),
+    "prefill": (
         f"a prefill attends by flash or memory-efficient kernels and waits {MOST_WAITS} times at "
-        "most",
-        prefill,
+        "most", prefill,
     ),
-}
-"""The most important first."""
+}  # fmt: skip
+"""Name -> what it must show, and the step; the most important first."""
 
 
 def carry_out(step: Step, check: Check) -> tuple[bool | None, str]:
     """Whether a step held, None where it cannot be run here, and what it showed."""
     try:
-        return True, step.run(check)
+        return True, step(check)
     except NotRunError as reason:
         return None, str(reason)
     except NotHeldError as shown:
@@ -399,10 +354,10 @@ def main() -> int:
     results: list[Json] = []
     for name in args.steps:
         started = time.monotonic()
-        held, shown = carry_out(STEPS[name], check)
+        must, step = STEPS[name]
+        held, shown = carry_out(step, check)
         seconds = time.monotonic() - started
         mark = {True: "held", False: "NOT HELD", None: "not run"}[held]
-        must = STEPS[name].must
         print(f"{mark:8}  {name}: {must}\n          {shown} ({seconds:.0f} s)", flush=True)
         results.append(
             {"step": name, "must": must, "held": held, "shown": shown, "seconds": seconds}

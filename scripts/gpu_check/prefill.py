@@ -8,7 +8,6 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +22,6 @@ from sepm.models.device import prepare_device
 BATCH, TOKENS = 8, 32
 ATTENTION = ("flash", "fmha", "cudnn", "sdpa", "attention")
 """One of these is part of the name of every kernel of attention but the math fallback's."""
-
-
-def kernels_of(action: Callable[[], object]) -> Counter[str]:
-    """How often each kernel was launched."""
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
-        action()
-        torch.cuda.synchronize()
-    events = found.events() or []
-    return Counter(event.name for event in events if event.device_type.name == "CUDA")
-
-
-def waits_of(action: Callable[[], object]) -> int:
-    """How often the host waited for the device, as PyTorch warns of it."""
-    torch.cuda.set_sync_debug_mode("warn")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        action()
-    torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(warning.message) for warning in caught)
 
 
 def measure(shape: str) -> dict[str, Any]:
@@ -61,8 +41,16 @@ def measure(shape: str) -> dict[str, Any]:
 
     prefilled = prefill()
     model.decode(prefilled, range(BATCH), 2)  # warms it up
-    kernels = kernels_of(prefill)
-    waits = waits_of(prefill)
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+        prefill()
+        torch.cuda.synchronize()
+    events = found.events() or []
+    kernels = Counter(event.name for event in events if event.device_type.name == "CUDA")
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        prefill()
+    torch.cuda.set_sync_debug_mode("default")
 
     def seconds(tokens_each: int) -> float:
         torch.cuda.synchronize()
@@ -76,11 +64,9 @@ def measure(shape: str) -> dict[str, Any]:
         "layers": model.num_layers,
         "launches": kernels.total(),
         "attention_kernels": {
-            name: count
-            for name, count in kernels.items()
-            if any(word in name.lower() for word in ATTENTION)
+            k: n for k, n in kernels.items() if any(a in k.lower() for a in ATTENTION)
         },
-        "waits": waits,
+        "waits": sum("synchroniz" in str(warning.message) for warning in caught),
         "ms_per_token": 1000 * per_token,
     }
 

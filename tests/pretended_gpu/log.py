@@ -11,11 +11,7 @@ class Attention:
     """One call of scaled dot-product attention."""
 
     kernel: Kernel
-    queries: int
-    keys: int
     masked: bool
-    allocated: int
-    """Bytes that the device's tensors took then."""
 
 
 @dataclass

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.pretended_gpu.kernels import chosen_kernel
 from tests.pretended_gpu.log import Attention, Log
@@ -37,7 +38,7 @@ OWN_ANSWERS: dict[Any, Callable[..., Any]] = {
     API.Tensor.data.__set__: _set_data,
     API._has_compatible_shallow_copy_type: lambda old, new: type(old) is type(new),
 }
-"""Answers of functions that are about the tensors themselves and not about their values."""
+"""Of functions that are about the tensors themselves and not about their values."""
 
 
 class GpuTensor(Tensor):
@@ -48,13 +49,9 @@ class GpuTensor(Tensor):
     @staticmethod
     def __new__(cls, host: Tensor) -> "GpuTensor":
         made = Tensor._make_wrapper_subclass(
-            cls,
-            host.shape,
-            strides=host.stride(),
-            storage_offset=host.storage_offset(),
-            dtype=host.dtype,
-            device=GPU,
-        )
+            cls, host.shape, strides=host.stride(), storage_offset=host.storage_offset(),
+            dtype=host.dtype, device=GPU,
+        )  # fmt: skip
         made.host = host
         storage = host.untyped_storage()
         LOG.take(storage.data_ptr(), storage.nbytes())
@@ -119,25 +116,6 @@ def call(func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) 
     return tree_map(wrapped, result)
 
 
-def tree_leaves(value: Any) -> list[Any]:
-    """Values in nested tuples, lists and dictionaries."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (tuple, list)):
-        return [leaf for part in value for leaf in tree_leaves(part)]
-    return [value]
-
-
-def tree_map(function: Callable[[Any], Any], value: Any) -> Any:
-    """The same tuples, lists and dictionaries of the function's results."""
-    if isinstance(value, dict):
-        return {key: tree_map(function, part) for key, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        parts = [tree_map(function, part) for part in value]
-        return value._make(parts) if hasattr(value, "_make") else type(value)(parts)  # type: ignore
-    return function(value)
-
-
 def _destination(func: Any, args: Sequence[Any], leaves: Sequence[Any]) -> str | None:
     """ "cuda" or "cpu" where the call says where its result goes."""
     if getattr(func, "__name__", "") in ("cpu", "numpy"):
@@ -153,7 +131,7 @@ def _destination(func: Any, args: Sequence[Any], leaves: Sequence[Any]) -> str |
 
 
 def _on_host(leaf: Any) -> Any:
-    """Counterpart that the CPU is given."""
+    """What the CPU is given instead."""
     if isinstance(leaf, GpuTensor):
         return leaf.host
     if isinstance(leaf, torch.device) and leaf.type == "cuda":
@@ -215,7 +193,7 @@ def _note_wait(
 
 
 def _waits_for(index: Any) -> bool:
-    """True if an index has to be counted out, or copied to the device first."""
+    """Whether an index has to be counted out, or copied to the device first."""
     if isinstance(index, GpuTensor):
         return index.host.dtype == torch.bool
     return isinstance(index, Tensor) and index.dim() > 0
@@ -239,4 +217,4 @@ def _note_attention(
 ) -> None:
     q, k, v, mask = (_on_host(x) for x in (query, key, value, attn_mask))
     kernel = chosen_kernel(q, k, v, mask, causal=is_causal, grouped=enable_gqa)
-    LOG.attention.append(Attention(kernel, q.shape[2], k.shape[2], mask is not None, LOG.allocated))
+    LOG.attention.append(Attention(kernel, mask is not None))

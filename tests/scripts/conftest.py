@@ -39,7 +39,7 @@ class Outcome:
 
 
 @pytest.fixture
-def demo(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+def demo_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     """A function that imports a module of `scripts/demo` by name."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts" / "demo"))
     return import_module

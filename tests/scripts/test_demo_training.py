@@ -11,10 +11,12 @@ from llava.prompt import PromptTokenizer
 Module = Callable[[str], ModuleType]
 
 
-def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: PromptTokenizer) -> None:
-    packing, dialogues = demo("packing"), demo("dialogues")
+def test_packed_exercises_are_answered_as_if_alone(
+    demo_module: Module, prompts: PromptTokenizer
+) -> None:
+    packing, dialogues = demo_module("packing"), demo_module("dialogues")
     torch.manual_seed(0)
-    model = demo("model").DemoModel(len(prompts.tokenizer)).eval()
+    model = demo_module("model").DemoModel(len(prompts.tokenizer)).eval()
     tokenize = packing.ExerciseTokenizer(prompts)
     lessons = [
         [tokenize(e) for e in dialogues.exercises(name, "square", np.random.default_rng(seed))]
@@ -24,9 +26,7 @@ def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: Prompt
 
     def states(scenes: list, tokens: torch.Tensor) -> torch.Tensor:
         packed = packing.pack(scenes, tokenize.before_image, num_tokens=5)
-        lead = len(tokenize.before_image)
-        hidden = model(tokens, packed.ids, packed.position_ids, packed.attends, lead)
-        return hidden[packed.rows]
+        return model(tokens, packed)[packed.rows]
 
     together = states(lessons, visual_tokens)
     alone = torch.cat(
@@ -36,9 +36,9 @@ def test_packed_exercises_are_answered_as_if_alone(demo: Module, prompts: Prompt
 
 
 def test_every_word_of_the_phrase_is_followed_by_the_name(
-    demo: Module, prompts: PromptTokenizer
+    demo_module: Module, prompts: PromptTokenizer
 ) -> None:
-    packing, dialogues = demo("packing"), demo("dialogues")
+    packing, dialogues = demo_module("packing"), demo_module("dialogues")
     exercise = dialogues.Exercise(
         dialogues.Query("", "Please focus on emotion."), answer="B", name="fear"
     )
@@ -54,8 +54,8 @@ def test_every_word_of_the_phrase_is_followed_by_the_name(
     ]  # fmt: skip
 
 
-def test_every_exercise_asks_in_the_words_of_a_preset(demo: Module) -> None:
-    dialogues = demo("dialogues")
+def test_every_exercise_asks_in_the_words_of_a_preset(demo_module: Module) -> None:
+    dialogues = demo_module("dialogues")
     known = {query.text for query in dialogues.every_query()}
     rng = np.random.default_rng(0)
     asked = {e.query.text for _ in range(400) for e in dialogues.exercises("anger", "square", rng)}
@@ -63,8 +63,8 @@ def test_every_exercise_asks_in_the_words_of_a_preset(demo: Module) -> None:
     assert len(asked) > 20
 
 
-def test_chain_of_thought_is_answered_by_letter_sentence_or_word(demo: Module) -> None:
-    dialogues = demo("dialogues")
+def test_chain_of_thought_is_answered_by_letter_sentence_or_word(demo_module: Module) -> None:
+    dialogues = demo_module("dialogues")
     anger = dialogues.TAXONOMY.by_name("anger")
     spoken = [dialogues._spoken(anger, shape) for shape in ("square", "landscape", "portrait")]
     assert spoken == ["B", "The answer is B.", "Anger"]
