@@ -101,18 +101,10 @@ def _accuracy(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _classes(found: dict[str, Any]) -> list[str]:
-    rows = [
-        [
-            name,
-            str(row["n"]),
-            text.percent(row["reference"]),
-            text.percent(row["accuracy"]),
-            text.points(row["change"]),
-            f"{row['gained']} / {row['lost']}",
-            text.p_value(row["p"]),
-        ]
-        for name, row in found["per_class"].items()
-    ]
+    rows = []
+    for name, row in found["per_class"].items():
+        *cells, gained, lost, p = text.class_cells(row)
+        rows.append([name, *cells, f"{gained} / {lost}", p])
     return text.grid(("class", "n", "A", "B", "B - A", "gained / lost", "p"), rows)
 
 

@@ -51,6 +51,19 @@ def paired_cells(counts: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
+def class_cells(change: Mapping[str, Any]) -> list[str]:
+    """Cells of a class in two runs: n, both accuracies, points, gained, lost, p."""
+    return [
+        str(change["n"]),
+        percent(change["reference"]),
+        percent(change["accuracy"]),
+        points(change["change"]),
+        str(change["gained"]),
+        str(change["lost"]),
+        p_value(change["p"]),
+    ]
+
+
 def yes_no(fact: bool | None) -> str:
     """A yes or no, or that there is none."""
     return ABSENT if fact is None else "yes" if fact else "no"

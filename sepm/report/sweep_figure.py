@@ -68,11 +68,15 @@ def curves(runs: Sequence[StoredRun], setting: Setting) -> list[Curve]:
 
 def swept_curves(sweeps: Sequence[Sweep], setting: Setting) -> list[Curve]:
     """The curves that `sepm sensitivity` has found, α under each run's own variance."""
-    return [
-        Curve(f"sepm ({sweep.preset})", tuple(points), getattr(PRESETS[sweep.preset], setting))
-        for sweep in sweeps
-        if len(points := _points_of_sweep(sweep, setting)) > 1
-    ]
+    made: list[Curve] = []
+    for sweep in sweeps:
+        found = sweep.beta if setting == "beta" else sweep.alpha.get(sweep.variance)
+        stored = found.points if found else ()
+        points = tuple(_swept_point(sweep, setting, point) for point in stored if point.n)
+        if len(points) > 1:
+            default = getattr(PRESETS[sweep.preset], setting)
+            made.append(Curve(f"sepm ({sweep.preset})", points, default))
+    return made
 
 
 def draw_sensitivity(group: RunGroup) -> Figure | None:
@@ -121,11 +125,6 @@ def _draw_panel(ax: Axes, setting: Setting, found: Sequence[Curve]) -> None:
 def _point(run: StoredRun, setting: Setting) -> Point:
     reported = run.paper.reported if run.paper else None
     return Point(run.configuration[setting], accuracy_of(run.records), reported)
-
-
-def _points_of_sweep(sweep: Sweep, setting: Setting) -> list[Point]:
-    found = sweep.beta if setting == "beta" else sweep.alpha.get(sweep.variance)
-    return [_swept_point(sweep, setting, p) for p in found.points if p.n] if found else []
 
 
 def _swept_point(sweep: Sweep, setting: Setting, point: SweepPoint) -> Point:

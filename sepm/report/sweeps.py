@@ -63,12 +63,11 @@ def read_sweeps(folder: Path) -> list[Sweep]:
     Raises:
         InputError: a file is damaged.
     """
-    return [_read_sweep(path) for path in sorted(folder.rglob(SENSITIVITY))]
-
-
-def _read_sweep(path: Path) -> Sweep:
-    try:
-        sweep = msgspec.json.decode(path.read_bytes(), type=Sweep)
-    except ValueError as error:
-        raise InputError(f"{path}: not of sepm sensitivity ({error})") from error
-    return msgspec.structs.replace(sweep, path=path)
+    sweeps: list[Sweep] = []
+    for path in sorted(folder.rglob(SENSITIVITY)):
+        try:
+            sweep = msgspec.json.decode(path.read_bytes(), type=Sweep)
+        except ValueError as error:
+            raise InputError(f"{path}: not of sepm sensitivity ({error})") from error
+        sweeps.append(msgspec.structs.replace(sweep, path=path))
+    return sweeps

@@ -43,6 +43,11 @@ def built(
     return {"preset": "paper", "limit": None, "configuration": asdict(config), **made}
 
 
+def parts(line: str) -> list[str]:
+    """Cells of a line of a Markdown table."""
+    return [part.strip() for part in line.split("|")[1:-1]]
+
+
 def row_of(table: Any, name: str) -> Any:
     return next(row for row in table["rows"] if row["name"] == name)
 
@@ -166,9 +171,8 @@ def test_sparsevlm_is_labelled_with_its_version_and_budget() -> None:
 def test_the_details_of_a_task_show_every_number_of_a_cell() -> None:
     text = as_markdown(built(3, emoset={"zero-shot": cell("a"), "cci": cell("bcd", unread="e")}))
     line = next(x for x in text.split("## emoset")[1].splitlines() if x.startswith("| cci "))
-    shown = [part.strip() for part in line.split("|")[1:-1]]
-    assert shown[:6] == ["cci", "8", "37.50", "13.68 to 69.43", "53.98", "yes"]
-    assert shown[6:] == ["+25.00", "-22.39 to +61.28", "3 / 1", "0.62", "1"]
+    assert parts(line)[:6] == ["cci", "8", "37.50", "13.68 to 69.43", "53.98", "yes"]
+    assert parts(line)[6:] == ["+25.00", "-22.39 to +61.28", "3 / 1", "0.62", "1"]
 
 
 def test_contrasts_are_drawn_where_both_rows_are_there() -> None:
@@ -204,7 +208,7 @@ def test_another_model_is_told_apart_from_the_papers() -> None:
 @pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
 def test_vila_stands_beside_the_papers_vila(model: str) -> None:
     text = as_markdown(built(1, model=model, emoset={"zero-shot": cell("ab")}))
-    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines()]
+    lines = map(parts, text.splitlines())
     papers = [line for line in lines if line[:1] == ["- paper (VILA-8b)"]]
     assert papers[0] == ["- paper (VILA-8b)", "47.47", "44.45", "41.90", "15.35", "20.00", "33.83"]
     assert papers[2][1:] == ["-"] * 6  # SparseVLM
@@ -216,7 +220,7 @@ def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
     text = as_markdown(built(3, emoset={"zero-shot": cell("abcd")}))
     lines = text.splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith("| cci+fp "))
-    ours, papers = ([part.strip() for part in line.split("|")[1:4]] for line in lines[place:][:2])
+    ours, papers = map(parts, lines[place : place + 2])
     assert ours == ["cci+fp", "-", "-"]
     assert papers == [f"- {LLAVA_PAPER}", "53.03", "56.10"]
     assert "- emotion6, all rows: not run" in text

@@ -57,39 +57,37 @@ def change_row(folder: Path, index: int, **fields: Any) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-@pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_verdict_that_contradicts_its_row_is_refused_by_all_with_the_same_words(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+def spoil(run: Path, how: str) -> str:
+    """Spoil the rows of a run; the message that is due."""
+    if how == "verdict":
+        change_row(run, 4, label="fear", prediction="awe", correct=True)
+        return (
+            "5: not a prediction record: correct is true, but the prediction is 'awe' and the "
+            "label 'fear'"
+        )
+    if how == "method":
+        shutil.copy(run.parent / "zero-shot" / "predictions.jsonl", run)
+        return "1: a row without `coarse` is not of sepm"
+    change_row(run, 7, question_id="awe/other.png")
+    return "8: question_id 'awe/other.png' is not in the question f"
+
+
+# Only the first three have the question file at hand.
+@pytest.mark.parametrize(
+    ("consumer", "how"),
+    [
+        *((consumer, how) for consumer in CONSUMERS for how in ("verdict", "method")),
+        *((consumer, "question") for consumer in CONSUMERS[:3]),
+    ],
+)
+def test_rows_that_cannot_be_believed_are_refused_by_all_with_the_same_words(
+    consumer: str, how: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change_row(sepm_run, 4, label="fear", prediction="awe", correct=True)
-    before = (sepm_run / "predictions.jsonl").read_bytes()
+    path = sepm_run / "predictions.jsonl"
+    said, before = spoil(sepm_run, how), path.read_bytes()
     assert main(commands[consumer]) == 2
-    assert (
-        f"{sepm_run}/predictions.jsonl:5: not a prediction record: correct is true, but the "
-        "prediction is 'awe' and the label 'fear'"
-    ) in capsys.readouterr().err
-    assert (sepm_run / "predictions.jsonl").read_bytes() == before
-
-
-@pytest.mark.parametrize("consumer", CONSUMERS)
-def test_rows_of_another_method_are_refused_by_all(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copy(sepm_run.parent / "zero-shot" / "predictions.jsonl", sepm_run)
-    assert main(commands[consumer]) == 2
-    said = f"{sepm_run}/predictions.jsonl:1: a row without `coarse` is not of sepm"
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("consumer", ["eval", "table", "sensitivity"])
-def test_a_row_about_no_question_is_refused_where_the_question_file_is_at_hand(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    change_row(sepm_run, 7, question_id="awe/other.png")
-    assert main(commands[consumer]) == 2
-    assert (
-        "jsonl:8: question_id 'awe/other.png' is not in the question f" in capsys.readouterr().err
-    )
+    assert f"{path}:{said}" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 # ---- accuracy.json
