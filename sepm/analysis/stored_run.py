@@ -1,7 +1,7 @@
 """A finished or cut-off run as its folder holds it, checked before anybody believes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -171,13 +171,7 @@ def check_configuration(configuration: Mapping[str, Any]) -> None:
 def _tell_contradictions(path: Path, facts: Mapping[str, Any], records: Sequence[Record]) -> None:
     """Say where stored counts are not those of the rows, which alone are shown."""
     accuracy = accuracy_of(records)
-    counted = {
-        "n": accuracy.n,
-        "correct": accuracy.correct,
-        "accuracy": accuracy.fraction,
-        "unread": accuracy.unread,
-        "errors": accuracy.errors,
-    }
+    counted = asdict(accuracy) | {"accuracy": accuracy.fraction}
     for name, value in counted.items():
         if facts.get(name, value) != value:
             tell(f"{path}: {name} is {facts[name]!r} there, {value} by the rows, which count")

@@ -14,11 +14,7 @@ SENSITIVITY = "sensitivity.json"
 
 
 class SweepPoint(Struct, frozen=True):
-    """One value of α or β.
-
-    Raises:
-        ValueError: not 0 <= correct <= n.
-    """
+    """One value of α or β; raises ValueError unless 0 <= correct <= n."""
 
     value: float
     n: int
@@ -36,11 +32,7 @@ class SweepCurve(Struct, frozen=True):
 
 
 class Sweep(Struct, frozen=True):
-    """One `sensitivity.json`.
-
-    Raises:
-        ValueError: a name or a setting is none.
-    """
+    """One `sensitivity.json`; raises ValueError where a name or a setting is none."""
 
     dataset: str
     model: str

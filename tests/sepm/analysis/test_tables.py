@@ -144,7 +144,7 @@ def test_a_result_of_another_n_has_a_note_instead_of_the_papers_number() -> None
     assert "52.77" not in text
     assert "48.32" not in text
     assert f"- emoset, the paper's numbers: {note}" in text
-    assert as_rows(table)[1]["paper_note"] == note
+    assert list(as_rows(table))[1]["paper_note"] == note
 
 
 @pytest.mark.usefixtures("any_n_is_the_papers")
@@ -243,13 +243,13 @@ def test_settings_that_differ_from_the_preset_and_the_limit_are_shown() -> None:
 
 def test_csv_names_the_model_of_the_papers_column() -> None:
     for model, paper in (("llava-v1.5-7b", "LLaVA-1.5-7B"), ("Llama-3-VILA1.5-8B", "VILA-8b")):
-        row = as_rows(built(1, model=model, emoset={"zero-shot": cell("a")}))[0]
+        row = next(as_rows(built(1, model=model, emoset={"zero-shot": cell("a")})))
         assert row["paper_model"] == paper
     assert row["paper"] == 0.4747  # of Emotion6, which was not run
 
 
 def test_csv_has_a_row_for_every_cell() -> None:
-    rows = as_rows(built(3, emoset={"zero-shot": cell("abcd")}))
+    rows = list(as_rows(built(3, emoset={"zero-shot": cell("abcd")})))
     assert [(r["row"], r["task"]) for r in rows[:2]] == [
         ("zero-shot", "emotion6"),
         ("zero-shot", "emoset"),
