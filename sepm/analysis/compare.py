@@ -139,13 +139,11 @@ def _flip(pair: Pair) -> dict[str, Any]:
 
 def _margins(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Median of the smaller margin, of the samples that flipped and of those that did not."""
-    found: dict[bool, list[float]] = {True: [], False: []}
-    for pair in pairs:
-        margin = _smaller_margin(pair)
-        if margin is not None:
-            found[pair[0]["prediction"] != pair[1]["prediction"]].append(margin)
-    flipped, others = (median(found[key]) if found[key] else None for key in (True, False))
-    return {"flipped": flipped, "not_flipped": others}
+    found: dict[str, list[float]] = {"flipped": [], "not_flipped": []}
+    for a, b in pairs:
+        if (margin := _smaller_margin((a, b))) is not None:
+            found["flipped" if a["prediction"] != b["prediction"] else "not_flipped"].append(margin)
+    return {name: median(margins) if margins else None for name, margins in found.items()}
 
 
 def _smaller_margin(pair: Pair) -> float | None:

@@ -24,9 +24,7 @@ from sepm.records.record import Record
 class RunFacts(Struct, frozen=True):
     """Fields of `accuracy.json` that are read back; the numbers are not, but computed again.
 
-    Raises:
-        ValueError: a name would lead out of the folder that is named after it; a setting is
-            missing or out of its range.
+    Raises ValueError as `check_names` and `check_configuration` do.
     """
 
     dataset: str

@@ -60,11 +60,8 @@ def outer_runs(
 ) -> tuple[MethodRun, MethodRun]:
     """The runs of the smallest and the largest α, which store what every α between them needs.
 
-    Args:
-        config: all other settings; their variance is the runs' own.
-        preset: its name.
-        alphas: values of α for each variance. The sample variance is twice the population's, so
-            an α there gates as α / 2 does here, to the last bit.
+    Their variance is the configuration's. The sample variance is twice the population's, so an α
+    there gates as α / 2 does here, to the last bit.
 
     Raises:
         InputError: the configuration has no gate, or an α is out of its range.
@@ -87,12 +84,8 @@ def rescored(
 ) -> list[Record]:
     """The records that a run with this gate would have, in the order of `low`.
 
-    Args:
-        low: records of a run with a smaller α, or the same.
-        high: records of a run with a larger α, or the same, and otherwise the same settings.
-        alpha: confidence threshold.
-        variance: variance that it is compared with.
-        when: when a sample is ambiguous.
+    The runs of `low` and `high` differ in α alone: that of `low` is at most `alpha`, that of `high`
+    at least.
 
     Raises:
         RunError: a sample needs a branch that neither run asked: α is outside their range, or their

@@ -133,13 +133,8 @@ def build_table(
 ) -> dict[str, Any]:
     """The whole table, ready for JSON; accuracies and differences are fractions.
 
-    Args:
-        table: which one.
-        model: checkpoint name.
-        results: what the runs left, by task and row; cells that were not run are not in it.
-        absent: why other cells are not there, by task and row.
-        taxonomies: the classes of each task in `results`.
-        config: what the rows were made with, but for what each says itself.
+    Cells that were not run are not in `results`, by task and row, and some of them in `absent`
+    with the reason. All rows were made with `config`, but for what each says itself.
     """
     column = MODEL_COLUMNS.get(model, PAPER_COLUMN)
     rows: list[dict[str, Any]] = []

@@ -20,10 +20,7 @@ from sepm.terminal import printable
 def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodConfig) -> Figure:
     """A row for each image: the image, its dropped tokens and scores, and both stages' answers.
 
-    Args:
-        scenes: of one method; their records need no label.
-        taxonomy: the task's classes.
-        config: of the method that decided.
+    All are of one method, with this configuration; the records need no label.
     """
     first = scenes[0].record
     pictures = 1 + bool(first["dropped"]) + ("foe_scores" in first)

@@ -30,11 +30,7 @@ class Scene:
 
 
 def draw_dropped_tokens(scenes: Sequence[Scene]) -> Figure:
-    """A row for each scene: the image, the image without its dropped tokens, and the scores.
-
-    Args:
-        scenes: their records have `foe_scores`.
-    """
+    """A row for each scene with `foe_scores`: the image, without its dropped tokens, the scores."""
     figure = Figure(figsize=(7.6, 1.95 * len(scenes) + 0.3), layout="constrained")
     rows = figure.subplots(len(scenes), 2 + len(DROP_RATIOS), squeeze=False)
     for axes, scene in zip(rows, scenes, strict=True):

@@ -25,10 +25,7 @@ PHOTOGRAPHIC_DPI = 110
 def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int) -> str:
     """The page's HTML, the same bytes for the same records and images.
 
-    Args:
-        groups: the runs.
-        folders: image folder of each data set; without one there are no pictures of its samples.
-        thumbnails: how many samples of each group get a picture.
+    Up to `thumbnails` samples of each group get a picture, where there is an image folder.
 
     Raises:
         InputError: an image cannot be read.

@@ -133,11 +133,7 @@ def _check_tokens(run: StoredRun, most: int) -> None:
 
 
 def _check_group(group: RunGroup) -> None:
-    """See that the classes are the same, and tell of runs without any answer.
-
-    Raises:
-        InputError: they are not.
-    """
+    """Raise InputError unless the classes are the same; tell of runs without any answer."""
     for run in group.runs:
         if run.taxonomy.classes != group.taxonomy.classes:
             raise InputError(
@@ -159,12 +155,7 @@ def _named(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
 
 
 def labels(runs: Sequence[StoredRun], besides: str | None = None) -> list[str]:
-    """Each run's method with the settings that tell it from the other runs.
-
-    Args:
-        runs: those that get a label.
-        besides: a setting that is left out.
-    """
+    """Each run's method with the settings, but for one, that tell it from the other runs."""
     settings = runs[0].configuration.keys() - {besides, "save_scores"} if runs else set[str]()
     differing = sorted(k for k in settings if len({repr(r.configuration[k]) for r in runs}) > 1)
     return [

@@ -19,15 +19,10 @@ def evenly(items: Sequence[T], count: int) -> list[T]:
     return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
 
 
-def per_class_samples(
-    records: Sequence[Record], taxonomy: Taxonomy, per_class: int
-) -> list[Record]:
+def per_class_samples(records: Sequence[Record], taxonomy: Taxonomy, count: int) -> list[Record]:
     """Evenly drawn records of each class, in the order of the options."""
-    return [
-        record
-        for name in taxonomy.names
-        for record in evenly([r for r in records if r["label"] == name], per_class)
-    ]
+    classes = ([r for r in records if r["label"] == name] for name in taxonomy.names)
+    return [record for rows in classes for record in evenly(rows, count)]
 
 
 def samples_by_id(records: Sequence[Record], ids: Sequence[str]) -> list[Record]:

@@ -13,7 +13,7 @@ from sepm.analysis.paper import paper_value
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
 from sepm.report.runs import RunGroup, labels
-from sepm.report.style import DARK, LINES
+from sepm.report.style import DARK, LINES, name_above
 from sepm.report.sweeps import Sweep, SweepPoint
 
 Setting = Literal["alpha", "beta"]
@@ -56,13 +56,10 @@ def curves(runs: Sequence[StoredRun], setting: Setting) -> list[Curve]:
     lines = [sorted(line, key=lambda r: r.configuration[setting]) for line in together.values()]
     lines = [line for line in lines if len({r.configuration[setting] for r in line}) > 1]
     names = labels([line[0] for line in lines], besides=setting)
+    defaults = [getattr(PRESETS[line[0].facts["preset"]], setting) for line in lines]
     return [
-        Curve(
-            name,
-            tuple(_point(run, setting) for run in line),
-            getattr(PRESETS[line[0].facts["preset"]], setting),
-        )
-        for name, line in zip(names, lines, strict=True)
+        Curve(name, tuple(_point(run, setting) for run in line), default)
+        for name, line, default in zip(names, lines, defaults, strict=True)
     ]
 
 
@@ -109,13 +106,7 @@ def _draw_panel(ax: Axes, setting: Setting, found: Sequence[Curve]) -> None:
             ax.plot(*zip(*known, strict=True), "*", color=DARK, markersize=11, label="paper")
     for default in sorted({curve.default for curve in found}):
         ax.axvline(default, color=DARK, linewidth=1, linestyle="--")
-        ax.annotate(
-            f"default {SYMBOLS[setting]} = {default:g}",
-            (default, 1.01),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            fontsize=8,
-        )
+        name_above(ax, f"default {SYMBOLS[setting]} = {default:g}", default, fontsize=8)
     ns = sorted({point.accuracy.n for curve in found for point in curve.points})
     ax.set_xlabel(f"{AXIS_LABELS[setting]}\nn = {', '.join(map(str, ns))} images each")
     if len(found) > 1 or any(p.reported is not None for c in found for p in c.points):

@@ -18,13 +18,9 @@ TAXONOMIES = {task: load_taxonomy(task) for task in TASKS}
 def cell(right: str, ids: str = "abcdefgh", unread: str = "") -> CellResult:
     """A cell whose samples are one letter each, labelled in turn."""
     rows = [
-        {
-            "question_id": key,
-            "label": EMOSET.names[i],
-            "correct": key in right,
-            "status": "unread" if key in unread else "ok",
-        }
-        for i, key in enumerate(ids)
+        {"question_id": key, "label": label, "correct": key in right}
+        | {"status": "unread" if key in unread else "ok"}
+        for key, label in zip(ids, EMOSET.names, strict=True)
     ]
     return CellResult(Path("results/x"), rows)
 
@@ -226,14 +222,10 @@ def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
     assert "- emotion6, all rows: not run" in text
 
 
-def test_the_papers_settings_are_named_by_the_preset_alone() -> None:
-    text = as_markdown(built(3, emoset={"zero-shot": cell("a")}))
-    assert "Preset: paper. Accuracy in percent." in text
-
-
-def test_settings_that_differ_from_the_preset_and_the_limit_are_shown() -> None:
-    config = replace(PRESETS["released"], alpha=0.05, variance="population")
+def test_settings_are_named_by_the_preset_and_by_what_differs_from_it() -> None:
     table = built(3, emoset={"zero-shot": cell("a")})
+    assert "Preset: paper. Accuracy in percent." in as_markdown(table)
+    config = replace(PRESETS["released"], alpha=0.05, variance="population")
     table |= {"preset": "released", "limit": 5, "configuration": asdict(config)}
     assert (
         "Preset: released, but alpha 0.05, variance 'population'. Only the first 5 questions of "

@@ -37,15 +37,10 @@ def write_run() -> WriteRun:
         folder.mkdir(parents=True)
         configuration = {**asdict(PRESETS["paper"]), "dtype": "float32", **settings}
         facts = {
-            "dataset": dataset,
-            "method": method,
-            "model": model,
-            "preset": "paper",
-            "configuration": configuration,
-            "limit": None,
+            **{"dataset": dataset, "method": method, "model": model, "preset": "paper"},
+            **{"configuration": configuration, "limit": None, "visual_tokens": visual_tokens},
             "timing": {"images_per_second": 12.5},
             "environment": {"python": "3.11.7", "git_commit": "abc"},
-            "visual_tokens": visual_tokens,
             "taxonomy": asdict(load_taxonomy(dataset)),
             "sha256": {"question_file": "0123", "checkpoint": "4567"},
         }

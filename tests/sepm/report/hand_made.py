@@ -22,42 +22,29 @@ GRID = {
 }
 
 
-def row(
-    label: str, number: int, prediction: str | None, p_a: float | None = None, **changes: Any
-) -> Json:
+def row(label: str, number: int, prediction: str | None, p_a: float | None = None) -> Json:
     """A record; with p_a, one of two stages (p_B = 1 - p_A), whose gate `under` adds."""
     key = f"{label}/{label}_{number:05}.png"
     letters = {name: chr(ord("A") + i) for i, name in enumerate(CLASSES)}
     probs = dict.fromkeys(letters.values(), 0.05)
     if prediction:
         probs[letters[prediction]] = 0.5 + number / 1000
+    said = letters[prediction] if prediction else "a lovely day"
     coarse = {}
     if p_a is not None:
-        coarse["coarse"] = {
-            "prompt": "coarse?",
-            "text": "A" if p_a >= 0.5 else "B",
-            "read": "letter",
-            "p_a": p_a,
-            "p_b": 1 - p_a,
-            "off_menu": False,
-        }
+        answer = {"text": "A" if p_a >= 0.5 else "B", "read": "letter", "off_menu": False}
+        coarse["coarse"] = {"prompt": "coarse?", **answer, "p_a": p_a, "p_b": 1 - p_a}
         coarse["foe_scores"] = [(number * 7 + i * 5) % 16 / 100 for i in range(16)]
     return {
-        "question_id": key,
-        "image": key,
-        "label": label,
-        "prediction": prediction,
+        **{"question_id": key, "image": key, "label": label, "prediction": prediction},
         "correct": prediction == label,
         "status": "ok" if prediction else "unread",
         **coarse,
         "dropped": [1, 6, 11] if coarse else [],
         "fine": {
-            "prompt": "fine?",
-            "text": letters[prediction] if prediction else "a lovely day",
+            **{"prompt": "fine?", "text": said, "probs": probs},
             "read": "letter" if prediction else None,
-            "probs": probs,
         },
-        **changes,
     }
 
 
@@ -74,9 +61,8 @@ def under(record: Json, settings: Json) -> Json:
         for letter, name in zip("ABCDEFGH", CLASSES, strict=True)
         if ambiguous or (name in POSITIVE) == (branch == "positive")
     }
-    dropped = record["dropped"]
-    if len(dropped) != (due := num_dropped(settings["beta"], 16)):
-        dropped = list(range(due))
+    due = num_dropped(settings["beta"], 16)
+    dropped = record["dropped"] if len(record["dropped"]) == due else list(range(due))
     return {
         **record,
         "coarse": {**record["coarse"], "confidence": value, "branch": branch},
