@@ -165,8 +165,7 @@ def test_a_method_of_one_stage_can_change_its_answer_alone() -> None:
     assert only((first, second)).what == "answer"
 
 
-def test_a_margin_is_that_of_the_two_likeliest_options() -> None:
-    assert answer_margin(record(fine=fine("C", A=0.2, C=0.5, D=0.1))) == pytest.approx(0.3)
+def test_one_option_alone_has_no_margin() -> None:
     assert answer_margin(record(fine=fine("A", A=0.2))) is None
 
 

@@ -13,10 +13,7 @@ from sepm.errors import InputError
 from sepm.method.config import PRESETS
 
 FACTS = {
-    "dataset": "emoset",
-    "method": "sepm",
-    "model": "m",
-    "preset": "paper",
+    **{"dataset": "emoset", "method": "sepm", "model": "m", "preset": "paper"},
     "configuration": {**asdict(PRESETS["paper"]), "dtype": "float16"},
     "sha256": {"checkpoint": "c"},
     "environment": {"device_name": "RTX 4090", "git_commit": "1"},
@@ -33,11 +30,8 @@ def record(
     p_a: float = 0.9,
 ) -> dict[str, Any]:
     return {
-        "question_id": key,
-        "label": "joy",
-        "prediction": prediction,
-        "correct": prediction == "joy",
-        "status": "ok" if prediction else "unread",
+        **{"question_id": key, "label": "joy", "prediction": prediction},
+        **{"correct": prediction == "joy", "status": "ok" if prediction else "unread"},
         "coarse": {
             **{"prompt": "Q", "text": "A", "p_a": p_a, "p_b": 0.05, "branch": branch},
             "confidence": (p_a - 0.05) ** 2 / 4,

@@ -31,11 +31,8 @@ def record(
     p_b: float = 0.0,
 ) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "question_id": f"{label}/{prediction}",
-        "label": label,
-        "prediction": prediction,
-        "correct": prediction == label,
-        "status": "ok" if prediction else "unread",
+        **{"question_id": f"{label}/{prediction}", "label": label, "prediction": prediction},
+        **{"correct": prediction == label, "status": "ok" if prediction else "unread"},
         "fine": {"probs": dict.fromkeys(BRANCH_LETTERS[branch or "ambiguous"], 0.1)},
     }
     if branch:
