@@ -31,12 +31,8 @@ class Accuracy:
 
     def as_json(self) -> dict[str, Any]:
         """n, correct, and what follows from them."""
-        return {
-            "n": self.n,
-            "correct": self.correct,
-            "accuracy": self.fraction,
-            "ci95": self.ci95,
-        }
+        stated = {"n": self.n, "correct": self.correct}
+        return {**stated, "accuracy": self.fraction, "ci95": self.ci95}
 
 
 def accuracy_of(records: Sequence[Record]) -> Accuracy:

@@ -19,11 +19,8 @@ def confidence_report(staged: Sequence[Record], coarse_right: Sequence[bool]) ->
     """Accuracy per confidence bin, ECE, and AUROC.
 
     The confidence is Eq. (4)'s, whatever variance the run was gated by (the sample variance is
-    twice it), so that runs can be compared.
-
-    Args:
-        staged: records with a coarse stage.
-        coarse_right: whether each coarse answer, gated or not, names the label's polarity.
+    twice it), so that runs can be compared. Of each record with a coarse stage, `coarse_right`
+    tells whether its coarse answer, gated or not, names the label's polarity.
     """
     values = [confidence(r["coarse"]["p_a"], r["coarse"]["p_b"], VARIANCE) for r in staged]
     stated = [max(r["coarse"]["p_a"], r["coarse"]["p_b"]) for r in staged]
@@ -38,10 +35,7 @@ def confidence_report(staged: Sequence[Record], coarse_right: Sequence[bool]) ->
 
 
 def confidence_bins(
-    values: Sequence[float],
-    coarse_right: Sequence[bool],
-    final_right: Sequence[bool],
-    maximum: float,
+    values: Sequence[float], coarse_right: Sequence[bool], right: Sequence[bool], maximum: float
 ) -> list[dict[str, Any]]:
     """Accuracy of both stages in each bin [from, to) of the confidence; the last is closed.
 
@@ -53,18 +47,16 @@ def confidence_bins(
             "to": maximum * (place + 1) / BINS,
             "n": len(inside),
             "coarse_accuracy": ratio(sum(coarse_right[i] for i in inside), len(inside)),
-            "accuracy": ratio(sum(final_right[i] for i in inside), len(inside)),
+            "accuracy": ratio(sum(right[i] for i in inside), len(inside)),
         }
         for place, inside in enumerate(in_bins(values, maximum))
     ]
 
 
 def in_bins(values: Sequence[float], maximum: float) -> list[list[int]]:
-    """Indices of the values in each of `BINS` bins [from, to) of equal width; the last is closed.
+    """Indices of the values, all in [0, maximum], in each of `BINS` bins [from, to) of equal width.
 
-    Args:
-        values: in [0, maximum].
-        maximum: end of the last bin.
+    The last bin is closed.
     """
     bins: list[list[int]] = [[] for _ in range(BINS)]
     for index, value in enumerate(values):
@@ -75,10 +67,8 @@ def in_bins(values: Sequence[float], maximum: float) -> list[list[int]]:
 def expected_calibration_error(stated: Sequence[float], right: Sequence[bool]) -> float | None:
     """Mean distance between stated probability and accuracy over the bins, weighted by their n.
 
-    Args:
-        stated: probability of each answer, in [0, 1]; here the larger of p_A and p_B, since the
-            confidence, a variance, is no probability.
-        right: whether each answer is right.
+    The stated probability, in [0, 1], is the larger of p_A and p_B: the confidence, a variance, is
+    no probability.
     """
     if not stated:
         return None

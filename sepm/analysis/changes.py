@@ -75,11 +75,9 @@ def cause(pair: Pair) -> str:
 
 
 def shifts(pair: Pair) -> dict[str, float]:
-    """Largest change of a probability in each stage that was given the very same.
+    """Largest change of a probability by stage, "coarse" or "fine".
 
-    Returns:
-        The change by stage, "coarse" or "fine"; a stage with another query, or with other dropped
-        tokens, is not in it.
+    A stage with another query, or with other dropped tokens, is not in it.
     """
     found: dict[str, float] = {}
     if both_staged(pair) and pair[0]["coarse"]["prompt"] == pair[1]["coarse"]["prompt"]:
@@ -92,12 +90,7 @@ def shifts(pair: Pair) -> dict[str, float]:
 
 
 def changes(pair: Pair, alpha: float) -> list[Change]:
-    """The decisions that differ, in the order in which the method makes them.
-
-    Args:
-        pair: the reference's record of a sample, and another; scores saved.
-        alpha: confidence threshold of the method.
-    """
+    """The decisions that differ, in the order in which the method makes them; scores saved."""
     coarse = branch = None
     if both_staged(pair):
         coarse = _coarse_answer(pair)

@@ -23,8 +23,12 @@ from sepm.method.config import MethodConfig
 from sepm.records.record import Record
 from sepm.registry import METHODS
 
-SETTINGS = ("dataset", "method", "preset", "configuration")
-INPUTS = ("model", "limit", "sha256")
+PARTS = {
+    "settings": ("dataset", "method", "preset", "configuration"),
+    "inputs": ("model", "limit", "sha256"),
+    "environment": ("environment",),
+}
+"""Groups of what may differ between two runs, and where `accuracy.json` has them."""
 
 
 def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def compare(first: StoredRun, second: StoredRun) -> dict[str, Any]:
         "questions": {
             "common": len(pairs),
             "other_labels": sum(a["label"] != b["label"] for a, b in pairs),
-            "other_images": sum(map(_of_other_images, pairs)),
+            "other_images": sum(map(_has_other_image, pairs)),
         },
         "accuracy": counts.as_json(),
         "per_class": per_class_change(pairs, classes),
@@ -74,11 +78,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
         unread -= METHODS[facts["method"]].reads if facts["method"] in METHODS else unread
     hidden = {f"configuration.{name}" for name in (*unread, "save_scores")}
     groups: dict[str, dict[str, Any]] = {}
-    for group, keys in (
-        ("settings", SETTINGS),
-        ("inputs", INPUTS),
-        ("environment", ("environment",)),
-    ):
+    for group, keys in PARTS.items():
         a, b = (dict(_flat({k: facts.get(k) for k in keys})) for facts in (first, second))
         names = [name for name in dict.fromkeys([*a, *b]) if name not in hidden]
         groups[group] = {
@@ -114,7 +114,7 @@ def _about(run: StoredRun, rows: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _of_other_images(pair: Pair) -> bool:
+def _has_other_image(pair: Pair) -> bool:
     """Whether the files are known to differ; records of early versions keep no hash."""
     first, second = (record.get("image_sha256") for record in pair)
     return None not in (first, second) and first != second
@@ -139,13 +139,11 @@ def _flip(pair: Pair) -> dict[str, Any]:
 
 def _margins(pairs: Sequence[Pair]) -> dict[str, Any]:
     """Median of the smaller margin, of the samples that flipped and of those that did not."""
-    found: dict[bool, list[float]] = {True: [], False: []}
-    for pair in pairs:
-        margin = _smaller_margin(pair)
-        if margin is not None:
-            found[pair[0]["prediction"] != pair[1]["prediction"]].append(margin)
-    flipped, others = (median(found[key]) if found[key] else None for key in (True, False))
-    return {"flipped": flipped, "not_flipped": others}
+    found: dict[str, list[float]] = {"flipped": [], "not_flipped": []}
+    for a, b in pairs:
+        if (margin := _smaller_margin((a, b))) is not None:
+            found["flipped" if a["prediction"] != b["prediction"] else "not_flipped"].append(margin)
+    return {name: median(margins) if margins else None for name, margins in found.items()}
 
 
 def _smaller_margin(pair: Pair) -> float | None:
@@ -164,18 +162,12 @@ def _branches(pairs: Sequence[Pair]) -> dict[str, Any] | None:
 
 def _dropped(pairs: Sequence[Pair]) -> dict[str, Any] | None:
     """Likeness of the dropped tokens, over the samples where both runs dropped some."""
-    jaccards = [
-        len(set(a["dropped"]) & set(b["dropped"])) / len(set(a["dropped"]) | set(b["dropped"]))
-        for a, b in pairs
-        if a["dropped"] and b["dropped"]
-    ]
+    both = [(set(a["dropped"]), set(b["dropped"])) for a, b in pairs]
+    jaccards = [len(a & b) / len(a | b) for a, b in both if a and b]
     if not jaccards:
         return None
-    return {
-        "n": len(jaccards),
-        "same": sum(value == 1 for value in jaccards),
-        "mean_jaccard": sum(jaccards) / len(jaccards),
-    }
+    same, mean = jaccards.count(1), sum(jaccards) / len(jaccards)
+    return {"n": len(jaccards), "same": same, "mean_jaccard": mean}
 
 
 def _drift(pairs: Sequence[Pair]) -> dict[str, Any]:

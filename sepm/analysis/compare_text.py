@@ -14,16 +14,10 @@ FLIPS_SHOWN = 20
 
 def as_text(found: dict[str, Any]) -> str:
     """Differences first, then accuracy, classes, flips, and how to read them."""
-    blocks = [
-        list(_runs(found)),
-        list(_differences(found)),
-        list(_accuracy(found)),
-        list(_classes(found)),
-        list(_flips(found)),
-        list(_stages(found)),
-        ["How to read it:", *(f"  {line}" for line in reading(found))],
-    ]
-    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+    parts = (_runs, _differences, _accuracy, _classes, _flips, _stages)
+    blocks = ["\n".join(part(found)) for part in parts]
+    blocks.append("\n".join(["How to read it:", *(f"  {line}" for line in reading(found))]))
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def reading(found: dict[str, Any]) -> Iterator[str]:
@@ -101,18 +95,10 @@ def _accuracy(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _classes(found: dict[str, Any]) -> list[str]:
-    rows = [
-        [
-            name,
-            str(row["n"]),
-            text.percent(row["reference"]),
-            text.percent(row["accuracy"]),
-            text.points(row["change"]),
-            f"{row['gained']} / {row['lost']}",
-            text.p_value(row["p"]),
-        ]
-        for name, row in found["per_class"].items()
-    ]
+    rows = []
+    for name, row in found["per_class"].items():
+        *cells, gained, lost, p = text.class_cells(row)
+        rows.append([name, *cells, f"{gained} / {lost}", p])
     return text.grid(("class", "n", "A", "B", "B - A", "gained / lost", "p"), rows)
 
 
@@ -125,7 +111,7 @@ def _flips(found: dict[str, Any]) -> Iterator[str]:
             yield f"  {n} with {cause}"
     # The surest changes first: what rounding cannot explain.
     unread = no_class(UNREAD, found["per_class"])
-    surest = sorted(flips["samples"], key=lambda flip: -min(_known(flip), default=0.0))
+    surest = sorted(flips["samples"], key=_smaller_margin, reverse=True)
     for flip in surest[:FLIPS_SHOWN]:
         a, b = (prediction or unread for prediction in flip["predictions"])
         margins = " / ".join(text.ABSENT if m is None else f"{m:.3f}" for m in flip["margins"])
@@ -137,8 +123,8 @@ def _flips(found: dict[str, Any]) -> Iterator[str]:
         yield f"  … and {len(surest) - FLIPS_SHOWN} less sure; --json has all"
 
 
-def _known(flip: dict[str, Any]) -> list[float]:
-    return [m for m in flip["margins"] if m is not None]
+def _smaller_margin(flip: dict[str, Any]) -> float:
+    return min((m for m in flip["margins"] if m is not None), default=0.0)
 
 
 def _stages(found: dict[str, Any]) -> Iterator[str]:

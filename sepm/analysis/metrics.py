@@ -23,10 +23,6 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
 
     Rows that could not be run (`error`) are counted and otherwise left out; answers that could not
     be read (`unread`) count as wrong.
-
-    Args:
-        records: prediction records of one run.
-        taxonomy: the task's classes.
     """
     run = [r for r in records if r["status"] != "error"]
     accuracy = accuracy_of(records)

@@ -22,11 +22,7 @@ MODEL_COLUMNS = {
 PAPER_MODELS = {"llava-7b": "LLaVA-1.5-7B", "vila-8b": "VILA-8b"}
 """The same names, as one shows them."""
 
-DROP_ROWS: dict[Drop, str] = {
-    "random": "random",
-    "query": "query-related",
-    "foe": "foe-related",
-}
+DROP_ROWS: dict[Drop, str] = {"random": "random", "query": "query-related", "foe": "foe-related"}
 """Names of Table 2's rows, by what its visual tokens are dropped by."""
 
 SPARSEVLM_NOTE = "the paper names neither SparseVLM's version nor its budget"
@@ -35,20 +31,14 @@ SPARSEVLM_NOTE = "the paper names neither SparseVLM's version nor its budget"
 @cache
 def paper_tables() -> dict[str, Any]:
     """All numbers of Tables 1-3, in percent, as in `paper.json`."""
-    path = Path(__file__).with_name("paper.json")
-    tables: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return tables
+    return json.loads(Path(__file__).with_name("paper.json").read_text(encoding="utf-8"))
 
 
 def paper_cell(table: int, column: str, row: str, task: str, drop_ratio: float = 0) -> float | None:
-    """A cell of one of the paper's tables, a fraction; None where there is no such cell.
+    """A cell of Table 1, 2 or 3, a fraction; None where there is no such cell.
 
-    Args:
-        table: 1, 2 or 3.
-        column: name of the model in `paper.json`.
-        row: name of the row there.
-        task: task name, or "average" in Table 1.
-        drop_ratio: β, by which Table 2 has its cells.
+    Model (`column`) and row are named as in `paper.json`. Table 1 has the task "average" too, and
+    Table 2 a cell for each β (`drop_ratio`).
     """
     percent = paper_tables()[f"table{table}"].get(column, {}).get(row, {}).get(task)
     if isinstance(percent, dict):
@@ -74,15 +64,9 @@ class PaperValue:
 def paper_value(
     dataset: str, model: str, method: str, config: Mapping[str, Any], n: int
 ) -> PaperValue | None:
-    """The paper's value to stand beside a run; None where the paper has no such cell.
+    """The paper's value to stand beside a run over n images; None where it has no such cell.
 
-    Args:
-        dataset: task name.
-        model: checkpoint name.
-        method: method name.
-        config: the run's settings. The preset does not matter: the question is how far a run is
-            from the paper.
-        n: how many images the run's accuracy is of.
+    The preset does not matter: the question is how far the run's settings are from the paper's.
     """
     column = MODEL_COLUMNS.get(model)
     if dataset not in READERS or column is None or not has_papers_settings(method, config):

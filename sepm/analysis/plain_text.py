@@ -43,11 +43,20 @@ def paired_cells(counts: Mapping[str, Any] | None) -> list[str]:
     """Cells of a paired difference: points, 95% interval, gained / lost, p; dashes without one."""
     if counts is None:
         return [ABSENT] * 4
+    difference = [points(counts["difference"]), points_interval(counts["ci95"])]
+    return [*difference, f"{counts['gained']} / {counts['lost']}", p_value(counts["p"])]
+
+
+def class_cells(change: Mapping[str, Any]) -> list[str]:
+    """Cells of a class in two runs: n, both accuracies, points, gained, lost, p."""
     return [
-        points(counts["difference"]),
-        points_interval(counts["ci95"]),
-        f"{counts['gained']} / {counts['lost']}",
-        p_value(counts["p"]),
+        str(change["n"]),
+        percent(change["reference"]),
+        percent(change["accuracy"]),
+        points(change["change"]),
+        str(change["gained"]),
+        str(change["lost"]),
+        p_value(change["p"]),
     ]
 
 

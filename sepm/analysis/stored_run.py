@@ -1,7 +1,7 @@
 """A finished or cut-off run as its folder holds it, checked before anybody believes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -24,9 +24,7 @@ from sepm.records.record import Record
 class RunFacts(Struct, frozen=True):
     """Fields of `accuracy.json` that are read back; the numbers are not, but computed again.
 
-    Raises:
-        ValueError: a name would lead out of the folder that is named after it; a setting is
-            missing or out of its range.
+    Raises ValueError as `check_names` and `check_configuration` do.
     """
 
     dataset: str
@@ -171,13 +169,7 @@ def check_configuration(configuration: Mapping[str, Any]) -> None:
 def _tell_contradictions(path: Path, facts: Mapping[str, Any], records: Sequence[Record]) -> None:
     """Say where stored counts are not those of the rows, which alone are shown."""
     accuracy = accuracy_of(records)
-    counted = {
-        "n": accuracy.n,
-        "correct": accuracy.correct,
-        "accuracy": accuracy.fraction,
-        "unread": accuracy.unread,
-        "errors": accuracy.errors,
-    }
+    counted = asdict(accuracy) | {"accuracy": accuracy.fraction}
     for name, value in counted.items():
         if facts.get(name, value) != value:
             tell(f"{path}: {name} is {facts[name]!r} there, {value} by the rows, which count")

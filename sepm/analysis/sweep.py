@@ -8,10 +8,11 @@ that may be ambiguous. Their other asks are the same, and asked once.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from sepm.analysis.accuracy import accuracy_of, ratio
-from sepm.analysis.paired import SIGNIFICANCE, pair_up, paired_counts
+from sepm.analysis.paired import SIGNIFICANCE, Pair, pair_up, paired_counts
 from sepm.errors import InputError, RunError
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import (
@@ -59,11 +60,8 @@ def outer_runs(
 ) -> tuple[MethodRun, MethodRun]:
     """The runs of the smallest and the largest α, which store what every α between them needs.
 
-    Args:
-        config: all other settings; their variance is the runs' own.
-        preset: its name.
-        alphas: values of α for each variance. The sample variance is twice the population's, so
-            an α there gates as α / 2 does here, to the last bit.
+    Their variance is the configuration's. The sample variance is twice the population's, so an α
+    there gates as α / 2 does here, to the last bit.
 
     Raises:
         InputError: the configuration has no gate, or an α is out of its range.
@@ -71,15 +69,10 @@ def outer_runs(
     if config.ambiguous_when == "never":
         raise InputError("the preset has no gate, so α changes nothing; give --ambiguous-when")
     units: dict[Variance, float] = {"population": 1.0, "sample": 0.5}
-    gates = [
-        a * units[variance] / units[config.variance]
-        for variance in alphas
-        for a in alphas[variance]
-    ]
-    low, high = (
-        MethodRun("sepm", replace(config, alpha=a), preset) for a in (min(gates), max(gates))
-    )
-    return low, high
+    own = units[config.variance]
+    gates = [a * units[variance] / own for variance in alphas for a in alphas[variance]]
+    low, high = (replace(config, alpha=alpha) for alpha in (min(gates), max(gates)))
+    return MethodRun("sepm", low, preset), MethodRun("sepm", high, preset)
 
 
 def rescored(
@@ -91,26 +84,18 @@ def rescored(
 ) -> list[Record]:
     """The records that a run with this gate would have, in the order of `low`.
 
-    Args:
-        low: records of a run with a smaller α, or the same.
-        high: records of a run with a larger α, or the same, and otherwise the same settings.
-        alpha: confidence threshold.
-        variance: variance that it is compared with.
-        when: when a sample is ambiguous.
+    The runs of `low` and `high` differ in α alone: that of `low` is at most `alpha`, that of `high`
+    at least.
 
     Raises:
         RunError: a sample needs a branch that neither run asked: α is outside their range, or their
             coarse stages differ by rounding.
     """
     by_id = {r["question_id"]: r for r in high}
-    return [
-        _rescore((record, by_id[record["question_id"]]), alpha, variance, when) for record in low
-    ]
+    return [_rescored((r, by_id[r["question_id"]]), alpha, variance, when) for r in low]
 
 
-def _rescore(
-    stored: tuple[Record, Record], alpha: float, variance: Variance, when: AmbiguousWhen
-) -> Record:
+def _rescored(stored: Pair, alpha: float, variance: Variance, when: AmbiguousWhen) -> Record:
     """The stored record whose branch is the one that this gate chooses."""
     if any(record["status"] == "error" for record in stored):
         return next(record for record in stored if record["status"] == "error")
@@ -175,13 +160,5 @@ def _point(value: float, rows: Sequence[Record]) -> dict[str, Any]:
 def _around(best: float, values: Sequence[float], alike: Sequence[float]) -> tuple[float, float]:
     """The longest stretch of neighbouring values around the best that cannot be told from it."""
     place = values.index(best)
-    return _last_alike(values[place::-1], alike), _last_alike(values[place:], alike)
-
-
-def _last_alike(outwards: Sequence[float], alike: Sequence[float]) -> float:
-    reached = outwards[0]
-    for value in outwards[1:]:
-        if value not in alike:
-            break
-        reached = value
-    return reached
+    below, above = (takewhile(alike.__contains__, v) for v in (values[place::-1], values[place:]))
+    return min(below), max(above)

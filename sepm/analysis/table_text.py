@@ -1,6 +1,7 @@
 """A table as Markdown and as CSV, from what `sepm.analysis.tables` built."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from sepm.analysis import plain_text as text
@@ -44,19 +45,36 @@ def settings_line(result: dict[str, Any]) -> str:
         for name, value in result["configuration"].items()
         if value != getattr(preset, name)
     ]
-    chosen = ", but ".join([result["preset"], *([", ".join(differing)] if differing else [])])
+    chosen = result["preset"] + (f", but {', '.join(differing)}" if differing else "")
     limit = result["limit"]
     first = "" if limit is None else f" Only the first {limit} questions of each task."
     return f"Model: {result['model']}. Preset: {chosen}.{first} Accuracy in percent."
 
 
-def as_rows(table: dict[str, Any]) -> list[dict[str, Any]]:
+def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A flat row for every cell; accuracies and differences are fractions."""
-    return [
-        _flat(table, row["name"], task, row["cells"][task])
-        for row in table["rows"]
-        for task in table["tasks"]
-    ]
+    for row, task in product(table["rows"], table["tasks"]):
+        cell = row["cells"][task]
+        low, high = cell.get("ci95") or (None, None)
+        versus = cell.get("versus_zero_shot", {})
+        versus_low, versus_high = versus.get("ci95") or (None, None)
+        yield {
+            "table": table["table"],
+            "row": row["name"],
+            "task": task,
+            **{name: cell.get(name) for name in ("n", "correct", "accuracy")},
+            "ci95_low": low,
+            "ci95_high": high,
+            "paper": cell["paper"],
+            "paper_model": table["paper_model"],
+            **{name: cell.get(name) for name in ("paper_in_ci95", "paper_note")},
+            "minus_zero_shot": versus.get("difference"),
+            "minus_zero_shot_low": versus_low,
+            "minus_zero_shot_high": versus_high,
+            **{name: versus.get(name) for name in ("gained", "lost")},
+            "p_mcnemar": versus.get("p"),
+            **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
+        }
 
 
 def _overview(table: dict[str, Any]) -> list[str]:
@@ -72,10 +90,9 @@ def _overview(table: dict[str, Any]) -> list[str]:
 
 
 def _details(table: dict[str, Any], task: str) -> list[str]:
-    cells = [(row["name"], row["cells"][task]) for row in table["rows"]]
     rows = [
         [
-            name,
+            row["name"],
             str(cell.get("n", text.ABSENT)),
             text.percent(cell.get("accuracy")),
             text.interval(cell.get("ci95")),
@@ -84,7 +101,8 @@ def _details(table: dict[str, Any], task: str) -> list[str]:
             *text.paired_cells(cell.get("versus_zero_shot")),
             str(cell.get("unread", text.ABSENT)),
         ]
-        for name, cell in cells
+        for row in table["rows"]
+        for cell in [row["cells"][task]]
     ]
     return text.grid([_heading(table) if name == PAPER else name for name in DETAIL], rows)
 
@@ -123,28 +141,3 @@ def _absences(table: dict[str, Any]) -> Iterator[str]:
         ]
     if said:
         yield from (*said, "")
-
-
-def _flat(table: dict[str, Any], row: str, task: str, cell: dict[str, Any]) -> dict[str, Any]:
-    low, high = cell.get("ci95") or (None, None)
-    versus = cell.get("versus_zero_shot", {})
-    versus_low, versus_high = versus.get("ci95") or (None, None)
-    return {
-        "table": table["table"],
-        "row": row,
-        "task": task,
-        **{name: cell.get(name) for name in ("n", "correct", "accuracy")},
-        "ci95_low": low,
-        "ci95_high": high,
-        "paper": cell["paper"],
-        "paper_model": table["paper_model"],
-        "paper_in_ci95": cell.get("paper_in_ci95"),
-        "paper_note": cell.get("paper_note"),
-        "minus_zero_shot": versus.get("difference"),
-        "minus_zero_shot_low": versus_low,
-        "minus_zero_shot_high": versus_high,
-        "gained": versus.get("gained"),
-        "lost": versus.get("lost"),
-        "p_mcnemar": versus.get("p"),
-        **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
-    }

@@ -133,13 +133,8 @@ def build_table(
 ) -> dict[str, Any]:
     """The whole table, ready for JSON; accuracies and differences are fractions.
 
-    Args:
-        table: which one.
-        model: checkpoint name.
-        results: what the runs left, by task and row; cells that were not run are not in it.
-        absent: why other cells are not there, by task and row.
-        taxonomies: the classes of each task in `results`.
-        config: what the rows were made with, but for what each says itself.
+    Cells that were not run are not in `results`, by task and row, and some of them in `absent`
+    with the reason. All rows were made with `config`, but for what each says itself.
     """
     column = MODEL_COLUMNS.get(model, PAPER_COLUMN)
     rows: list[dict[str, Any]] = []
@@ -155,12 +150,11 @@ def build_table(
             else:
                 cells[task] = {"absent": absent.get((task, row.name), "not run"), "paper": paper}
         rows.append({"name": labels[row.name], "method": row.method, "cells": cells})
-    if table.number == 1:
-        for row, made in zip(table.rows, rows, strict=True):
-            measured = [cell for cell in made["cells"].values() if "accuracy" in cell]
+        if table.number == 1:
+            measured = [cell for cell in cells.values() if "accuracy" in cell]
             comparable = all(cell["paper"] is not None for cell in measured)
-            made["average"] = {
-                "accuracy": _average([made["cells"][task].get("accuracy") for task in table.tasks]),
+            rows[-1]["average"] = {
+                "accuracy": _average([cell.get("accuracy") for cell in cells.values()]),
                 "paper": row.paper_cell(1, column, "average") if comparable else None,
             }
     return {
@@ -186,11 +180,7 @@ def build_table(
 
 
 def _cell(
-    row: Row,
-    task: str,
-    done: Mapping[str, CellResult],
-    paper: float | None,
-    taxonomy: Taxonomy,
+    row: Row, task: str, done: Mapping[str, CellResult], paper: float | None, taxonomy: Taxonomy
 ) -> dict[str, Any]:
     """One cell, and its paired difference to zero-shot."""
     result = done[row.name]

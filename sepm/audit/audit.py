@@ -24,14 +24,9 @@ def audit(
 ) -> dict[str, Any]:
     """Findings of the audit, ready for JSON.
 
-    Args:
-        data: the questions and their images.
-        opened: the model, whose own precision is not read.
-        runs: the methods.
-        batch_size: of the one pass.
-        precisions: to be compared with the reference; None: the default ones of the device, or the
-            reference's alone where that is not float32.
-        reference: its precision; a half one where float32 weights do not fit in memory.
+    The model's own precision is not read. Without `precisions` to compare with the reference, they
+    are the default ones of the device, or the reference's alone where that is not float32 (a half
+    one, where float32 weights do not fit in memory). All methods in one pass have the batch size.
 
     Raises:
         InputError: the input or the configuration is wrong; nothing was computed.

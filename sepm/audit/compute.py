@@ -1,7 +1,7 @@
 """The records of every variant of an audit; one model in memory at a time."""
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,31 +55,19 @@ def compute(
     computed: dict[Variant, Computed] = {}
     for dtype in dict.fromkeys(variant.dtype for variant in variants):
         same = [variant for variant in variants if variant.dtype == dtype]
-        model = opened.in_precision(dtype, ADVICE)
-        computed |= _of_one_model(model, data, runs, same, questions, content.taxonomy)
+        model = opened.in_precision(dtype, ADVICE).model
+        check_prompts(model, runs, content.taxonomy, texts_of(questions, data.question_file))
+        with worker_failures("An audit keeps nothing: give the command again"):
+            for variant in same:
+                computed[variant] = _compute_variant(
+                    model, variant, runs, questions, content.taxonomy, data.image_folder
+                )
         del model
         gc.collect()  # the next model comes in when this one has gone
     return computed
 
 
-def _of_one_model(
-    opened: OpenedModel,
-    data: DataOptions,
-    runs: Sequence[MethodRun],
-    variants: Sequence[Variant],
-    questions: Sequence[Question],
-    taxonomy: Taxonomy,
-) -> Mapping[Variant, Computed]:
-    model = opened.model
-    check_prompts(model, runs, taxonomy, texts_of(questions, data.question_file))
-    with worker_failures("An audit keeps nothing: give the command again"):
-        return {
-            variant: _of_variant(model, variant, runs, questions, taxonomy, data.image_folder)
-            for variant in variants
-        }
-
-
-def _of_variant(
+def _compute_variant(
     model: VisionLanguageModel,
     variant: Variant,
     runs: Sequence[MethodRun],

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
-from sepm.analysis.changes import Change, Decision, changes, shifts
+from sepm.analysis.changes import Decision, changes, shifts
 from sepm.analysis.paired import Pair
 from sepm.audit.variants import LARGEST_TIE, Comparison
 from sepm.records.record import Record
@@ -43,18 +43,16 @@ def _method(pairs: Sequence[Pair], alpha: float, tie: float) -> dict[str, Any]:
         "beyond_rounding": sum(change.is_beyond(tie) for change in every),
         "largest_margin": max((c.margin for c in first if c.margin is not None), default=None),
         "rows": [
-            {"question_id": key, "changes": [_as_json(change, tie) for change in row]}
+            {
+                "question_id": key,
+                "changes": [
+                    {**asdict(c), "margin": c.margin, "beyond_rounding": c.is_beyond(tie)}
+                    for c in row
+                ],
+            }
             for key, row in found.items()
             if row
         ],
-    }
-
-
-def _as_json(change: Change, tie: float) -> dict[str, Any]:
-    return {
-        **asdict(change),
-        "margin": change.margin,
-        "beyond_rounding": change.is_beyond(tie),
     }
 
 

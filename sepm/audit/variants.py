@@ -9,11 +9,7 @@ from sepm.analysis.changes import NEAR_TIE
 Precision = Literal["float32", "float16", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
-LARGEST_TIE: dict[Precision, float] = {
-    "float32": 1e-4,
-    "float16": NEAR_TIE,
-    "bfloat16": NEAR_TIE,
-}
+LARGEST_TIE: dict[Precision, float] = {"float32": 1e-4, "float16": NEAR_TIE, "bfloat16": NEAR_TIE}
 """Margin up to which rounding in that precision may turn a decision."""
 
 
@@ -42,10 +38,7 @@ def default_precisions(device_type: str) -> tuple[Precision, Precision]:
     """Float32, and the half precision of a device.
 
     Few CPUs have instructions for float16, and without them it is computed slowly; bfloat16 is
-    fast on many. Elsewhere float16 is what the original checkpoints were made for.
-
-    Args:
-        device_type: "cpu", "cuda" or "mps".
+    fast on many. Elsewhere ("cuda", "mps") float16 is what the checkpoints were made for.
     """
     return "float32", "bfloat16" if device_type == "cpu" else "float16"
 
@@ -55,11 +48,8 @@ def comparisons(
 ) -> list[Comparison]:
     """Comparisons of an audit, so that both the precision and the batches are tried by themselves.
 
-    Args:
-        precisions: one pass in the reference's own precision is compared with the reference; of any
-            other precision batch 1 and one pass are, and these two with each other.
-        batch_size: of the one pass.
-        reference: of float32, or of the precision that fits in memory.
+    One pass in the reference's own precision is compared with the reference; of any other precision
+    batch 1 and one pass are, and these two with each other.
     """
     found: list[Comparison] = []
     for dtype in dict.fromkeys(precisions):

@@ -10,6 +10,7 @@ from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
     from sepm.report.figures import Choice
+    from sepm.report.image_folders import ImageFolders
     from sepm.report.runs import RunGroup
 
 
@@ -26,13 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="some of 3, 4, 5, 6, confusion, flips [all that the runs give]",
     )
-    parser.add_argument(
-        "--image-folder",
-        action="append",
-        default=[],
-        metavar="[DATASET=]DIR",
-        help="images of the runs, for figure 4; given once for each data set",
-    )
+    add_image_folder(parser, "figure 4")
     parser.add_argument(
         "--samples", nargs="+", default=[], metavar="ID", help="question ids of figure 4"
     )
@@ -46,20 +41,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def add_image_folder(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """Add `--image-folder`, which may be given several times."""
+    parser.add_argument(
+        "--image-folder",
+        action="append",
+        default=[],
+        metavar="[DATASET=]DIR",
+        help=f"images of the runs, for {purpose}; given once for each data set",
+    )
+
+
+def read_groups(args: argparse.Namespace) -> tuple[list["RunGroup"], "ImageFolders"]:
+    """The runs of a command line, grouped, and the image folder of each data set."""
+    from sepm.report.image_folders import image_folders
+    from sepm.report.runs import read_run_groups
+
+    groups = read_run_groups(args.runs)
+    return groups, image_folders(args.image_folder, groups)
+
+
 def run(args: argparse.Namespace) -> int:
     """Exit status 0: what the runs give is drawn; what they do not is told."""
     if args.per_class < 1:
         raise InputError(f"--per-class must be at least 1, got {args.per_class}")
     from sepm.report.figures import FIGURES, Choice
-    from sepm.report.image_folders import image_folders
-    from sepm.report.runs import read_run_groups
 
     names = args.figure or list(FIGURES)
     for name in names:
         if name not in FIGURES:
             raise InputError(unknown_name("figure", name, FIGURES))
-    groups = read_run_groups(args.runs)
-    folders = image_folders(args.image_folder, groups)
+    groups, folders = read_groups(args)
     written: list[str] = []
     missing: list[str] = []
     for group in groups:

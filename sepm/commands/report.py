@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sepm.commands.figures import add_image_folder, read_groups
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError
 from sepm.terminal import show
@@ -15,13 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("report.html"), metavar="FILE", help="[%(default)s]"
     )
-    parser.add_argument(
-        "--image-folder",
-        action="append",
-        default=[],
-        metavar="[DATASET=]DIR",
-        help="images of the runs, for pictures; given once for each data set",
-    )
+    add_image_folder(parser, "pictures")
     parser.add_argument(
         "--thumbnails",
         type=int,
@@ -36,12 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     if args.thumbnails < 0:
         raise InputError(f"--thumbnails must be at least 0, got {args.thumbnails}")
-    from sepm.report.image_folders import image_folders
     from sepm.report.page import report_page
-    from sepm.report.runs import read_run_groups
 
-    groups = read_run_groups(args.runs)
-    folders = image_folders(args.image_folder, groups)
-    write_whole(args.output, report_page(groups, folders, args.thumbnails))
+    write_whole(args.output, report_page(*read_groups(args), args.thumbnails))
     show(str(args.output))
     return 0

@@ -180,6 +180,6 @@ def write_tables(built: Sequence[dict[str, Any]], folder: Path, differing: str) 
     for table in built:
         stem = f"table{table['table']}{differing}"
         write_whole(folder / f"{stem}.md", as_markdown(table))
-        write_whole(folder / f"{stem}.csv", as_csv(as_rows(table)))
+        write_whole(folder / f"{stem}.csv", as_csv(list(as_rows(table))))
         write_whole(folder / f"{stem}.json", as_json(table))
         tell(f"{folder / stem}.md, .csv, .json")

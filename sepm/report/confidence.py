@@ -29,11 +29,7 @@ def coarse_bins(run: StoredRun) -> list[Bin]:
 
 
 def draw_confidence(run: StoredRun) -> Figure:
-    """Accuracy per bin above, counts below.
-
-    Args:
-        run: has a coarse stage.
-    """
+    """Accuracy per bin above, counts below, of a run with a coarse stage."""
     bins = coarse_bins(run)
     figure = Figure(figsize=(5.2, 4.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.2))
@@ -68,14 +64,8 @@ def _draw_accuracy(ax: Axes, filled: list[Bin]) -> None:
 
 def _draw_counts(ax: Axes, bins: list[Bin]) -> None:
     counts = [accuracy.n for *_, accuracy in bins]
-    bars = ax.bar(
-        [low for low, *_ in bins],
-        counts,
-        width=bins[0][1],  # the first one begins at 0
-        align="edge",
-        color=SKY,
-        edgecolor="white",
-    )
+    places, width = [low for low, *_ in bins], bins[0][1]  # the first one begins at 0
+    bars = ax.bar(places, counts, width, align="edge", color=SKY, edgecolor="white")
     ax.bar_label(bars, [f"{count or ''}" for count in counts], fontsize=7, padding=1)
     ax.set_ylim(0, 1.25 * max(counts))
     ax.set_xlim(0, bins[-1][1])

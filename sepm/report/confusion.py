@@ -1,12 +1,13 @@
 """Confusion matrix of a run: which class is taken for which."""
 
+from itertools import product
+
 from matplotlib.figure import Figure
 
 from sepm.analysis.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
 from sepm.report.style import DARK
 
-COLORS = "Blues"
 DARK_FROM = 0.55
 """Share of the row from which on a cell is dark enough for white numbers."""
 
@@ -23,17 +24,14 @@ def draw_confusion(run: StoredRun) -> Figure:
     }
     totals = {label: run.summary["per_class"][label]["n"] for label in rows}
     shares = [[counts[row, c] / max(totals[row], 1) for c in columns] for row in rows]
-    figure = Figure(
-        figsize=(0.55 * len(columns) + 2.4, 0.45 * len(rows) + 1.6), layout="constrained"
-    )
+    size = (0.55 * len(columns) + 2.4, 0.45 * len(rows) + 1.6)
+    figure = Figure(figsize=size, layout="constrained")
     ax = figure.subplots()
-    image = ax.imshow([[100 * s for s in line] for line in shares], COLORS, vmin=0, vmax=100)
-    for y, row in enumerate(rows):
-        for x, column in enumerate(columns):
-            color = "white" if shares[y][x] > DARK_FROM else DARK
-            ax.text(
-                x, y, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8
-            )
+    image = ax.imshow([[100 * s for s in line] for line in shares], "Blues", vmin=0, vmax=100)
+    for (y, row), (x, column) in product(enumerate(rows), enumerate(columns)):
+        color = "white" if shares[y][x] > DARK_FROM else DARK
+        count = str(counts[row, column])
+        ax.text(x, y, count, ha="center", va="center", color=color, fontsize=8)
     border = len(run.taxonomy.of_polarity("positive")) - 0.5
     ax.axhline(border, color=DARK, linewidth=0.8)
     ax.axvline(border, color=DARK, linewidth=0.8)

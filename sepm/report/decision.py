@@ -1,6 +1,6 @@
 """Pictures of whole decisions: image, dropped tokens, scores, and the answers of both stages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,55 +20,35 @@ from sepm.terminal import printable
 def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodConfig) -> Figure:
     """A row for each image: the image, its dropped tokens and scores, and both stages' answers.
 
-    Args:
-        scenes: their records have the fields that tell a decision; label or not.
-        taxonomy: the task's classes.
-        config: of the method that decided.
+    All are of one method, with this configuration; the records need no label.
     """
-    pictures = _pictures(scenes[0].record)
-    stages = 1 + ("coarse" in scenes[0].record)
+    first = scenes[0].record
+    pictures = 1 + bool(first["dropped"]) + ("foe_scores" in first)
+    stages = 1 + ("coarse" in first)
     figure = Figure(
-        figsize=(2.5 * len(pictures) + 2.9 * stages, 2.9 * len(scenes)), layout="constrained"
+        figsize=(2.5 * pictures + 2.9 * stages, 2.9 * len(scenes)), layout="constrained"
     )
-    rows = figure.subplots(
-        len(scenes),
-        len(pictures) + stages,
-        squeeze=False,
-        width_ratios=[1.0] * len(pictures) + [0.75] * stages,
-    )
+    widths = [1.0] * pictures + [0.75] * stages
+    rows = figure.subplots(len(scenes), len(widths), squeeze=False, width_ratios=widths)
     for axes, scene in zip(rows, scenes, strict=True):
-        for ax, draw in zip(axes, pictures, strict=False):
-            draw(ax, scene)
+        _draw_pictures(axes[:pictures], scene)
         if "coarse" in scene.record:
             _draw_coarse(axes[-2], scene.record["coarse"], config)
         _draw_fine(axes[-1], scene.record, taxonomy)
     return figure
 
 
-def _pictures(record: Mapping[str, Any]) -> list[Callable[[Axes, Scene], None]]:
-    """Pictures of an image; the same for all images that one method decides."""
-    pictures = [_draw_image]
-    if record["dropped"]:
-        pictures.append(_draw_dropped)
+def _draw_pictures(axes: Sequence[Axes], scene: Scene) -> None:
+    """The image, then its dropped tokens and its scores where the method has them."""
+    record, image, grid = scene.record, scene.image, scene.grid
+    show(axes[0], scene, plain(image, grid))
+    axes[0].set_title(printable(Path(record["image"]).name), fontsize=9)
+    if dropped := record["dropped"]:
+        show(axes[1], scene, faded(image, grid, dropped))
+        axes[1].set_title(f"{len(dropped)} of {grid.num_tokens} tokens dropped", fontsize=9)
     if "foe_scores" in record:
-        pictures.append(_draw_scores)
-    return pictures
-
-
-def _draw_image(ax: Axes, scene: Scene) -> None:
-    show(ax, plain(scene.image, scene.grid), scene.image, scene.grid)
-    ax.set_title(printable(Path(scene.record["image"]).name), fontsize=9)
-
-
-def _draw_dropped(ax: Axes, scene: Scene) -> None:
-    dropped = scene.record["dropped"]
-    show(ax, faded(scene.image, scene.grid, dropped), scene.image, scene.grid)
-    ax.set_title(f"{len(dropped)} of {scene.grid.num_tokens} tokens dropped", fontsize=9)
-
-
-def _draw_scores(ax: Axes, scene: Scene) -> None:
-    draw_scores(ax, scene.image, scene.grid, scene.record["foe_scores"])
-    ax.set_title("score of each token", fontsize=9)
+        draw_scores(axes[-1], scene)
+        axes[-1].set_title("score of each token", fontsize=9)
 
 
 def _draw_coarse(ax: Axes, coarse: Mapping[str, Any], config: MethodConfig) -> None:

@@ -57,11 +57,11 @@ def draw_figures(group: RunGroup, choice: Choice, names: Sequence[str]) -> Itera
 
 
 def _sensitivity(group: RunGroup, choice: Choice) -> Iterator[Result]:
-    figure = draw_sensitivity(group)
-    if figure is None:
+    if figure := draw_sensitivity(group):
+        caption = "Accuracy over the confidence threshold α and the drop ratio β"
+        yield Drawn("figure-3", caption, figure)
+    else:
         yield NotDrawn("figure-3", "needs sepm sensitivity, or runs that differ in α or β alone")
-        return
-    yield Drawn("figure-3", "Accuracy over the confidence threshold α and the drop ratio β", figure)
 
 
 def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
@@ -84,12 +84,11 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
 
 
 def _confidence(group: RunGroup, choice: Choice) -> Iterator[Result]:
-    run = next((r for r in _sepm_first(group) if r.staged), None)
-    if run is None:
+    if run := next((r for r in _sepm_first(group) if r.staged), None):
+        caption = f"Coarse answers of {run.name} by their confidence"
+        yield Drawn("figure-5", caption, draw_confidence(run))
+    else:
         yield NotDrawn("figure-5", "needs a run with a coarse stage: cci, cci+fp or sepm")
-        return
-    caption = f"Coarse answers of {run.name} by their confidence"
-    yield Drawn("figure-5", caption, draw_confidence(run))
 
 
 def _confusion(group: RunGroup, choice: Choice) -> Iterator[Result]:
@@ -105,12 +104,10 @@ def _pair_figure(
     group: RunGroup,
     choice: Choice,
 ) -> Iterator[Result]:
-    figure = draw(*group.compared) if group.compared else None
-    if group.compared is None or figure is None:
+    if (pair := group.compared) and (figure := draw(*pair)):
+        yield Drawn(name, f"{caption}: {pair[0].name} and {pair[1].name}", figure)
+    else:
         yield NotDrawn(name, "needs two runs over the same images, such as zero-shot and sepm")
-        return
-    reference, other = (run.name for run in group.compared)
-    yield Drawn(name, f"{caption}: {reference} and {other}", figure)
 
 
 def _sepm_first(group: RunGroup) -> list[StoredRun]:

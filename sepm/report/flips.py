@@ -8,8 +8,8 @@ from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import no_class
-from sepm.report.per_class import by_polarity
-from sepm.report.style import BLUE, DARK, ORANGE
+from sepm.report.per_class import LOOKS, by_polarity
+from sepm.report.style import DARK
 
 
 def flip_table(reference: StoredRun, other: StoredRun) -> str:
@@ -19,12 +19,10 @@ def flip_table(reference: StoredRun, other: StoredRun) -> str:
     return text.as_csv(
         [
             {
-                "question_id": flip["question_id"],
-                "label": flip["label"],
+                **{name: flip[name] for name in ("question_id", "label")},
                 "reference": flip["predictions"][0] or unread,
                 "other": flip["predictions"][1] or unread,
-                "direction": flip["direction"],
-                "cause": flip["cause"],
+                **{name: flip[name] for name in ("direction", "cause")},
             }
             for flip in flips
         ]
@@ -43,17 +41,12 @@ def draw_flips(reference: StoredRun, other: StoredRun) -> Figure | None:
     places = range(len(names))
     gained = [changes[name]["gained"] for name in names]
     lost = [changes[name]["lost"] for name in names]
-    right = ax.barh(places, gained, color=BLUE, label="gained: wrong before, right now")
-    left = ax.barh(
-        places,
-        [-count for count in lost],
-        color=ORANGE,
-        hatch="///",
-        edgecolor="white",
-        label="lost: right before, wrong now",
-    )
-    ax.bar_label(right, [str(count or "") for count in gained], padding=2, fontsize=8)
-    ax.bar_label(left, [str(count or "") for count in lost], padding=2, fontsize=8)
+    for sign, counts, label, look in (
+        (1, gained, "gained: wrong before, right now", LOOKS[1]),
+        (-1, lost, "lost: right before, wrong now", LOOKS[0]),
+    ):
+        bars = ax.barh(places, [sign * count for count in counts], label=label, **look)
+        ax.bar_label(bars, [str(count or "") for count in counts], padding=2, fontsize=8)
     widest = 1.3 * max(*gained, *lost, 1)
     ax.set_xlim(-widest, widest)
     ax.set_yticks(places, [f"{name} (n = {changes[name]['n']})" for name in names], fontsize=8)

@@ -58,6 +58,8 @@ class VisualGrid:
         for value, choices in ((self.preprocessing, Preprocessing), (self.order, Order)):
             if value not in get_args(choices):
                 raise ValueError(f"expected one of {', '.join(get_args(choices))}, got {value!r}")
+        if self.patch_size < 1:
+            raise ValueError(f"visual_tokens: no such patch size: {self.patch_size}")
         for places in (self.rows, self.columns):
             if not 0 < places <= self.patches or -(-self.patches // self._merged(places)) != places:
                 raise ValueError(f"{places} tokens in a line do not tile {self.patches} patches")
@@ -70,12 +72,10 @@ class VisualGrid:
             ValueError: a field is missing or has no such value.
         """
         try:
-            (rows, columns), fields = visual_tokens["grid"], dict(visual_tokens)
-            made = cls(rows, columns, **{k: v for k, v in fields.items() if k != "grid"})
-            if min(rows, columns, made.patch_size, made.patches) < 1:
-                raise ValueError(f"visual_tokens: no such grid: {fields}")
-            return made
-        except (KeyError, TypeError, ZeroDivisionError) as error:
+            fields = dict(visual_tokens)
+            rows, columns = fields.pop("grid")
+            return cls(rows, columns, **fields)
+        except (KeyError, TypeError) as error:
             raise ValueError(f"visual_tokens: {error}") from error
 
     @property
@@ -88,8 +88,11 @@ class VisualGrid:
         """Patches along each side of the input."""
         return self.input_size // self.patch_size
 
-    def row_and_column(self, index: int) -> tuple[int, int]:
-        """Row and column of a visual token.
+    def box(self, index: int) -> Box:
+        """A visual token's rectangle in pixels of the input.
+
+        Where the rows do not divide the patches (VILA's 14 tokens over 27), blocks of
+        ceil(patches / rows) patches are merged, and the last one hangs over the edge.
 
         Raises:
             IndexError: no such token.
@@ -97,17 +100,9 @@ class VisualGrid:
         if not 0 <= index < self.num_tokens:
             raise IndexError(f"visual token {index} of {self.num_tokens}")
         if self.order == "row-major":
-            return divmod(index, self.columns)
-        column, row = divmod(index, self.rows)
-        return row, column
-
-    def box(self, index: int) -> Box:
-        """A visual token's rectangle in pixels of the input.
-
-        Where the rows do not divide the patches (VILA's 14 tokens over 27), blocks of
-        ceil(patches / rows) patches are merged, and the last one hangs over the edge.
-        """
-        row, column = self.row_and_column(index)
+            row, column = divmod(index, self.columns)
+        else:
+            column, row = divmod(index, self.rows)
         top, bottom = self._span(row, self.rows)
         left, right = self._span(column, self.columns)
         return Box(left, top, right, bottom)
@@ -122,52 +117,31 @@ class VisualGrid:
         return begin * self.patch_size, end * self.patch_size
 
     def input_box(self, width: int, height: int) -> Box:
-        """Rectangle of the input on an image, in the image's own pixels.
+        """Rectangle of the input on an image of that size, in the image's own pixels.
 
-        Padding lets it reach beyond the image, cropping leaves ends of the image out.
-
-        Args:
-            width: of the original image.
-            height: of the original image.
+        The image is scaled, and a square is taken from its middle. Padding lets the square reach
+        beyond the image, cropping leaves ends of the image out.
         """
-        if self.preprocessing == "resize":
-            return Box(0, 0, width, height)
+        side, scaled = self.input_size, (self.input_size, self.input_size)
         if self.preprocessing == "pad":
-            side = max(width, height)
-            left, top = -((side - width) // 2), -((side - height) // 2)
-            return Box(left, top, left + side, top + side)
-        return self._cropped(width, height)
-
-    def _cropped(self, width: int, height: int) -> Box:
-        """The centre crop of an image whose shorter side was made `input_size` long.
-
-        Both the longer side's new length and the crop's offset are rounded down, as in CLIP's image
-        processor.
-        """
-        size, short = self.input_size, min(width, height)
-        new_width, new_height = (int(size * side / short) for side in (width, height))
-        left, top = (new_width - size) // 2, (new_height - size) // 2
-        x, y = width / new_width, height / new_height
-        return Box(left * x, top * y, (left + size) * x, (top + size) * y)
+            side, scaled = max(width, height), (width, height)
+        elif self.preprocessing == "crop":  # lengths are rounded down, as in CLIP's processor
+            short = min(width, height)
+            scaled = (side * width // short, side * height // short)
+        left, top = (int((length - side) / 2) for length in scaled)  # rounded towards 0
+        x, y = width / scaled[0], height / scaled[1]
+        return Box(left * x, top * y, (left + side) * x, (top + side) * y)
 
     def rectangle(self, index: int, width: int, height: int) -> Box:
-        """A visual token's rectangle on an image, in the image's own pixels.
+        """A visual token's rectangle on an image of that size, in the image's own pixels.
 
         With padding it may lie outside of the image, in part or as a whole.
-
-        Args:
-            index: of the visual token.
-            width: of the original image.
-            height: of the original image.
         """
         frame, box = self.input_box(width, height), self.box(index)
         x, y = frame.width / self.input_size, frame.height / self.input_size
-        return Box(
-            frame.left + box.left * x,
-            frame.top + box.top * y,
-            frame.left + box.right * x,
-            frame.top + box.bottom * y,
-        )
+        left, right = (frame.left + side * x for side in (box.left, box.right))
+        top, bottom = (frame.top + side * y for side in (box.top, box.bottom))
+        return Box(left, top, right, bottom)
 
     def view(self, width: int, height: int) -> Box:
         """The part of the plane worth drawing: the whole image, with its padding."""
@@ -177,12 +151,8 @@ class VisualGrid:
     def token_map(self, width: int, height: int) -> NDArray[np.int32]:
         """The visual token that each pixel's centre belongs to; `OUTSIDE` where there is none.
 
-        Args:
-            width: of the original image.
-            height: of the original image.
-
         Returns:
-            int32[height, width] of the `view`.
+            int32[height, width] of the `view` of an image of that size.
         """
         view = self.view(width, height)
         tokens = np.full((int(view.height), int(view.width)), OUTSIDE, dtype=np.int32)

@@ -25,10 +25,7 @@ PHOTOGRAPHIC_DPI = 110
 def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int) -> str:
     """The page's HTML, the same bytes for the same records and images.
 
-    Args:
-        groups: the runs.
-        folders: image folder of each data set; without one there are no pictures of its samples.
-        thumbnails: how many samples of each group get a picture.
+    Up to `thumbnails` samples of each group get a picture, where there is an image folder.
 
     Raises:
         InputError: an image cannot be read.
@@ -36,7 +33,10 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
     environment = Environment(
         loader=PackageLoader("sepm.report"), autoescape=True, undefined=StrictUndefined
     )
-    style, script = (_source(environment, name) for name in ("report.css", "report.js"))
+    assert environment.loader is not None, "made above"
+    style, script = (
+        environment.loader.get_source(environment, name)[0] for name in ("report.css", "report.js")
+    )
     return environment.get_template("report.html.j2").render(
         sections=[section(group, folders) for group in groups],
         style=style,
@@ -77,11 +77,6 @@ def _data_uri(drawn: Drawn) -> str:
     else:
         kind, content = "svg+xml", rendered(drawn.figure, "svg")
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None, "made above"
-    return environment.loader.get_source(environment, name)[0]
 
 
 def _hash(source: str) -> str:

@@ -1,17 +1,23 @@
 """Data of the page's sample browser: one compact value, columns instead of rows."""
 
+import base64
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
+
+from PIL import Image
 
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.record import Record
-from sepm.report.image_folders import ImageFolders
+from sepm.report.geometry import VisualGrid
+from sepm.report.image_folders import ImageFolders, load_image
+from sepm.report.overlay import shrunk
 from sepm.report.runs import RunGroup, grid_of
-from sepm.report.thumbnails import thumbnail, thumbnail_ids, token_boxes
+from sepm.report.samples import spread_ids
 
 SCALE = 10_000
 """Probabilities and confidences travel as whole ten-thousandths."""
@@ -24,6 +30,11 @@ ABSENT, ERROR, UNREAD = -3, -2, -1
 NO_CLASS = {UNREAD: "unread", ERROR: "error", ABSENT: "not in this run"}
 
 BRANCHES = get_args(Branch)
+
+LONGEST_SIDE = 208
+"""Of a picture, in pixels."""
+JPEG_QUALITY = 75
+FRACTION_DIGITS = 4
 
 
 def browsable(group: RunGroup) -> list[StoredRun]:
@@ -42,11 +53,7 @@ def browsable(group: RunGroup) -> list[StoredRun]:
 def page_payload(
     groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int
 ) -> dict[str, Any]:
-    """The groups, and what they have in common.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
+    """The groups, and what they have in common; raises InputError as `group_payload` does."""
     return {
         "scale": SCALE,
         "branches": BRANCHES,
@@ -56,7 +63,7 @@ def page_payload(
 
 
 def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -> dict[str, Any]:
-    """A group's classes, samples, runs and pictures.
+    """Classes, samples, runs and pictures of a group.
 
     Raises:
         InputError: an image cannot be read.
@@ -64,14 +71,14 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
     runs, taxonomy = browsable(group), group.taxonomy
     samples = {r["question_id"]: r for run in reversed(runs) for r in run.records}
     ids = sorted(samples)
-    place = {key: index for index, key in enumerate(ids)}
     grid = next(filter(None, map(grid_of, runs)), None)
     pictures = {
-        place[key]: {
-            **thumbnail(samples[key], image_folder, grid),
+        ids.index(key): {
+            **_picture(load_image(samples[key], image_folder), grid),
             "dropped": [run.by_id.get(key, {}).get("dropped", []) for run in runs],
         }
-        for key in (thumbnail_ids(group, thumbnails) if image_folder else [])
+        for key in spread_ids(group, thumbnails)
+        if image_folder
     }
     names = list(taxonomy.names)
     return {
@@ -79,12 +86,36 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
         "model": group.model,
         "classes": [[c.name, c.option_letter, c.option_text, c.polarity] for c in taxonomy.classes],
         "no_class": {code: no_class(word, names) for code, word in NO_CLASS.items()},
-        "boxes": token_boxes(grid) if grid and pictures else [],
+        "boxes": _token_boxes(grid) if grid and pictures else [],
         "ids": ids,
         "labels": [names.index(samples[key]["label"]) for key in ids],
         "runs": [run_payload(run, ids, taxonomy) for run in runs],
         "pictures": pictures,
     }
+
+
+def _picture(image: Image.Image, grid: VisualGrid | None) -> dict[str, Any]:
+    """A small picture as a data URI, and where the model's input lies on it.
+
+    Returns:
+        `src`; `frame`: left, top, width and height of the input in fractions of the picture, or
+        None without a grid.
+    """
+    file = BytesIO()
+    shrunk(image, LONGEST_SIDE).save(file, "JPEG", quality=JPEG_QUALITY)
+    frame, (width, height) = None, image.size
+    if grid:
+        box = grid.input_box(width, height)
+        shares = (box.left / width, box.top / height, box.width / width, box.height / height)
+        frame = [round(share, FRACTION_DIGITS) for share in shares]
+    source = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return {"src": source, "frame": frame}
+
+
+def _token_boxes(grid: VisualGrid) -> list[list[float]]:
+    """Left, top, right and bottom of each visual token in fractions of the input."""
+    boxes = (grid.box(index) for index in range(grid.num_tokens))
+    return [[round(side / grid.input_size, FRACTION_DIGITS) for side in box] for box in boxes]
 
 
 def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[str, Any]:

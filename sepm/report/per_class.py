@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sepm.analysis.accuracy import Accuracy
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import POLARITIES, Taxonomy
-from sepm.report.style import BLUE, DARK, ORANGE, in_legend, percent_error
+from sepm.report.style import BLUE, DARK, ORANGE, in_legend, name_above, percent_error
 
 BAR = 0.38
 LOOKS: tuple[dict[str, Any], ...] = (
@@ -35,10 +35,9 @@ def draw_per_class(reference: StoredRun, other: StoredRun) -> Figure:
     for side, run in enumerate((reference, other)):
         _draw_bars(ax, run, names, side)
     _mark_halves(ax, reference.taxonomy, names)
-    ns = [tables[0][name]["n"] for name in names]
     ax.set_xticks(
         range(len(names)),
-        [f"{name}\nn = {n}" for name, n in zip(names, ns, strict=True)],
+        [f"{name}\nn = {tables[0][name]['n']}" for name in names],
         fontsize=8,
         rotation=90 if len(names) > UPRIGHT_LABELS else 0,
     )
@@ -76,11 +75,7 @@ def _mark_halves(ax: Axes, taxonomy: Taxonomy, names: Sequence[str]) -> None:
     positive = sum(taxonomy.by_name(name).polarity == "positive" for name in names)
     ax.axvline(positive - 0.5, color=DARK, linewidth=0.8)
     ax.set_xlim(-0.6, len(names) - 0.4)
-    for text, place, count in (
-        ("positive", (positive - 1) / 2, positive),
-        ("negative", (positive + len(names) - 1) / 2, len(names) - positive),
-    ):
-        if count:
-            ax.annotate(
-                text, (place, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=9
-            )
+    if positive:
+        name_above(ax, "positive", (positive - 1) / 2, fontsize=9)
+    if positive < len(names):
+        name_above(ax, "negative", (positive + len(names) - 1) / 2, fontsize=9)

@@ -35,18 +35,16 @@ class RunGroup:
         """The runs that have more than errors."""
         return [run for run in self.runs if run.summary["n"]]
 
-    def first(self, method: str) -> StoredRun | None:
-        """The method's run with default settings, else its first; None: the method was not run."""
-        runs = [run for run in self.answered if run.method == method]
-        runs.sort(key=lambda run: not run.is_default)
-        return runs[0] if runs else None
-
     @property
     def compared(self) -> tuple[StoredRun, StoredRun] | None:
-        """Zero-shot and SEPM; without them the first two runs; None where there is one run only."""
-        reference, other = self.first("zero-shot"), self.first("sepm")
-        if reference is not None and other is not None:
-            return reference, other
+        """Zero-shot and SEPM, each with default settings if such a run is there.
+
+        Without them the first two runs; None where there is one run only.
+        """
+        default_first = sorted(self.answered, key=lambda run: not run.is_default)
+        by_method = {run.method: run for run in reversed(default_first)}
+        if {"zero-shot", "sepm"} <= by_method.keys():
+            return by_method["zero-shot"], by_method["sepm"]
         return (self.answered[0], self.answered[1]) if len(self.answered) > 1 else None
 
 
@@ -61,13 +59,13 @@ def read_run_groups(folders: Sequence[Path]) -> list[RunGroup]:
     runs = [read_run(path) for path in found.values()]
     runs.sort(key=lambda run: (run.dataset, run.model))  # stable: as given within a group
     sweeps: dict[tuple[str, str], list[Sweep]] = defaultdict(list)
-    for sweep in (sweep for folder in folders for sweep in read_sweeps(folder)):
+    for sweep in chain.from_iterable(map(read_sweeps, folders)):
         sweeps[sweep.dataset, sweep.model].append(sweep)
     groups = [
         RunGroup(*key, _named(group), tuple(sweeps.pop(key, ())))
         for key, group in groupby(runs, key=lambda run: (run.dataset, run.model))
     ]
-    for sweep in (sweep for left_out in sweeps.values() for sweep in left_out):
+    for sweep in chain.from_iterable(sweeps.values()):
         tell(f"{sweep.path} is left out: no run of {sweep.model} on {sweep.dataset} is here")
     for group in groups:
         _check_group(group)
@@ -135,11 +133,7 @@ def _check_tokens(run: StoredRun, most: int) -> None:
 
 
 def _check_group(group: RunGroup) -> None:
-    """See that the classes are the same, and tell of runs without any answer.
-
-    Raises:
-        InputError: they are not.
-    """
+    """Raise InputError unless the classes are the same; tell of runs without any answer."""
     for run in group.runs:
         if run.taxonomy.classes != group.taxonomy.classes:
             raise InputError(
@@ -161,12 +155,7 @@ def _named(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
 
 
 def labels(runs: Sequence[StoredRun], besides: str | None = None) -> list[str]:
-    """Each run's method with the settings that tell it from the other runs.
-
-    Args:
-        runs: those that get a label.
-        besides: a setting that is left out.
-    """
+    """Each run's method with the settings, but for one, that tell it from the other runs."""
     settings = runs[0].configuration.keys() - {besides, "save_scores"} if runs else set[str]()
     differing = sorted(k for k in settings if len({repr(r.configuration[k]) for r in runs}) > 1)
     return [

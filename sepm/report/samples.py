@@ -7,6 +7,7 @@ from typing import TypeVar
 from sepm.errors import InputError, did_you_mean
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.record import Record
+from sepm.report.runs import RunGroup
 
 T = TypeVar("T")
 
@@ -18,15 +19,10 @@ def evenly(items: Sequence[T], count: int) -> list[T]:
     return [items[int((i + 0.5) * len(items) / count)] for i in range(count)]
 
 
-def per_class_samples(
-    records: Sequence[Record], taxonomy: Taxonomy, per_class: int
-) -> list[Record]:
+def per_class_samples(records: Sequence[Record], taxonomy: Taxonomy, count: int) -> list[Record]:
     """Evenly drawn records of each class, in the order of the options."""
-    return [
-        record
-        for name in taxonomy.names
-        for record in evenly([r for r in records if r["label"] == name], per_class)
-    ]
+    classes = ([r for r in records if r["label"] == name] for name in taxonomy.names)
+    return [record for rows in classes for record in evenly(rows, count)]
 
 
 def samples_by_id(records: Sequence[Record], ids: Sequence[str]) -> list[Record]:
@@ -47,3 +43,18 @@ def round_robin(strata: Sequence[Sequence[str]], count: int) -> list[str]:
     spread = [evenly(stratum, count) for stratum in strata]
     turns = (key for turn in zip_longest(*spread) for key in turn if key is not None)
     return list(dict.fromkeys(turns))[:count]
+
+
+def spread_ids(group: RunGroup, count: int) -> list[str]:
+    """Up to `count` question ids, spread over classes, and over right, wrong, gained and lost."""
+    reference, main = group.compared or (None, group.runs[0])
+    before = {r["question_id"]: r["correct"] for r in reference.records} if reference else {}
+    classes: dict[str, dict[tuple[bool, bool], list[str]]] = {n: {} for n in group.taxonomy.names}
+    for record in main.records:
+        if record["status"] != "error":
+            key, correct = record["question_id"], record["correct"]
+            outcomes = classes[record["label"]]
+            outcomes.setdefault((correct, before.get(key, correct)), []).append(key)
+    # All classes have their turn with one outcome before any has it with the next.
+    turns = zip_longest(*([found[k] for k in sorted(found)] for found in classes.values()))
+    return round_robin([ids for turn in turns for ids in turn if ids], count)

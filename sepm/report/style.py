@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sepm.analysis.accuracy import Accuracy
@@ -66,12 +67,13 @@ def in_legend(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
+def name_above(ax: Axes, text: str, x: float, fontsize: int) -> None:
+    """Write a text above the axes, at a place along them."""
+    ax.annotate(text, (x, 1.01), xycoords=("data", "axes fraction"), ha="center", fontsize=fontsize)
+
+
 def percent_error(accuracies: Sequence[Accuracy]) -> list[list[float]]:
     """Lengths of the 95% error bars below and above some accuracies, in percent."""
-    below: list[float] = []
-    above: list[float] = []
-    for accuracy in accuracies:
-        value, (low, high) = accuracy.fraction or 0.0, accuracy.ci95 or (0.0, 0.0)
-        below.append(max(100 * (value - low), 0.0))
-        above.append(max(100 * (high - value), 0.0))
-    return [below, above]
+    ends = [(a.fraction or 0.0, *(a.ci95 or (0.0, 0.0))) for a in accuracies]
+    below = [max(100 * (value - low), 0.0) for value, low, _ in ends]
+    return [below, [max(100 * (high - value), 0.0) for value, _, high in ends]]

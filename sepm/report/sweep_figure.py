@@ -13,7 +13,7 @@ from sepm.analysis.paper import paper_value
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
 from sepm.report.runs import RunGroup, labels
-from sepm.report.style import DARK, LINES
+from sepm.report.style import DARK, LINES, name_above
 from sepm.report.sweeps import Sweep, SweepPoint
 
 Setting = Literal["alpha", "beta"]
@@ -56,23 +56,24 @@ def curves(runs: Sequence[StoredRun], setting: Setting) -> list[Curve]:
     lines = [sorted(line, key=lambda r: r.configuration[setting]) for line in together.values()]
     lines = [line for line in lines if len({r.configuration[setting] for r in line}) > 1]
     names = labels([line[0] for line in lines], besides=setting)
+    defaults = [getattr(PRESETS[line[0].facts["preset"]], setting) for line in lines]
     return [
-        Curve(
-            name,
-            tuple(_point(run, setting) for run in line),
-            getattr(PRESETS[line[0].facts["preset"]], setting),
-        )
-        for name, line in zip(names, lines, strict=True)
+        Curve(name, tuple(_point(run, setting) for run in line), default)
+        for name, line, default in zip(names, lines, defaults, strict=True)
     ]
 
 
 def swept_curves(sweeps: Sequence[Sweep], setting: Setting) -> list[Curve]:
     """The curves that `sepm sensitivity` has found, α under each run's own variance."""
-    return [
-        Curve(f"sepm ({sweep.preset})", tuple(points), getattr(PRESETS[sweep.preset], setting))
-        for sweep in sweeps
-        if len(points := _points_of_sweep(sweep, setting)) > 1
-    ]
+    made: list[Curve] = []
+    for sweep in sweeps:
+        found = sweep.beta if setting == "beta" else sweep.alpha.get(sweep.variance)
+        stored = found.points if found else ()
+        points = tuple(_swept_point(sweep, setting, point) for point in stored if point.n)
+        if len(points) > 1:
+            default = getattr(PRESETS[sweep.preset], setting)
+            made.append(Curve(f"sepm ({sweep.preset})", points, default))
+    return made
 
 
 def draw_sensitivity(group: RunGroup) -> Figure | None:
@@ -105,13 +106,7 @@ def _draw_panel(ax: Axes, setting: Setting, found: Sequence[Curve]) -> None:
             ax.plot(*zip(*known, strict=True), "*", color=DARK, markersize=11, label="paper")
     for default in sorted({curve.default for curve in found}):
         ax.axvline(default, color=DARK, linewidth=1, linestyle="--")
-        ax.annotate(
-            f"default {SYMBOLS[setting]} = {default:g}",
-            (default, 1.01),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            fontsize=8,
-        )
+        name_above(ax, f"default {SYMBOLS[setting]} = {default:g}", default, fontsize=8)
     ns = sorted({point.accuracy.n for curve in found for point in curve.points})
     ax.set_xlabel(f"{AXIS_LABELS[setting]}\nn = {', '.join(map(str, ns))} images each")
     if len(found) > 1 or any(p.reported is not None for c in found for p in c.points):
@@ -121,11 +116,6 @@ def _draw_panel(ax: Axes, setting: Setting, found: Sequence[Curve]) -> None:
 def _point(run: StoredRun, setting: Setting) -> Point:
     reported = run.paper.reported if run.paper else None
     return Point(run.configuration[setting], accuracy_of(run.records), reported)
-
-
-def _points_of_sweep(sweep: Sweep, setting: Setting) -> list[Point]:
-    found = sweep.beta if setting == "beta" else sweep.alpha.get(sweep.variance)
-    return [_swept_point(sweep, setting, p) for p in found.points if p.n] if found else []
 
 
 def _swept_point(sweep: Sweep, setting: Setting, point: SweepPoint) -> Point:

@@ -14,11 +14,7 @@ SENSITIVITY = "sensitivity.json"
 
 
 class SweepPoint(Struct, frozen=True):
-    """One value of α or β.
-
-    Raises:
-        ValueError: not 0 <= correct <= n.
-    """
+    """One value of α or β; raises ValueError unless 0 <= correct <= n."""
 
     value: float
     n: int
@@ -36,11 +32,7 @@ class SweepCurve(Struct, frozen=True):
 
 
 class Sweep(Struct, frozen=True):
-    """One `sensitivity.json`.
-
-    Raises:
-        ValueError: a name or a setting is none.
-    """
+    """One `sensitivity.json`; raises ValueError where a name or a setting is none."""
 
     dataset: str
     model: str
@@ -63,12 +55,11 @@ def read_sweeps(folder: Path) -> list[Sweep]:
     Raises:
         InputError: a file is damaged.
     """
-    return [_read_sweep(path) for path in sorted(folder.rglob(SENSITIVITY))]
-
-
-def _read_sweep(path: Path) -> Sweep:
-    try:
-        sweep = msgspec.json.decode(path.read_bytes(), type=Sweep)
-    except ValueError as error:
-        raise InputError(f"{path}: not of sepm sensitivity ({error})") from error
-    return msgspec.structs.replace(sweep, path=path)
+    sweeps: list[Sweep] = []
+    for path in sorted(folder.rglob(SENSITIVITY)):
+        try:
+            sweep = msgspec.json.decode(path.read_bytes(), type=Sweep)
+        except ValueError as error:
+            raise InputError(f"{path}: not of sepm sensitivity ({error})") from error
+        sweeps.append(msgspec.structs.replace(sweep, path=path))
+    return sweeps

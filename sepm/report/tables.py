@@ -1,8 +1,7 @@
 """The page's tables: numbers beside the paper's, paired tests, and how the runs were made."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
@@ -80,20 +79,19 @@ def paired_tests(group: RunGroup) -> Table | None:
     return Table(
         f"Against {reference.name}, sample by sample",
         ("run", "n of both", "gained", "lost", "points", "95% interval", "p (exact McNemar)"),
-        tuple(_paired(reference, run) for run in others),
-    )
-
-
-def _paired(reference: StoredRun, other: StoredRun) -> tuple[str, ...]:
-    counts = paired_counts(pair_up(reference.records, other.records))
-    return (
-        other.name,
-        str(counts.n),
-        str(counts.gained),
-        str(counts.lost),
-        text.points(counts.difference),
-        text.points_interval(counts.interval),
-        text.p_value(counts.p_value),
+        tuple(
+            (
+                other.name,
+                str(counts.n),
+                str(counts.gained),
+                str(counts.lost),
+                text.points(counts.difference),
+                text.points_interval(counts.interval),
+                text.p_value(counts.p_value),
+            )
+            for other in others
+            for counts in [paired_counts(pair_up(reference.records, other.records))]
+        ),
     )
 
 
@@ -102,59 +100,45 @@ def per_class(group: RunGroup) -> Table | None:
     if group.compared is None:
         return None
     reference, other = group.compared
-    changes = per_class_change(pair_up(reference.records, other.records), group.taxonomy.names)
+    pairs = pair_up(reference.records, other.records)
     header = ("class", "polarity", "n", reference.name, other.name, "points", "gained", "lost", "p")
     rows = tuple(
-        (
-            name,
-            group.taxonomy.by_name(name).polarity,
-            str(change["n"]),
-            text.percent(change["reference"]),
-            text.percent(change["accuracy"]),
-            text.points(change["change"]),
-            str(change["gained"]),
-            str(change["lost"]),
-            text.p_value(change["p"]),
-        )
-        for name in by_polarity(group.taxonomy)
-        for change in [changes[name]]
+        (name, group.taxonomy.by_name(name).polarity, *text.class_cells(change))
+        for name, change in per_class_change(pairs, by_polarity(group.taxonomy)).items()
     )
     return Table("Classes", header, rows)
 
 
 def shared_settings(group: RunGroup) -> Table:
     """Settings that all runs share."""
-    made = [dict(_flat(run)) for run in group.runs]
-    shared = [key for key in made[0] if _common(made, key)]
-    rows = tuple((key, made[0][key]) for key in shared)
+    made, differing = _settings(group)
+    rows = tuple((key, value) for key, value in made[0].items() if key not in differing)
     return Table("Configuration, environment and hashes of all runs", ("setting", "value"), rows)
 
 
 def differing_settings(group: RunGroup) -> Table | None:
     """Settings that differ between runs; None where none does."""
-    made = [dict(_flat(run)) for run in group.runs]
-    keys = list(dict.fromkeys(key for one in made for key in one if not _common(made, key)))
-    if not keys:
-        return None
+    made, keys = _settings(group)
     rows = tuple(
         (run.name, *(one.get(key, "-") for key in keys))
         for run, one in zip(group.runs, made, strict=True)
     )
-    return Table("Settings that differ", ("run", *keys), rows)
+    return Table("Settings that differ", ("run", *keys), rows) if keys else None
+
+
+def _settings(group: RunGroup) -> tuple[list[dict[str, str]], list[str]]:
+    """Settings of each run as text, and the names of those that are not the same in all."""
+    made = [dict(_flat(run)) for run in group.runs]
+    names = dict.fromkeys(key for one in made for key in one)
+    return made, [name for name in names if len({one.get(name) for one in made}) > 1]
 
 
 def _flat(run: StoredRun) -> Iterator[tuple[str, str]]:
     for part in MADE_OF:
         value = run.facts.get(part)
-        if isinstance(value, Mapping):
-            yield from ((f"{part}.{key}", _shown(inner)) for key, inner in value.items())
-        else:
-            yield part, _shown(value)
-
-
-def _common(made: Sequence[Mapping[str, str]], key: str) -> bool:
-    return len({one.get(key) for one in made}) == 1
-
-
-def _shown(value: Any) -> str:
-    return "-" if value is None else str(value)
+        parts = (
+            {f"{part}.{key}": inner for key, inner in value.items()}
+            if isinstance(value, Mapping)
+            else {part: value}
+        )
+        yield from ((key, "-" if one is None else str(one)) for key, one in parts.items())

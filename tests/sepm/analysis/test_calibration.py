@@ -45,12 +45,9 @@ def test_auroc_is_the_share_of_pairs_that_stand_in_order() -> None:
     assert auroc([0.9, 0.4, 0.4, 0.1], [True, True, False, False]) == 3.5 / 4
 
 
-def test_auroc_needs_a_right_and_a_wrong_answer() -> None:
+def test_of_too_few_answers_there_is_no_calibration() -> None:
     assert auroc([0.9, 0.4], [True, True]) is None
     assert auroc([], []) is None
-
-
-def test_no_row_is_not_calibrated() -> None:
     assert expected_calibration_error([], []) is None
 
 
@@ -62,12 +59,9 @@ def test_the_confidence_is_the_papers_variance_and_the_stated_probability_the_la
     assert (found["auroc_coarse"], found["auroc_final"]) == (1.0, 1.0)
 
 
-def test_errors_are_inherited_where_the_coarse_stage_shut_out_the_right_class() -> None:
-    # Of five wrong rows only the unread joy in the negative branch had no right class on offer.
-    coarse = summarize(RECORDS, JOYS)["coarse"]
-    assert coarse["inherited_errors"] == 1
-    assert coarse["inherited_share"] == 1 / sum(not r["correct"] for r in RECORDS)
-    assert sum(row["n"] for row in coarse["confidence"]["bins"]) == 8
+def test_every_row_of_two_stages_stands_in_a_bin() -> None:
+    bins = summarize(RECORDS, JOYS)["coarse"]["confidence"]["bins"]
+    assert sum(row["n"] for row in bins) == 8
 
 
 def test_an_error_is_not_inherited_where_one_of_the_tied_labels_was_on_offer() -> None:

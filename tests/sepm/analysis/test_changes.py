@@ -92,19 +92,24 @@ def test_a_coarse_answer_that_turns_takes_the_branch_with_it() -> None:
     assert not branch.is_beyond(0.05)
 
 
-def test_a_coarse_answer_may_turn_within_the_ambiguous_branch() -> None:
-    change = only((record(coarse=coarse(0.5, 0.49)), record(coarse=coarse(0.49, 0.5))))
-    assert (change.what, change.follows) == ("coarse answer", None)
-    assert change.margins == pytest.approx((0.01, 0.01))
-
-
-def test_two_coarse_answers_off_the_menu_are_decided_by_the_larger_probability() -> None:
-    pair = (
-        record(coarse=coarse(0.2, 0.19, text="well", branch="positive")),
-        record(coarse=coarse(0.19, 0.2, text="well", branch="negative")),
-    )
-    change = only(pair)
-    assert (change.what, change.follows) == ("branch", None)
+@pytest.mark.parametrize(
+    ("first", "second", "what"),
+    [
+        # It may turn within the ambiguous branch.
+        (coarse(0.5, 0.49), coarse(0.49, 0.5), "coarse answer"),
+        # Of two answers off the menu the larger probability decides.
+        (
+            coarse(0.5, 0.49, text="well", branch="positive"),
+            coarse(0.49, 0.5, text="well", branch="negative"),
+            "branch",
+        ),
+    ],
+)
+def test_a_coarse_stage_that_turns_by_itself_has_the_gap_of_its_probabilities(
+    first: Json, second: Json, what: str
+) -> None:
+    change = only((record(coarse=first), record(coarse=second)))
+    assert (change.what, change.follows) == (what, None)
     assert change.margins == pytest.approx((0.01, 0.01))
 
 
@@ -160,8 +165,7 @@ def test_a_method_of_one_stage_can_change_its_answer_alone() -> None:
     assert only((first, second)).what == "answer"
 
 
-def test_a_margin_is_that_of_the_two_likeliest_options() -> None:
-    assert answer_margin(record(fine=fine("C", A=0.2, C=0.5, D=0.1))) == pytest.approx(0.3)
+def test_one_option_alone_has_no_margin() -> None:
     assert answer_margin(record(fine=fine("A", A=0.2))) is None
 
 

@@ -13,10 +13,7 @@ from sepm.errors import InputError
 from sepm.method.config import PRESETS
 
 FACTS = {
-    "dataset": "emoset",
-    "method": "sepm",
-    "model": "m",
-    "preset": "paper",
+    **{"dataset": "emoset", "method": "sepm", "model": "m", "preset": "paper"},
     "configuration": {**asdict(PRESETS["paper"]), "dtype": "float16"},
     "sha256": {"checkpoint": "c"},
     "environment": {"device_name": "RTX 4090", "git_commit": "1"},
@@ -33,29 +30,14 @@ def record(
     p_a: float = 0.9,
 ) -> dict[str, Any]:
     return {
-        "question_id": key,
-        "image": f"{key}.jpg",
-        "label": "joy",
-        "prediction": prediction,
-        "correct": prediction == "joy",
-        "status": "ok" if prediction else "unread",
+        **{"question_id": key, "label": "joy", "prediction": prediction},
+        **{"correct": prediction == "joy", "status": "ok" if prediction else "unread"},
         "coarse": {
-            "prompt": "Q",
-            "text": "A",
-            "read": "letter",
-            "p_a": p_a,
-            "p_b": 0.05,
+            **{"prompt": "Q", "text": "A", "p_a": p_a, "p_b": 0.05, "branch": branch},
             "confidence": (p_a - 0.05) ** 2 / 4,
-            "branch": branch,
-            "off_menu": False,
         },
         "dropped": list(dropped),
-        "fine": {
-            "prompt": branch,
-            "text": "",
-            "read": prediction and "text",
-            "probs": dict(zip("ACD", probs, strict=False)),
-        },
+        "fine": {"prompt": branch, "text": "", "probs": dict(zip("ACD", probs, strict=False))},
     }
 
 
@@ -146,21 +128,18 @@ def test_methods_of_one_stage_have_no_branches_to_compare() -> None:
     assert (found["branches"], found["dropped"], found["drift"]["coarse"]) == (None, None, None)
 
 
-def test_labels_that_differ_are_counted() -> None:
-    other = record("a", "joy") | {"label": "calm"}
-    found = compare(stored(record("a", "joy")), stored(other))
-    assert found["questions"]["other_labels"] == 1
-
-
-def test_images_that_differ_are_counted_before_anything_is_said_of_the_environment() -> None:
-    here, there, unknown = (
-        stored(record("a", "joy") | fields)
-        for fields in ({"image_sha256": "1"}, {"image_sha256": "2"}, {})
-    )
-    assert [compare(here, other)["questions"]["other_images"] for other in (there, unknown)] == [
-        *(1, 0)
-    ]
-    assert next(reading(compare(here, there))).startswith("Image files differ")
+@pytest.mark.parametrize(
+    ("fields", "labels", "images"),
+    [({"label": "calm"}, 1, 0), ({"image_sha256": "2"}, 0, 1), ({}, 0, 0)],
+)
+def test_labels_and_images_that_are_known_to_differ_are_counted(
+    fields: dict[str, str], labels: int, images: int
+) -> None:
+    here, there = (record("a", "joy") | more for more in ({"image_sha256": "1"}, fields))
+    found = compare(stored(here), stored(there))
+    assert found["questions"] == {"common": 1, "other_labels": labels, "other_images": images}
+    # Before anything is said of the environment.
+    assert next(reading(found)).startswith("Image files differ") == bool(images)
 
 
 def test_differences_stand_in_their_groups() -> None:
@@ -171,13 +150,11 @@ def test_differences_stand_in_their_groups() -> None:
         "environment": FACTS["environment"] | {"device_name": "H200"},
         "timing": None,
     }
+    environment = {"environment.device_name": ["RTX 4090", "H200"], "batch_size": [8, None]}
     assert differences(FACTS, changed) == {
         "settings": {"preset": ["paper", "released"], "configuration.beta": [0.2, 0.1]},
         "inputs": {"sha256.checkpoint": ["c", "d"]},
-        "environment": {
-            "environment.device_name": ["RTX 4090", "H200"],
-            "batch_size": [8, None],
-        },
+        "environment": environment,
     }
 
 
@@ -193,11 +170,11 @@ def test_settings_that_neither_method_reads_do_not_count_as_differences() -> Non
 
 def test_two_devices_are_told_from_two_configurations() -> None:
     other_gpu = {"environment": FACTS["environment"] | {"device_name": "H200"}}
-    second = StoredRun(Path("b"), FACTS | other_gpu, SECOND.records)
+    second = stored(*SECOND.records, **other_gpu)
     assert next(reading(compare(FIRST, second))) == (
         "Only the environment differs, so flips come from arithmetic."
     )
-    second = StoredRun(Path("b"), FACTS | {"preset": "released"}, SECOND.records)
+    second = stored(*SECOND.records, preset="released")
     assert "look there first" in next(reading(compare(FIRST, second)))
 
 

@@ -9,10 +9,16 @@ import pytest
 import sepm
 
 
-@pytest.mark.parametrize("room", ["analysis", "records", "report"])
-def test_numbers_and_pages_are_made_without_torch(room: str) -> None:
+@pytest.mark.parametrize(
+    ("room", "files"),
+    [("analysis", "[!_]*"), ("records", "[!_]*"), ("report", "[!_]*"), ("commands", "compare")],
+)
+def test_numbers_and_pages_are_made_without_torch(room: str, files: str) -> None:
     folder = Path(sepm.__file__).parent / room
-    names = [f"sepm.{room}.{path.stem}" for path in folder.glob("[!_]*.py")]
+    names = [f"sepm.{room}.{path.stem}" for path in folder.glob(f"{files}.py")]
     assert names
-    program = f"import sys, {', '.join(names)}; assert 'torch' not in sys.modules"
+    program = (
+        f"import sys, sepm.cli, {', '.join(names)}\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)

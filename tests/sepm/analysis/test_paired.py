@@ -12,39 +12,41 @@ def record(question_id: str, label: str, correct: bool, status: str = "ok") -> d
     return {"question_id": question_id, "label": label, "correct": correct, "status": status}
 
 
-def test_exact_mcnemar_of_two_culture_media() -> None:
-    # Armitage & Berry 1994, p. 127: 12 and 2 discordant; two-sided exact p 0.0129 (Liddell 1983).
-    counts = PairedCounts(both=20, gained=12, lost=2, neither=16)
-    assert counts.p_value == pytest.approx(0.0129, abs=5e-5)
+CULTURE_MEDIA = PairedCounts(both=20, gained=12, lost=2, neither=16)
+"""Armitage & Berry 1994, p. 127; Newcombe's own example."""
+AIRWAYS = PairedCounts(1, 1, 7, 12)
+"""Airway hyper-responsiveness in Fagerland, Lydersen & Laake."""
+RATINGS = PairedCounts(794, 86, 150, 570)
+"""Agresti, approval ratings."""
 
 
-def test_exact_mcnemar_of_airway_hyper_responsiveness() -> None:
-    # Fagerland, Lydersen & Laake 2013: 1 and 7 discordant; exact conditional p 0.0703.
-    assert PairedCounts(1, 1, 7, 12).p_value == pytest.approx(0.0703, abs=5e-5)
+# Two-sided exact p of Liddell 1983; exact conditional p of Fagerland, Lydersen & Laake 2013.
+@pytest.mark.parametrize(("counts", "p"), [(CULTURE_MEDIA, 0.0129), (AIRWAYS, 0.0703)])
+def test_exact_mcnemar_is_that_of_worked_examples(counts: PairedCounts, p: float) -> None:
+    assert counts.p_value == pytest.approx(p, abs=5e-5)
 
 
 def test_exact_mcnemar_nears_the_chi_square_of_large_counts() -> None:
-    # Agresti, approval ratings: 150 and 86 discordant; with Yates's correction 63² / 236.
-    counts = PairedCounts(794, 86, 150, 570)
-    assert counts.p_value == pytest.approx(chi2.sf(63**2 / 236, df=1), rel=0.15)
+    # With Yates's correction 63² / 236, of 150 and 86 discordant.
+    assert RATINGS.p_value == pytest.approx(chi2.sf(63**2 / 236, df=1), rel=0.15)
 
 
-def test_newcombes_paired_interval_of_his_own_example() -> None:
-    assert PairedCounts(20, 12, 2, 16).interval == pytest.approx((0.0562, 0.3292), abs=5e-5)
-
-
-def test_newcombes_paired_interval_of_airway_hyper_responsiveness() -> None:
-    # Fagerland, Lydersen & Laake 2014, "Newcombe square-and-add".
-    assert PairedCounts(1, 1, 7, 12).interval == pytest.approx((-0.507, -0.026), abs=5e-4)
-
-
-def test_newcombes_paired_interval_nears_walds_of_large_counts() -> None:
-    # Agresti, approval ratings: -0.04 ± 1.96 × 0.0095.
-    assert PairedCounts(794, 86, 150, 570).interval == pytest.approx((-0.0587, -0.0213), abs=1e-3)
+@pytest.mark.parametrize(
+    ("counts", "interval", "within"),
+    [
+        (CULTURE_MEDIA, (0.0562, 0.3292), 5e-5),
+        (AIRWAYS, (-0.507, -0.026), 5e-4),  # 2014, "Newcombe square-and-add"
+        (RATINGS, (-0.0587, -0.0213), 1e-3),  # nears Wald's: -0.04 ± 1.96 × 0.0095
+    ],
+)
+def test_newcombes_paired_interval_is_that_of_worked_examples(
+    counts: PairedCounts, interval: tuple[float, float], within: float
+) -> None:
+    assert counts.interval == pytest.approx(interval, abs=within)
 
 
 def test_runs_the_other_way_round_give_the_difference_the_other_way_round() -> None:
-    there, back = PairedCounts(20, 12, 2, 16), PairedCounts(20, 2, 12, 16)
+    there, back = CULTURE_MEDIA, PairedCounts(20, 2, 12, 16)
     assert there.interval is not None
     assert back.interval == pytest.approx((-there.interval[1], -there.interval[0]))
     assert back.p_value == there.p_value

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.paper import paper_value
+from sepm.analysis.paper import PaperValue, paper_value
 
 PAPER = {
     **{"alpha": 0.1, "beta": 0.2, "drop": "foe"},
@@ -14,11 +14,19 @@ N = {"emoset": 17_716, "emotion6": 594, "webemo7": 53_489, "webemo25": 53_489, "
 """Of the paper's, as far as its decimals imply it."""
 
 
-def reported(
-    dataset: str, model: str, method: str, settings: dict[str, Any], n: int | None = None
-) -> float | None:
-    value = paper_value(dataset, model, method, PAPER | settings, n or N.get(dataset, 1))
-    return value.reported if value else None
+LLAVA = "llava-v1.5-7b"
+
+
+def value_of(
+    dataset: str,
+    method: str,
+    settings: dict[str, Any] | None = None,
+    model: str = LLAVA,
+    n: int | None = None,
+) -> PaperValue:
+    value = paper_value(dataset, model, method, PAPER | (settings or {}), n or N[dataset])
+    assert value is not None
+    return value
 
 
 @pytest.mark.parametrize(
@@ -39,8 +47,7 @@ def reported(
 def test_a_run_like_a_cell_of_the_paper_is_compared_with_it(
     dataset: str, method: str, settings: dict[str, Any], percent: float
 ) -> None:
-    found = reported(dataset, "llava-v1.5-7b", method, settings)
-    assert found == pytest.approx(percent / 100)
+    assert value_of(dataset, method, settings).reported == pytest.approx(percent / 100)
 
 
 @pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
@@ -51,8 +58,8 @@ def test_a_run_like_a_cell_of_the_paper_is_compared_with_it(
 def test_both_releases_of_vila_are_compared_with_the_papers_vila(
     model: str, method: str, settings: dict[str, Any], percent: float
 ) -> None:
-    found = reported("emoset", model, method, settings)
-    assert found == pytest.approx(percent / 100)
+    found = value_of("emoset", method, settings, model)
+    assert found.reported == pytest.approx(percent / 100)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +67,12 @@ def test_both_releases_of_vila_are_compared_with_the_papers_vila(
     [
         ("emoset", "llava-tiny", "sepm", {}),
         ("emoset", "llava-v1.5-13b", "sepm", {}),
-        ("emoset", "llava-v1.5-7b", "sepm", {"alpha": 0.2}),
-        ("emoset", "llava-v1.5-7b", "sepm", {"beta": 0.5}),
-        ("abstract", "llava-v1.5-7b", "cci", {}),
+        ("emoset", LLAVA, "sepm", {"alpha": 0.2}),
+        ("emoset", LLAVA, "sepm", {"beta": 0.5}),
+        ("abstract", LLAVA, "cci", {}),
         ("emoset", "Llama-3-VILA1.5-8B", "cci", {}),
         ("emoset", "Llama-3-VILA1.5-8B-AWQ", "zero-shot", {}),
-        ("my_task", "llava-v1.5-7b", "sepm", {}),
+        ("my_task", LLAVA, "sepm", {}),
     ],
 )
 def test_a_run_that_the_paper_does_not_have_is_compared_with_nothing(
@@ -87,8 +94,7 @@ def test_a_run_that_the_paper_does_not_have_is_compared_with_nothing(
 def test_beside_another_number_of_images_stands_a_note_and_no_number(
     dataset: str, n: int, note: str
 ) -> None:
-    value = paper_value(dataset, "llava-v1.5-7b", "zero-shot", PAPER, n)
-    assert value is not None
+    value = value_of(dataset, "zero-shot", n=n)
     assert value.reported is None
     assert note in str(value.note)
     beside = value.beside(0.5)
@@ -96,9 +102,7 @@ def test_beside_another_number_of_images_stands_a_note_and_no_number(
 
 
 def test_where_the_papers_n_is_unknown_the_number_comes_with_a_note() -> None:
-    value = paper_value("webemo7", "llava-v1.5-7b", "zero-shot", PAPER, 50_000)
-    assert value is not None
-    assert value.beside(0.2656) == {
+    assert value_of("webemo7", "zero-shot", n=50_000).beside(0.2656) == {
         "reported": pytest.approx(0.2556),
         "difference": pytest.approx(0.01),
         "note": "n is 50000; the paper's is unknown, its accuracies exclude any below 3885",
@@ -106,18 +110,14 @@ def test_where_the_papers_n_is_unknown_the_number_comes_with_a_note() -> None:
 
 
 def test_the_number_of_the_papers_images_needs_no_note() -> None:
-    value = paper_value("emoset", "llava-v1.5-7b", "zero-shot", PAPER, 17_716)
-    assert value is not None
+    value = value_of("emoset", "zero-shot")
     assert (value.reported, value.note) == (pytest.approx(0.5277), None)
 
 
 def test_sparsevlm_is_compared_at_the_layers_of_its_version_with_a_note() -> None:
-    value = paper_value("emoset", "llava-v1.5-7b", "sparsevlm", PAPER, 17_716)
-    assert value is not None
-    assert (value.reported, value.note) == (
-        0.54,
-        "the paper names neither SparseVLM's version nor its budget",
-    )
-    run = ("emoset", "llava-v1.5-7b", "sparsevlm")
-    assert reported(*run, {"sparsevlm_layers": [2, 6, 15]}) == 0.54  # as JSON has them
-    assert reported(*run, {"sparsevlm_layers": (0, 1, 2)}) is None
+    note = "the paper names neither SparseVLM's version nor its budget"
+    layers = {"sparsevlm_layers": [2, 6, 15]}  # as JSON has them
+    for settings in ({}, layers):
+        assert value_of("emoset", "sparsevlm", settings) == PaperValue(0.54, note)
+    other = PAPER | {"sparsevlm_layers": (0, 1, 2)}
+    assert paper_value("emoset", LLAVA, "sparsevlm", other, N["emoset"]) is None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -11,18 +12,23 @@ ALL_LETTERS = {"letter": 4, "text": 0, "unread": 0}
 MIXED = {"letter": 1, "text": 2, "unread": 1}
 
 
-def test_answers_that_are_all_bare_letters_need_no_word() -> None:
-    assert ways_read({"answers": ALL_LETTERS, "coarse": None}) is None
-    assert ways_read({"answers": ALL_LETTERS, "coarse": {"answers": ALL_LETTERS}}) is None
+TOLD = "1 bare letters, 2 read from text, 1 unread"
 
 
-def test_a_stage_whose_answers_are_not_all_letters_is_told() -> None:
-    told = "1 bare letters, 2 read from text, 1 unread"
-    assert ways_read({"answers": MIXED, "coarse": None}) == f"fine: {told}"
-    summary = {"answers": ALL_LETTERS, "coarse": {"answers": MIXED}}
-    assert ways_read(summary) == f"coarse: {told}"
-    summary = {"answers": MIXED, "coarse": {"answers": MIXED}}
-    assert ways_read(summary) == f"fine: {told}; coarse: {told}"
+@pytest.mark.parametrize(
+    ("fine", "coarse", "told"),
+    [
+        (ALL_LETTERS, None, None),
+        (ALL_LETTERS, {"answers": ALL_LETTERS}, None),
+        (MIXED, None, f"fine: {TOLD}"),
+        (ALL_LETTERS, {"answers": MIXED}, f"coarse: {TOLD}"),
+        (MIXED, {"answers": MIXED}, f"fine: {TOLD}; coarse: {TOLD}"),
+    ],
+)
+def test_a_stage_whose_answers_are_not_all_bare_letters_is_told(
+    fine: Any, coarse: Any, told: str | None
+) -> None:
+    assert ways_read({"answers": fine, "coarse": coarse}) == told
 
 
 @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\n", "\uff1d"])
@@ -32,12 +38,9 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(begins: str) -> None:
     assert row == {"question_id": f"'{begins}cmd|x", "margin": "-0.25", "p": ""}
 
 
-def test_a_control_character_breaks_no_row() -> None:
-    assert as_csv([{"question_id": "a\r\x1bb"}]) == "question_id\na\\r\\x1bb\n"
-
-
-def test_any_other_cell_stays_as_it_is() -> None:
-    assert as_csv([{"question_id": "a=b-c", "label": "joy"}]) == "question_id,label\na=b-c,joy\n"
+@pytest.mark.parametrize(("name", "written"), [("a\r\x1bb", r"a\r\x1bb"), ("a=b-c", "a=b-c")])
+def test_a_control_character_is_written_out_and_any_other_stays(name: str, written: str) -> None:
+    assert as_csv([{"question_id": name, "n": "1"}]) == f"question_id,n\n{written},1\n"
 
 
 def test_a_bar_in_a_name_makes_no_column() -> None:

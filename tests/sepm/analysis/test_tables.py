@@ -18,13 +18,9 @@ TAXONOMIES = {task: load_taxonomy(task) for task in TASKS}
 def cell(right: str, ids: str = "abcdefgh", unread: str = "") -> CellResult:
     """A cell whose samples are one letter each, labelled in turn."""
     rows = [
-        {
-            "question_id": key,
-            "label": EMOSET.names[i],
-            "correct": key in right,
-            "status": "unread" if key in unread else "ok",
-        }
-        for i, key in enumerate(ids)
+        {"question_id": key, "label": label, "correct": key in right}
+        | {"status": "unread" if key in unread else "ok"}
+        for key, label in zip(ids, EMOSET.names, strict=True)
     ]
     return CellResult(Path("results/x"), rows)
 
@@ -41,6 +37,11 @@ def built(
 ) -> Any:
     made = build_table(TABLES[number], model, results, {}, TAXONOMIES, config)
     return {"preset": "paper", "limit": None, "configuration": asdict(config), **made}
+
+
+def parts(line: str) -> list[str]:
+    """Cells of a line of a Markdown table."""
+    return [part.strip() for part in line.split("|")[1:-1]]
 
 
 def row_of(table: Any, name: str) -> Any:
@@ -139,7 +140,7 @@ def test_a_result_of_another_n_has_a_note_instead_of_the_papers_number() -> None
     assert "52.77" not in text
     assert "48.32" not in text
     assert f"- emoset, the paper's numbers: {note}" in text
-    assert as_rows(table)[1]["paper_note"] == note
+    assert list(as_rows(table))[1]["paper_note"] == note
 
 
 @pytest.mark.usefixtures("any_n_is_the_papers")
@@ -166,9 +167,8 @@ def test_sparsevlm_is_labelled_with_its_version_and_budget() -> None:
 def test_the_details_of_a_task_show_every_number_of_a_cell() -> None:
     text = as_markdown(built(3, emoset={"zero-shot": cell("a"), "cci": cell("bcd", unread="e")}))
     line = next(x for x in text.split("## emoset")[1].splitlines() if x.startswith("| cci "))
-    shown = [part.strip() for part in line.split("|")[1:-1]]
-    assert shown[:6] == ["cci", "8", "37.50", "13.68 to 69.43", "53.98", "yes"]
-    assert shown[6:] == ["+25.00", "-22.39 to +61.28", "3 / 1", "0.62", "1"]
+    assert parts(line)[:6] == ["cci", "8", "37.50", "13.68 to 69.43", "53.98", "yes"]
+    assert parts(line)[6:] == ["+25.00", "-22.39 to +61.28", "3 / 1", "0.62", "1"]
 
 
 def test_contrasts_are_drawn_where_both_rows_are_there() -> None:
@@ -204,7 +204,7 @@ def test_another_model_is_told_apart_from_the_papers() -> None:
 @pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
 def test_vila_stands_beside_the_papers_vila(model: str) -> None:
     text = as_markdown(built(1, model=model, emoset={"zero-shot": cell("ab")}))
-    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines()]
+    lines = map(parts, text.splitlines())
     papers = [line for line in lines if line[:1] == ["- paper (VILA-8b)"]]
     assert papers[0] == ["- paper (VILA-8b)", "47.47", "44.45", "41.90", "15.35", "20.00", "33.83"]
     assert papers[2][1:] == ["-"] * 6  # SparseVLM
@@ -216,20 +216,16 @@ def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
     text = as_markdown(built(3, emoset={"zero-shot": cell("abcd")}))
     lines = text.splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith("| cci+fp "))
-    ours, papers = ([part.strip() for part in line.split("|")[1:4]] for line in lines[place:][:2])
+    ours, papers = map(parts, lines[place : place + 2])
     assert ours == ["cci+fp", "-", "-"]
     assert papers == [f"- {LLAVA_PAPER}", "53.03", "56.10"]
     assert "- emotion6, all rows: not run" in text
 
 
-def test_the_papers_settings_are_named_by_the_preset_alone() -> None:
-    text = as_markdown(built(3, emoset={"zero-shot": cell("a")}))
-    assert "Preset: paper. Accuracy in percent." in text
-
-
-def test_settings_that_differ_from_the_preset_and_the_limit_are_shown() -> None:
-    config = replace(PRESETS["released"], alpha=0.05, variance="population")
+def test_settings_are_named_by_the_preset_and_by_what_differs_from_it() -> None:
     table = built(3, emoset={"zero-shot": cell("a")})
+    assert "Preset: paper. Accuracy in percent." in as_markdown(table)
+    config = replace(PRESETS["released"], alpha=0.05, variance="population")
     table |= {"preset": "released", "limit": 5, "configuration": asdict(config)}
     assert (
         "Preset: released, but alpha 0.05, variance 'population'. Only the first 5 questions of "
@@ -239,13 +235,13 @@ def test_settings_that_differ_from_the_preset_and_the_limit_are_shown() -> None:
 
 def test_csv_names_the_model_of_the_papers_column() -> None:
     for model, paper in (("llava-v1.5-7b", "LLaVA-1.5-7B"), ("Llama-3-VILA1.5-8B", "VILA-8b")):
-        row = as_rows(built(1, model=model, emoset={"zero-shot": cell("a")}))[0]
+        row = next(as_rows(built(1, model=model, emoset={"zero-shot": cell("a")})))
         assert row["paper_model"] == paper
     assert row["paper"] == 0.4747  # of Emotion6, which was not run
 
 
 def test_csv_has_a_row_for_every_cell() -> None:
-    rows = as_rows(built(3, emoset={"zero-shot": cell("abcd")}))
+    rows = list(as_rows(built(3, emoset={"zero-shot": cell("abcd")})))
     assert [(r["row"], r["task"]) for r in rows[:2]] == [
         ("zero-shot", "emotion6"),
         ("zero-shot", "emoset"),

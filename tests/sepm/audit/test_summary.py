@@ -1,5 +1,6 @@
 """What an audit says of changes, on records made by hand."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sepm.audit.summary import compared, unexplained_in_float32
@@ -29,14 +30,9 @@ def comparison(dtype: Precision, *gaps: float) -> Json:
 
 def report(*found: Json) -> Json:
     return {
-        "dataset": "emoset",
-        "model": "tiny",
-        "samples": 3,
-        "methods": {"zero-shot": {}},
+        **{"dataset": "emoset", "model": "tiny", "samples": 3, "methods": {"zero-shot": {}}},
         "environment": {"device": "cpu"},
-        "variants": [
-            {"dtype": "float32", "batch_size": 8, "together": True, "largest_batch": 4},
-        ],
+        "variants": [asdict(Variant("float32", 8, together=True)) | {"largest_batch": 4}],
         "comparisons": list(found),
     }
 

@@ -53,29 +53,25 @@ def test_figure_4_shows_the_samples_asked_for(
         (["--figure", "3"], "figure-3: needs sepm sensitivity, or runs that differ in α or β"),
         (["--image-folder", "absent"], "image folder absent: no such folder"),
         (["--image-folder", "webemo7=."], "image folder webemo7=.: the runs are of emoset"),
+        (["--image-folder", "{empty}", "--figure", "4"], "no such file; is"),
+        (
+            ["--image-folder", "{images}", "--figure", "4", "--samples", "fear/fear_0006.png"],
+            "did you mean 'fear/fear_00006.png'?",
+        ),
         (["--per-class", "0"], "--per-class must be at least 1"),
     ],
 )
 def test_what_cannot_be_drawn_is_an_error_that_says_why(
-    folders: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     options: list[str],
     message: str,
+    folders: list[str],
+    scenes: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["figures", *folders, "--output", str(tmp_path), *options]) == 2
+    places = [text.format(empty=tmp_path, images=scenes.image_folder) for text in options]
+    assert main(["figures", *folders, "--output", str(tmp_path / "new"), *places]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_sample_or_an_image_that_is_not_there_is_an_error_that_names_it(
-    folders: list[str], scenes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command = ["figures", *folders, "--output", str(tmp_path), "--figure", "4"]
-    images = ["--image-folder", str(scenes.image_folder)]
-    assert main([*command, *images, "--samples", "fear/fear_0006.png"]) == 2
-    assert "did you mean 'fear/fear_00006.png'?" in capsys.readouterr().err
-    assert main([*command, "--image-folder", str(tmp_path)]) == 2
-    assert "no such file; is" in capsys.readouterr().err
 
 
 def test_a_run_says_where_its_visual_tokens_lie(finished: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sepm.cli import main
 
 Json = dict[str, Any]
-Consumer = Callable[[Path], list[str]]
+Told = Callable[[str, int], str]
 CONSUMERS = ("eval", "table", "sensitivity", "compare", "figures", "report")
 
 
@@ -45,6 +45,20 @@ def commands(scenes: Any, command: Any, results: Path) -> dict[str, list[str]]:
     }
 
 
+@pytest.fixture
+def told(commands: dict[str, list[str]], capsys: pytest.CaptureFixture[str]) -> Told:
+    """A function that runs a consumer, holds its status to the one expected, and gives its output.
+
+    Standard error and standard output, as one text.
+    """
+
+    def run(consumer: str, status: int) -> str:
+        assert main(commands[consumer]) == status
+        return "".join(capsys.readouterr())
+
+    return run
+
+
 def change(path: Path, **fields: Any) -> None:
     """Change fields of `accuracy.json`."""
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
@@ -57,39 +71,36 @@ def change_row(folder: Path, index: int, **fields: Any) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-@pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_verdict_that_contradicts_its_row_is_refused_by_all_with_the_same_words(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+def spoil(run: Path, how: str) -> str:
+    """Spoil the rows of a run; the message that is due."""
+    if how == "verdict":
+        change_row(run, 4, label="fear", prediction="awe", correct=True)
+        return (
+            "5: not a prediction record: correct is true, but the prediction is 'awe' and the "
+            "label 'fear'"
+        )
+    if how == "method":
+        shutil.copy(run.parent / "zero-shot" / "predictions.jsonl", run)
+        return "1: a row without `coarse` is not of sepm"
+    change_row(run, 7, question_id="awe/other.png")
+    return "8: question_id 'awe/other.png' is not in the question f"
+
+
+# Only the first three have the question file at hand.
+@pytest.mark.parametrize(
+    ("consumer", "how"),
+    [
+        *((consumer, how) for consumer in CONSUMERS for how in ("verdict", "method")),
+        *((consumer, "question") for consumer in CONSUMERS[:3]),
+    ],
+)
+def test_rows_that_cannot_be_believed_are_refused_by_all_with_the_same_words(
+    consumer: str, how: str, told: Told, sepm_run: Path
 ) -> None:
-    change_row(sepm_run, 4, label="fear", prediction="awe", correct=True)
-    before = (sepm_run / "predictions.jsonl").read_bytes()
-    assert main(commands[consumer]) == 2
-    assert (
-        f"{sepm_run}/predictions.jsonl:5: not a prediction record: correct is true, but the "
-        "prediction is 'awe' and the label 'fear'"
-    ) in capsys.readouterr().err
-    assert (sepm_run / "predictions.jsonl").read_bytes() == before
-
-
-@pytest.mark.parametrize("consumer", CONSUMERS)
-def test_rows_of_another_method_are_refused_by_all(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copy(sepm_run.parent / "zero-shot" / "predictions.jsonl", sepm_run)
-    assert main(commands[consumer]) == 2
-    said = f"{sepm_run}/predictions.jsonl:1: a row without `coarse` is not of sepm"
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("consumer", ["eval", "table", "sensitivity"])
-def test_a_row_about_no_question_is_refused_where_the_question_file_is_at_hand(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    change_row(sepm_run, 7, question_id="awe/other.png")
-    assert main(commands[consumer]) == 2
-    assert (
-        "jsonl:8: question_id 'awe/other.png' is not in the question f" in capsys.readouterr().err
-    )
+    path = sepm_run / "predictions.jsonl"
+    said, before = spoil(sepm_run, how), path.read_bytes()
+    assert f"{path}:{said}" in told(consumer, 2)
+    assert path.read_bytes() == before
 
 
 # ---- accuracy.json
@@ -97,14 +108,13 @@ def test_a_row_about_no_question_is_refused_where_the_question_file_is_at_hand(
 
 @pytest.mark.parametrize("consumer", ["compare", "figures", "report"])
 def test_stored_counts_that_are_not_the_rows_are_told_and_not_shown(
-    consumer: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+    consumer: str, told: Told, sepm_run: Path
 ) -> None:
     change(sepm_run / "accuracy.json", n=25, correct=25, accuracy=1.0)
-    assert main(commands[consumer]) == 0
-    out, err = capsys.readouterr()
-    assert f"{sepm_run}/accuracy.json: n is 25 there, 24 by the rows" in err
-    assert "accuracy is 1.0 there" in err
-    assert "25 of 2" not in out
+    text = told(consumer, 0)
+    assert f"{sepm_run}/accuracy.json: n is 25 there, 24 by the rows" in text
+    assert "accuracy is 1.0 there" in text
+    assert "25 of 2" not in text
 
 
 @pytest.mark.parametrize(
@@ -123,21 +133,14 @@ def test_stored_counts_that_are_not_the_rows_are_told_and_not_shown(
     ],
 )
 def test_facts_that_cannot_be_are_refused_and_nothing_is_written(
-    field: str,
-    value: Any,
-    said: str,
-    commands: Any,
-    sepm_run: Path,
-    capsys: pytest.CaptureFixture[str],
+    field: str, value: Any, said: str, told: Told, sepm_run: Path
 ) -> None:
     change(sepm_run / "accuracy.json", **{field: value})
-    root = sepm_run.parents[3]
-    before = {path for path in root.rglob("*") if path.is_file()}
-    assert main(commands["figures"]) == 2
-    err = capsys.readouterr().err
-    assert f"{sepm_run}/accuracy.json: " in err
-    assert said in err
-    assert {path for path in root.rglob("*") if path.is_file()} == before
+    before = set(sepm_run.parents[3].rglob("*"))
+    text = told("figures", 2)
+    assert f"{sepm_run}/accuracy.json: " in text
+    assert said in text
+    assert set(sepm_run.parents[3].rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -145,11 +148,10 @@ def test_facts_that_cannot_be_are_refused_and_nothing_is_written(
     [*((consumer, "{") for consumer in CONSUMERS), ("compare", "[]"), ("compare", "[" * 10_000)],
 )
 def test_a_damaged_accuracy_file_is_told_by_all(
-    consumer: str, content: str, commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
+    consumer: str, content: str, told: Told, sepm_run: Path
 ) -> None:
     (sepm_run / "accuracy.json").write_text(content)
-    assert main(commands[consumer]) == 2
-    assert f"{sepm_run}/accuracy.json: damaged" in capsys.readouterr().err
+    assert f"{sepm_run}/accuracy.json: damaged" in told(consumer, 2)
 
 
 def test_an_accuracy_file_that_was_removed_is_made_anew_from_the_rows(
@@ -188,24 +190,15 @@ def test_rows_that_other_processes_had_computed_of_a_run_cut_off_are_compared_to
 @pytest.mark.parametrize("image", ["../secret.png", "{tmp}/secret.png"])
 @pytest.mark.parametrize("consumer", ["figures", "report"])
 def test_no_picture_from_outside_the_image_folder_is_shown(
-    consumer: str,
-    image: str,
-    commands: Any,
-    scenes: Any,
-    sepm_run: Path,
-    capsys: pytest.CaptureFixture[str],
+    consumer: str, image: str, told: Told, scenes: Any, sepm_run: Path
 ) -> None:
     for index in range(24):
         change_row(sepm_run, index, image=image.format(tmp=scenes.image_folder.parent))
-    assert main(commands[consumer]) == 2
-    assert "question_id 'a" in (err := capsys.readouterr().err)
-    assert "secret.png' points outside" in err or "secret.png' is absolute" in err
+    assert "question_id 'a" in (text := told(consumer, 2))
+    assert "secret.png' points outside" in text or "secret.png' is absolute" in text
 
 
-def test_tokens_beyond_the_grid_are_refused(
-    commands: Any, sepm_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tokens_beyond_the_grid_are_refused(told: Told, sepm_run: Path) -> None:
     row = json.loads((sepm_run / "predictions.jsonl").read_text().splitlines()[3])
     change_row(sepm_run, 3, foe_scores=[*row["foe_scores"], 0.0])
-    assert main(commands["figures"]) == 2
-    assert f"question_id '{row['question_id']}' has scores or drop" in capsys.readouterr().err
+    assert f"question_id '{row['question_id']}' has scores or drop" in told("figures", 2)

@@ -1,4 +1,4 @@
-"""Runs written by hand: records whose every number a test can recompute, without a model."""
+"""Runs written by hand, read, and their images."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,120 +10,22 @@ import pytest
 from PIL import Image
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.method.confidence import choose_branch, confidence, is_ambiguous
 from sepm.method.config import PRESETS
-from sepm.method.dropping import num_dropped
 from sepm.report.runs import RunGroup, read_run_groups
 
-Json = dict[str, Any]
-
-CLASSES = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
-POSITIVE = ("amusement", "awe", "contentment", "excitement")
-GRID = {
-    "grid": [4, 4],
-    "order": "row-major",
-    "preprocessing": "pad",
-    "input_size": 56,
-    "patch_size": 14,
-}
-
-
-def row(
-    label: str, number: int, prediction: str | None, p_a: float | None = None, **changes: Any
-) -> Json:
-    """A record; with p_a, one of two stages (p_B = 1 - p_A), whose gate `under` adds."""
-    key = f"{label}/{label}_{number:05}.png"
-    letters = {name: chr(ord("A") + i) for i, name in enumerate(CLASSES)}
-    probs = dict.fromkeys(letters.values(), 0.05)
-    if prediction:
-        probs[letters[prediction]] = 0.5 + number / 1000
-    coarse = {}
-    if p_a is not None:
-        coarse["coarse"] = {
-            "prompt": "coarse?",
-            "text": "A" if p_a >= 0.5 else "B",
-            "read": "letter",
-            "p_a": p_a,
-            "p_b": 1 - p_a,
-            "off_menu": False,
-        }
-        coarse["foe_scores"] = [(number * 7 + i * 5) % 16 / 100 for i in range(16)]
-    return {
-        "question_id": key,
-        "image": key,
-        "label": label,
-        "prediction": prediction,
-        "correct": prediction == label,
-        "status": "ok" if prediction else "unread",
-        **coarse,
-        "dropped": [1, 6, 11] if coarse else [],
-        "fine": {
-            "prompt": "fine?",
-            "text": letters[prediction] if prediction else "a lovely day",
-            "read": "letter" if prediction else None,
-            "probs": probs,
-        },
-        **changes,
-    }
-
-
-def under(record: Json, settings: Json) -> Json:
-    """A record of two stages as it would be with a run's α, variance and β."""
-    if "coarse" not in record:
-        return record
-    p_a, p_b = record["coarse"]["p_a"], record["coarse"]["p_b"]
-    value = confidence(p_a, p_b, settings["variance"])
-    ambiguous = is_ambiguous(value, settings["alpha"], settings["ambiguous_when"])
-    branch = choose_branch(record["coarse"]["text"], p_a, p_b, ambiguous=ambiguous)
-    probs = {
-        letter: record["fine"]["probs"].get(letter, 0.05)
-        for letter, name in zip("ABCDEFGH", CLASSES, strict=True)
-        if ambiguous or (name in POSITIVE) == (branch == "positive")
-    }
-    dropped = record["dropped"]
-    if len(dropped) != (due := num_dropped(settings["beta"], 16)):
-        dropped = list(range(due))
-    return {
-        **record,
-        "coarse": {**record["coarse"], "confidence": value, "branch": branch},
-        "dropped": dropped,
-        "fine": {**record["fine"], "probs": probs},
-    }
-
-
-def zero_shot_rows(per_class: int = 5) -> list[Json]:
-    """Of each class all but the first one or two are taken for anger."""
-    return [
-        row(label, i, label if i < 1 + (label in POSITIVE) else "anger")
-        for label in CLASSES
-        for i in range(per_class)
-    ]
-
-
-def sepm_rows(per_class: int = 5) -> list[Json]:
-    """Confidence grows with the number; the last row of each class is wrong, one is unread."""
-    rows = []
-    for label in CLASSES:
-        for i in range(per_class):
-            distance = 0.5 * (i + 1) / per_class
-            said = label if i < per_class - 1 else "fear"
-            toward = distance if (label in POSITIVE) == (i != 0) else -distance
-            rows.append(row(label, i, said, 0.5 + toward))
-    rows[3] = row("amusement", 3, None, 0.9)
-    return rows
-
+from .hand_made import GRID, ROWS, Json, sepm_rows, under
 
 WriteRun = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
 def write_run() -> WriteRun:
-    """A function that writes a run's folder: its method, rows, and settings that differ."""
+    """A function that writes a run's folder: its method, 40 rows or others, other settings."""
 
     def write(
         output: Path,
         method: str,
-        rows: Iterable[Json],
+        rows: Iterable[Json] | None = None,
         *,
         model: str = "llava-v1.5-7b",
         dataset: str = "emoset",
@@ -135,20 +37,17 @@ def write_run() -> WriteRun:
         folder.mkdir(parents=True)
         configuration = {**asdict(PRESETS["paper"]), "dtype": "float32", **settings}
         facts = {
-            "dataset": dataset,
-            "method": method,
-            "model": model,
-            "preset": "paper",
-            "configuration": configuration,
-            "limit": None,
+            **{"dataset": dataset, "method": method, "model": model, "preset": "paper"},
+            **{"configuration": configuration, "limit": None, "visual_tokens": visual_tokens},
             "timing": {"images_per_second": 12.5},
             "environment": {"python": "3.11.7", "git_commit": "abc"},
-            "visual_tokens": visual_tokens,
             "taxonomy": asdict(load_taxonomy(dataset)),
             "sha256": {"question_file": "0123", "checkpoint": "4567"},
         }
         (folder / "accuracy.json").write_text(json.dumps(facts))
-        lines = [json.dumps(under(record, configuration)) + "\n" for record in rows]
+        lines = [
+            json.dumps(under(record, configuration)) + "\n" for record in rows or ROWS[method]()
+        ]
         (folder / "predictions.jsonl").write_text("".join(lines))
         return folder
 
@@ -159,8 +58,8 @@ def write_run() -> WriteRun:
 def runs(tmp_path_factory: pytest.TempPathFactory, write_run: WriteRun) -> Path:
     """A results folder with zero-shot and SEPM over 40 samples."""
     output = tmp_path_factory.mktemp("results")
-    write_run(output, "zero-shot", zero_shot_rows())
-    write_run(output, "sepm", sepm_rows())
+    for method in ROWS:
+        write_run(output, method)
     return output
 
 

@@ -27,16 +27,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"),
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--window-size=1280,900"),
 )
 
 HOSTILE = "awe/<script>document.title='hacked'</script><img src=x onerror=document.title='x'>.png"
@@ -64,9 +57,7 @@ def page_file(
     """Zero-shot and SEPM over 40 samples, one of a hostile id, 30 of them with a picture."""
     folder = tmp_path_factory.mktemp("page")
     for method in ("zero-shot", "sepm"):
-        rows = recorded(method)
-        rows[10]["question_id"] = HOSTILE
-        write_run(folder, method, rows)
+        write_run(folder, method, with_hostile_id(recorded(method)))
     path = folder / "report.html"
     groups = read_run_groups([folder])
     path.write_text(report_page(groups, {"emoset": image_folder}, 30), encoding="utf-8")
@@ -83,16 +74,17 @@ def opened(chromium: Driver, page_file: Path) -> Driver:
 
 @pytest.fixture
 def after(recorded: Any) -> list[Json]:
-    rows = recorded("sepm")
-    rows[10]["question_id"] = HOSTILE
-    return rows
+    return with_hostile_id(recorded("sepm"))
 
 
 @pytest.fixture
 def before(recorded: Any) -> dict[str, Json]:
-    rows = recorded("zero-shot")
+    return {row["question_id"]: row for row in with_hostile_id(recorded("zero-shot"))}
+
+
+def with_hostile_id(rows: list[Json]) -> list[Json]:
     rows[10]["question_id"] = HOSTILE
-    return {row["question_id"]: row for row in rows}
+    return rows
 
 
 def choose(driver: Driver, control: str, text: str) -> None:
@@ -189,20 +181,26 @@ def test_filters_add_up_and_reset(opened: Driver, after: list[Json]) -> None:
     assert total(opened) == 40
 
 
-def test_rows_are_sorted_by_confidence(opened: Driver, after: list[Json]) -> None:
-    choose(opened, "sort", "confidence, highest first")
-    confidence = {r["question_id"]: r["coarse"]["confidence"] for r in after}
-    values = [round(confidence[key], 4) for key in listed(opened)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] > values[-1]
+def margin(row: Json) -> float:
+    *_, second, best = sorted(row["fine"]["probs"].values())
+    return best - second
 
 
-def test_rows_are_sorted_by_margin(opened: Driver, after: list[Json]) -> None:
-    choose(opened, "sort", "margin, lowest first")
-    probs = {r["question_id"]: sorted(r["fine"]["probs"].values()) for r in after}
-    values = [round(probs[key][-1] - probs[key][-2], 4) for key in listed(opened)]
-    assert values == sorted(values)
-    assert values[0] < values[-1]
+@pytest.mark.parametrize(
+    ("order", "value", "descending"),
+    [
+        ("confidence, highest first", lambda row: row["coarse"]["confidence"], True),
+        ("margin, lowest first", margin, False),
+    ],
+)
+def test_rows_are_sorted(
+    opened: Driver, after: list[Json], order: str, value: Any, descending: bool
+) -> None:
+    choose(opened, "sort", order)
+    by_id = {row["question_id"]: round(value(row), 4) for row in after}
+    values = [by_id[key] for key in listed(opened)]
+    assert values == sorted(values, reverse=descending)
+    assert values[0] != values[-1]
 
 
 def test_the_other_run_can_be_the_one_that_is_shown(opened: Driver, before: Any) -> None:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from PIL import Image
 
 from sepm.analysis.accuracy import wilson_interval
 from sepm.analysis.stored_run import StoredRun
-from sepm.method.config import PRESETS
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
@@ -25,9 +24,11 @@ from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import faded
 from sepm.report.per_class import draw_per_class
 from sepm.report.runs import RunGroup, read_run_groups
-from sepm.report.style import rendered, styled
+from sepm.report.style import FORMATS, rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
+
+from .hand_made import SWEEP
 
 Json = dict[str, Any]
 Recorded = Callable[[str], list[Json]]
@@ -73,9 +74,8 @@ def test_figure_6_has_each_class_s_accuracy_under_both_runs_positive_classes_fir
 def test_figure_6_s_intervals_are_wilson_s(group: RunGroup, recorded: Recorded) -> None:
     ax: Any = draw_per_class(*pair(group)).axes[0]
     segments = ax.containers[2].lines[2][0].get_segments()
-    rows = [row for row in recorded("sepm") if row["label"] == "amusement"]
-    interval = wilson_interval(sum(row["correct"] for row in rows), 5)
-    assert interval is not None
+    right = sum(row["correct"] for row in recorded("sepm") if row["label"] == "amusement")
+    interval = wilson_interval(right, 5) or ()
     assert segments[0][:, 1] == pytest.approx([100 * end for end in interval])
 
 
@@ -94,17 +94,8 @@ def test_figure_5_counts_coarse_answers_in_bins_of_the_variance(
     assert list(upper.containers[0].lines[0].get_ydata()) == pytest.approx(shares)
 
 
-def test_figure_5_draws_the_run_s_own_threshold(
-    tmp_path: Path, write_run: Any, recorded: Recorded
-) -> None:
-    write_run(
-        tmp_path,
-        "sepm",
-        recorded("sepm"),
-        alpha=0.3,
-        variance="sample",
-        ambiguous_when="below",
-    )
+def test_figure_5_draws_the_run_s_own_threshold(tmp_path: Path, write_run: Any) -> None:
+    write_run(tmp_path, "sepm", alpha=0.3, variance="sample", ambiguous_when="below")
     run = read_run_groups([tmp_path])[0].runs[0]
     upper, lower = axes_of(draw_confidence(run))
     assert upper.get_title(loc="left") == "ambiguous below α = 0.3"
@@ -118,12 +109,9 @@ def test_a_confusion_matrix_has_the_counts_and_unread_answers(
 ) -> None:
     figure = draw_confusion(pair(group)[1])
     found = list(map(int, texts(figure)))
-    columns = [*POSITIVE, *NEGATIVE, None]
-    expected = [
-        sum((row["label"], row["prediction"]) == (label, said) for row in recorded("sepm"))
-        for label in POSITIVE + NEGATIVE
-        for said in columns
-    ]
+    cells = [(row["label"], row["prediction"]) for row in recorded("sepm")]
+    classes = POSITIVE + NEGATIVE
+    expected = [cells.count((label, said)) for label in classes for said in [*classes, None]]
     assert found == expected
     assert sum(expected) == 40
 
@@ -131,24 +119,16 @@ def test_a_confusion_matrix_has_the_counts_and_unread_answers(
 def test_flips_are_counted_by_class_and_listed_one_by_one(
     group: RunGroup, recorded: Recorded
 ) -> None:
-    before = {row["question_id"]: row for row in recorded("zero-shot")}
-    after = {row["question_id"]: row for row in recorded("sepm")}
+    both = list(zip(recorded("zero-shot"), recorded("sepm"), strict=True))
     (ax,) = axes_of(draw_flips(*pair(group)))
     widths = [int(bar.get_width()) for bar in ax.patches]
+    turned = [(a["label"], b["correct"]) for a, b in both if a["correct"] != b["correct"]]
     gained, lost = (
-        [
-            sum(
-                before[key]["correct"] is was and after[key]["correct"] is not was
-                for key in before
-                if key.startswith(name)
-            )
-            for name in POSITIVE + NEGATIVE
-        ]
-        for was in (False, True)
+        [turned.count((name, right)) for name in POSITIVE + NEGATIVE] for right in (True, False)
     )
     assert widths == [*gained, *(-count for count in lost)]
     table = list(csv.DictReader(io.StringIO(flip_table(*pair(group)))))
-    changed = {k for k in before if before[k]["prediction"] != after[k]["prediction"]}
+    changed = {a["question_id"] for a, b in both if a["prediction"] != b["prediction"]}
     assert {line["question_id"] for line in table} == changed
     assert sum(line["direction"] == "gained" for line in table) == sum(gained)
 
@@ -192,12 +172,8 @@ def test_figure_3_draws_the_counts_that_sepm_sensitivity_wrote(tmp_path: Path) -
         {"value": value, "n": 40, "correct": correct, "accuracy": 0.99}
         for value, correct in ((0.3, 12), (0.5, 20))
     ]
-    sweep = {
-        "dataset": "emoset",
-        "model": "llava-v1.5-7b",
-        "preset": "released",
+    sweep = SWEEP | {
         "variance": "sample",
-        "configuration": asdict(PRESETS["released"]),
         "alpha": {"sample": {"points": points}, "population": {"points": []}},
         "beta": {"points": points[:1]},
     }
@@ -231,12 +207,8 @@ def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder:
     def files() -> list[bytes]:
         with styled():
             results = draw_figures(group, Choice(image_folder), ["4", "5", "6", "flips"])
-            return [
-                rendered(result.figure, kind)
-                for result in results
-                if isinstance(result, Drawn)
-                for kind in ("png", "svg")
-            ]
+            drawn = [result.figure for result in results if isinstance(result, Drawn)]
+            return [rendered(figure, kind) for figure in drawn for kind in FORMATS]
 
     first = files()
     assert len(first) == 8
@@ -244,10 +216,8 @@ def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder:
     assert not any(b"<dc:date>" in file or b"Matplotlib" in file for file in first)
 
 
-def test_figures_that_runs_do_not_give_say_what_is_needed(
-    tmp_path: Path, write_run: Any, recorded: Recorded
-) -> None:
-    write_run(tmp_path, "zero-shot", recorded("zero-shot"))
+def test_figures_that_runs_do_not_give_say_what_is_needed(tmp_path: Path, write_run: Any) -> None:
+    write_run(tmp_path, "zero-shot")
     group = read_run_groups([tmp_path])[0]
     results = list(draw_figures(group, Choice(), list(FIGURES)))
     reasons = {r.name: r.reason for r in results if isinstance(r, NotDrawn)}

@@ -26,7 +26,7 @@ def colours(rows: int, columns: int) -> NDArray[np.uint8]:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def painted(cells: NDArray[np.uint8], cell: int) -> NDArray[np.uint8]:
+def painted(cells: NDArray[Any], cell: int) -> NDArray[Any]:
     return cells.repeat(cell, axis=0).repeat(cell, axis=1)
 
 
@@ -103,16 +103,12 @@ def test_vila_s_tokens_are_two_by_two_patches_counted_down_the_columns(
 def test_the_token_after_the_first_lies_right_of_it_or_below_it() -> None:
     assert LLAVA.box(1) == Box(14, 0, 28, 14)
     assert VILA.box(1) == Box(0, 28, 28, 56)
-
-
-def test_vila_s_last_token_ends_where_the_patches_end() -> None:
-    assert VILA.box(195) == Box(364, 364, 378, 378)
+    assert VILA.box(195) == Box(364, 364, 378, 378)  # the last one ends where the patches end
 
 
 def test_padding_puts_tokens_outside_of_the_image() -> None:
-    assert LLAVA.input_box(672, 336) == Box(0, -168, 672, 504)
+    assert LLAVA.input_box(672, 336) == LLAVA.view(672, 336) == Box(0, -168, 672, 504)
     assert LLAVA.rectangle(0, 672, 336) == Box(0, -168, 28, -140)
-    assert LLAVA.view(672, 336) == Box(0, -168, 672, 504)
 
 
 def test_cropping_leaves_the_ends_of_an_image_unseen() -> None:
@@ -132,52 +128,57 @@ def test_stretching_keeps_every_token_on_the_image() -> None:
     assert (tokens[:, 756:] == OUTSIDE).all()  # the last 6 of 384 columns make no whole patch
 
 
-def test_dropping_tokens_fades_exactly_their_pixels() -> None:
-    # 4 × 4 tokens of 10 × 10 pixels; the image is rows 10 to 29 of the padded square.
-    grid = VisualGrid(4, 4, 56, 14, "pad", "row-major")
-    image = Image.fromarray(painted(colours(2, 4), 10))
-    before, after = plain(image, grid), faded(image, grid, [0, 5, 6, 11])
-    expected = np.zeros((40, 40), dtype=bool)
-    expected[0:10, 0:10] = expected[10:20, 10:30] = expected[20:30, 30:40] = True
-    assert ((before != after).any(axis=-1) == expected).all()
-    inside = FADED * before[15, 15] + (1 - FADED) * FADED_TO
-    assert after[15, 15].tolist() == inside.round().tolist()
+PADDED = VisualGrid(4, 4, 56, 14, "pad", "row-major")
+STRETCHED = VisualGrid(4, 4, 56, 14, "resize", "column-major")
 
 
-def test_fading_follows_the_order_of_the_tokens() -> None:
-    grid = VisualGrid(4, 4, 56, 14, "resize", "column-major")
-    image = Image.fromarray(painted(colours(4, 4), 10))
-    changed = (plain(image, grid) != faded(image, grid, [1, 4])).any(axis=-1)
-    expected = np.zeros((40, 40), dtype=bool)
-    expected[10:20, 0:10] = expected[0:10, 10:20] = True
-    assert (changed == expected).all()
+# 4 × 4 tokens of 10 × 10 pixels; of the padded square the image is rows 10 to 29.
+@pytest.mark.parametrize(
+    ("grid", "rows", "dropped", "faded_rows"),
+    [
+        (PADDED, 2, [0, 5, 6, 11], ["x...", ".xx.", "...x", "...."]),
+        (STRETCHED, 4, [1, 4], [".x..", "x...", "....", "...."]),
+    ],
+)
+def test_dropping_tokens_fades_exactly_their_pixels_whatever_their_order(
+    grid: VisualGrid, rows: int, dropped: list[int], faded_rows: list[str]
+) -> None:
+    image = Image.fromarray(painted(colours(rows, 4), 10))
+    before, after = plain(image, grid), faded(image, grid, dropped)
+    expected = np.array([[cell == "x" for cell in row] for row in faded_rows])
+    assert ((before != after).any(axis=-1) == painted(expected, 10)).all()
+    y, x = 10 * np.argwhere(expected)[1] + 5
+    inside = FADED * before[y, x] + (1 - FADED) * FADED_TO
+    assert after[y, x].tolist() == inside.round().tolist()
 
 
 def test_padding_is_striped_and_the_image_is_left_as_it_is() -> None:
-    grid = VisualGrid(4, 4, 56, 14, "pad", "row-major")
     image = Image.fromarray(painted(colours(2, 4), 10))
-    pixels = plain(image, grid)
+    pixels = plain(image, PADDED)
     assert (pixels[10:30] == np.asarray(image)).all()
     assert set(np.unique(pixels[:10])) == {205, 235}
 
 
-def test_the_grid_is_read_from_a_run_s_accuracy_file() -> None:
-    stored = {
-        "grid": [24, 24],
-        "order": "row-major",
-        "preprocessing": "pad",
-        "input_size": 336,
-        "patch_size": 14,
-    }
-    assert VisualGrid.from_facts(stored) == LLAVA
-    with pytest.raises(ValueError, match="expected one of pad, crop, resize, got 'tile'"):
-        VisualGrid.from_facts({**stored, "preprocessing": "tile"})
-    with pytest.raises(ValueError, match="25 tokens in a line do not tile 24 patches"):
-        VisualGrid.from_facts({**stored, "grid": [25, 24]})
-    with pytest.raises(ValueError, match="visual_tokens"):
-        VisualGrid.from_facts({**stored, "patch_size": 0})
-    with pytest.raises(ValueError, match="visual_tokens"):
-        VisualGrid.from_facts({"grid": [24, 24]})
+STORED = {
+    **{"grid": [24, 24], "order": "row-major", "preprocessing": "pad"},
+    **{"input_size": 336, "patch_size": 14},
+}
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (STORED | {"preprocessing": "tile"}, "expected one of pad, crop, resize, got 'tile'"),
+        (STORED | {"grid": [25, 24]}, "25 tokens in a line do not tile 24 patches"),
+        (STORED | {"patch_size": 0}, "visual_tokens"),
+        (STORED | {"patch_size": -14}, "visual_tokens"),
+        ({"grid": [24, 24]}, "visual_tokens"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(stored: dict[str, Any], said: str) -> None:
+    assert VisualGrid.from_facts(STORED) == LLAVA
+    with pytest.raises(ValueError, match=said):
+        VisualGrid.from_facts(stored)
 
 
 def test_an_index_that_is_no_token_is_refused() -> None:

@@ -18,8 +18,8 @@ from sepm.report import payload
 from sepm.report.page import report_page
 from sepm.report.payload import browsable, group_payload
 from sepm.report.runs import RunGroup, read_run_groups
+from sepm.report.samples import spread_ids
 from sepm.report.tables import results
-from sepm.report.thumbnails import thumbnail_ids
 
 Json = dict[str, Any]
 
@@ -89,15 +89,9 @@ def test_results_have_intervals_and_of_another_n_a_note(
 ) -> None:
     rows = recorded(method)
     right = sum(row["prediction"] == row["label"] for row in rows)
-    interval = wilson_interval(right, 40)
-    assert interval is not None
+    low, high = map(percent, wilson_interval(right, 40) or ())
     line = next(row for row in page.rows if row[0] == method)
-    assert line[1:6] == [
-        "40",
-        percent(right / 40),
-        f"{percent(interval[0])} to {percent(interval[1])}",
-        *("-", "-"),
-    ]
+    assert line[1:6] == ["40", percent(right / 40), f"{low} to {high}", "-", "-"]
     assert "The paper&#39;s: n is 40; every accuracy in the paper fits n = 17716." in html
     assert line[10] == str(sum(row["prediction"] is None for row in rows))
     if method == "sepm":
@@ -111,10 +105,9 @@ def test_how_answers_were_read_stands_below_where_not_all_were_letters(html: str
 
 
 def test_the_paired_test_counts_gains_and_losses(page: Page, recorded: Any) -> None:
-    before = {row["question_id"]: row["correct"] for row in recorded("zero-shot")}
-    after = {row["question_id"]: row["correct"] for row in recorded("sepm")}
-    gained = sum(after[key] > before[key] for key in before)
-    lost = sum(after[key] < before[key] for key in before)
+    pairs = list(zip(recorded("zero-shot"), recorded("sepm"), strict=True))
+    gained = sum(b["correct"] > a["correct"] for a, b in pairs)
+    lost = sum(b["correct"] < a["correct"] for a, b in pairs)
     line = next(row for row in page.rows if row[0] == "sepm" and len(row) == 7)
     assert line[1:5] == ["40", str(gained), str(lost), f"{100 * (gained - lost) / 40:+.2f}"]
 
@@ -159,7 +152,7 @@ def test_pictures_hold_the_image_the_dropped_tokens_and_where_the_input_lies(pag
 
 
 def test_pictures_are_spread_over_classes_and_outcomes(group: RunGroup) -> None:
-    chosen = thumbnail_ids(group, 16)
+    chosen = spread_ids(group, 16)
     assert len(set(chosen)) == 16
     assert {key.split("/")[0] for key in chosen} == set(group.taxonomy.names)
     right = {key: group.runs[1].by_id[key]["correct"] for key in chosen}

@@ -1,25 +1,24 @@
 """Runs found in folders, grouped, named and paired."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sepm.errors import InputError
-from sepm.method.config import PRESETS
 from sepm.report.page import report_page
 from sepm.report.runs import labels, read_run_groups
 from sepm.report.sweeps import read_sweeps
 
+from .hand_made import SWEEP
+
 
 def test_runs_are_found_below_a_folder_and_grouped_by_data_set_and_model(
-    tmp_path: Path, write_run: Any, recorded: Any
+    tmp_path: Path, write_run: Any
 ) -> None:
-    write_run(tmp_path, "sepm", recorded("sepm"), model="b")
-    write_run(tmp_path, "zero-shot", recorded("zero-shot"), model="b")
-    write_run(tmp_path, "sepm", recorded("sepm"), model="a")
+    for method, model in (("sepm", "b"), ("zero-shot", "b"), ("sepm", "a")):
+        write_run(tmp_path, method, model=model)
     groups = read_run_groups([tmp_path])
     assert [(g.model, [r.name for r in g.runs]) for g in groups] == [
         ("a", ["sepm"]),
@@ -28,11 +27,10 @@ def test_runs_are_found_below_a_folder_and_grouped_by_data_set_and_model(
 
 
 def test_a_run_of_a_task_of_ones_own_brings_its_classes_along(
-    tmp_path: Path, write_run: Any, recorded: Any
+    tmp_path: Path, write_run: Any
 ) -> None:
-    path = write_run(tmp_path, "sepm", recorded("sepm")) / "accuracy.json"
-    facts = json.loads(path.read_text())
-    path.write_text(json.dumps({**facts, "dataset": "mine"}))
+    path = write_run(tmp_path, "sepm") / "accuracy.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "mine"}))
     (group,) = read_run_groups([tmp_path])
     assert (group.dataset, group.taxonomy.names[0]) == ("mine", "amusement")
 
@@ -42,27 +40,25 @@ def test_a_folder_named_twice_is_read_once(runs: Path) -> None:
     assert [run.name for run in group.runs] == ["zero-shot", "sepm"]
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path, write_run: Any, recorded: Any) -> None:
-    for place in ("one", "two"):
-        write_run(tmp_path / place, "sepm", recorded("sepm"))
-    (group,) = read_run_groups([tmp_path / "one", tmp_path / "two"])
-    assert [run.name for run in group.runs] == ["sepm", "sepm (2)"]
-
-
-def test_no_run_takes_the_name_that_tells_another_apart(
-    tmp_path: Path, write_run: Any, recorded: Any
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["sepm", "sepm"], ["sepm", "sepm (2)"]),
+        (["sepm (2)", "sepm", "sepm"], ["sepm (2)", "sepm", "sepm (3)"]),
+    ],
+)
+def test_runs_of_one_name_are_told_apart_by_a_name_that_no_other_has(
+    folders: list[str], names: list[str], tmp_path: Path, write_run: Any
 ) -> None:
-    for place, name in (("one", "sepm (2)"), ("two", "sepm"), ("three", "sepm")):
-        write_run(tmp_path / place, "sepm", recorded("sepm"), name=name)
-    (group,) = read_run_groups([tmp_path / place for place in ("one", "two", "three")])
-    assert [run.name for run in group.runs] == ["sepm (2)", "sepm", "sepm (3)"]
+    places = [tmp_path / str(index) for index in range(len(folders))]
+    for place, name in zip(places, folders, strict=True):
+        write_run(place, "sepm", name=name)
+    (group,) = read_run_groups(places)
+    assert [run.name for run in group.runs] == names
 
 
-def test_runs_of_one_name_with_other_classes_are_refused(
-    tmp_path: Path, write_run: Any, recorded: Any
-) -> None:
-    first = write_run(tmp_path, "zero-shot", recorded("zero-shot"))
-    second = write_run(tmp_path, "sepm", recorded("sepm"))
+def test_runs_of_one_name_with_other_classes_are_refused(tmp_path: Path, write_run: Any) -> None:
+    first, second = (write_run(tmp_path, method) for method in ("zero-shot", "sepm"))
     path = second / "accuracy.json"
     path.write_text(path.read_text().replace('"option_text": "Content"', '"option_text": "Calm"'))
     with pytest.raises(InputError, match=rf"{second} and {first} are both called emoset and have"):
@@ -70,12 +66,10 @@ def test_runs_of_one_name_with_other_classes_are_refused(
 
 
 def test_a_sweep_that_belongs_to_no_run_is_left_out_by_name(
-    tmp_path: Path, write_run: Any, recorded: Any, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, write_run: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_run(tmp_path, "sepm", recorded("sepm"))
-    sweep = {"dataset": "emoset", "model": "other", "preset": "paper", "variance": "population"}
-    sweep |= {"configuration": asdict(PRESETS["paper"]), "alpha": {}, "beta": {"points": []}}
-    (tmp_path / "sensitivity.json").write_text(json.dumps(sweep))
+    write_run(tmp_path, "sepm")
+    (tmp_path / "sensitivity.json").write_text(json.dumps(SWEEP))
     assert read_run_groups([tmp_path])[0].sweeps == ()
     assert f"{tmp_path}/sensitivity.json is left out: no run of other" in capsys.readouterr().err
 
@@ -90,9 +84,7 @@ def test_a_sweep_that_belongs_to_no_run_is_left_out_by_name(
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused(changed: Any, said: str, tmp_path: Path) -> None:
-    sweep = {"dataset": "emoset", "model": "m", "preset": "paper", "variance": "population"}
-    sweep |= {"configuration": asdict(PRESETS["paper"]), "alpha": {}, "beta": {"points": []}}
-    (tmp_path / "sensitivity.json").write_text(json.dumps(sweep | changed))
+    (tmp_path / "sensitivity.json").write_text(json.dumps(SWEEP | changed))
     with pytest.raises(InputError, match=rf"sensitivity\.json: .*{said}"):
         read_sweeps(tmp_path)
 
@@ -111,22 +103,16 @@ def test_a_folder_without_a_run_is_an_error(tmp_path: Path) -> None:
         read_run_groups([tmp_path / "absent"])
 
 
-def test_a_damaged_run_is_an_error_that_names_it(
-    tmp_path: Path, write_run: Any, recorded: Any
-) -> None:
-    folder = write_run(tmp_path, "sepm", recorded("sepm"))
-    stored = json.loads((folder / "accuracy.json").read_text())
-    del stored["dataset"]
-    (folder / "accuracy.json").write_text(json.dumps(stored))
+def test_a_damaged_run_is_an_error_that_names_it(tmp_path: Path, write_run: Any) -> None:
+    path = write_run(tmp_path, "sepm") / "accuracy.json"
+    path.write_text(path.read_text().replace('"dataset"', '"data"'))
     with pytest.raises(InputError, match=r"accuracy\.json: .*missing required field `dataset`"):
         read_run_groups([tmp_path])
 
 
-def test_labels_tell_runs_apart_by_what_differs(
-    tmp_path: Path, write_run: Any, recorded: Any
-) -> None:
+def test_labels_tell_runs_apart_by_what_differs(tmp_path: Path, write_run: Any) -> None:
     for drop in ("foe", "random"):
-        write_run(tmp_path, "sepm", recorded("sepm"), name=drop, drop=drop)
+        write_run(tmp_path, "sepm", name=drop, drop=drop)
     (group,) = read_run_groups([tmp_path])
     assert labels(group.runs) == ["sepm, drop foe", "sepm, drop random"]
     assert labels(group.runs, besides="drop") == ["sepm", "sepm"]
@@ -138,7 +124,7 @@ def test_a_run_of_errors_alone_is_compared_with_nothing_and_named(
     heads = [{k: r[k] for k in ("question_id", "image", "label")} for r in recorded("sepm")]
     failed = {"prediction": None, "correct": False, "status": "error", "error": "no such file"}
     write_run(tmp_path, "sepm", [head | failed for head in heads])
-    write_run(tmp_path, "zero-shot", recorded("zero-shot"))
+    write_run(tmp_path, "zero-shot")
     (group,) = read_run_groups([tmp_path])
     assert group.compared is None
     assert "sepm has errors alone" in capsys.readouterr().err
