@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats import binomtest
 
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from sepm.analysis.accuracy import ratio
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, Variance, confidence
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 VARIANCE: Variance = "population"
 

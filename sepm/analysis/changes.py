@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sepm.analysis.paired import Pair
 from sepm.method.answers import COARSE_KEY
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 Decision = Literal["coarse answer", "branch", "dropped tokens", "answer"]
 

@@ -20,7 +20,7 @@ from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
 from sepm.errors import InputError
 from sepm.method.config import MethodConfig
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.registry import METHODS
 
 PARTS = {

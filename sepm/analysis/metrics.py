@@ -12,7 +12,7 @@ from sepm.analysis.calibration import confidence_report
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
 from sepm.method.taxonomy import Polarity, Taxonomy, no_class
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 UNREAD = "unread"
 """Column of the confusion matrix for answers that name no class."""

@@ -8,7 +8,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from sepm.analysis.accuracy import ratio, wilson_interval
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 SIGNIFICANCE = 0.05
 """A difference with a larger p cannot be told from chance."""

@@ -18,7 +18,7 @@ from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
 from sepm.records.folder import ACCURACY, IDENTITY, PREDICTIONS, read_json, row_files
 from sepm.records.reading import read_records
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 
 class RunFacts(Struct, frozen=True):

@@ -24,7 +24,7 @@ from sepm.method.confidence import (
     is_ambiguous,
 )
 from sepm.method.config import MethodConfig
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.registry import MethodRun
 
 VARIANCES: tuple[Variance, Variance] = ("population", "sample")

@@ -20,7 +20,7 @@ from sepm.analysis.paper import (
 from sepm.analysis.plain_text import row_label
 from sepm.method.config import Drop, MethodConfig
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.registry import MethodRun
 
 TASKS = ("emotion6", "emoset", "webemo7", "webemo25", "abstract")

@@ -18,7 +18,7 @@ from sepm.method.taxonomy import Taxonomy
 from sepm.models.opening import OpenedModel
 from sepm.models.protocol import VisionLanguageModel
 from sepm.progress import progress_bar, tell
-from sepm.records.record import Record, record_of
+from sepm.records.writing import Record, record_of
 from sepm.registry import MethodRun
 
 ADVICE = "Try --reference float16, which needs no float32 weights, or --device cpu"

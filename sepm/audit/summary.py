@@ -7,7 +7,7 @@ from typing import Any, get_args
 from sepm.analysis.changes import Decision, changes, shifts
 from sepm.analysis.paired import Pair
 from sepm.audit.variants import LARGEST_TIE, Comparison
-from sepm.records.record import Record
+from sepm.records.writing import Record
 
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 

@@ -31,7 +31,7 @@ from sepm.method.confidence import Variance
 from sepm.models.options import ModelOptions
 from sepm.progress import tell
 from sepm.records.folder import as_json
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.registry import MethodRun
 from sepm.terminal import show, show_json
 

@@ -31,7 +31,7 @@ from sepm.models.protocol import VisionLanguageModel
 from sepm.processes import Processes, current_processes, local_index
 from sepm.progress import progress_bar, tell_own
 from sepm.records.folder import rows_name
-from sepm.records.record import Record, RecordFile, error_record, record_of
+from sepm.records.writing import Record, RecordFile, error_record, record_of
 from sepm.registry import MethodRun
 
 GOES_ON = "The rows before are kept, and the same command goes on from there"

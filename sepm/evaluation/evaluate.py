@@ -26,7 +26,7 @@ from sepm.models.opening import OpenedModel
 from sepm.processes import current_processes
 from sepm.records.folder import PREDICTIONS
 from sepm.records.reading import read_records
-from sepm.records.record import RecordFile, error_record
+from sepm.records.writing import RecordFile, error_record
 from sepm.registry import MethodRun
 
 

@@ -10,7 +10,7 @@ from sepm.evaluation import run_folder
 from sepm.evaluation.request import EvaluationRequest
 from sepm.progress import tell
 from sepm.records.folder import earlier_accuracy, stored_identity
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.registry import MethodRun
 
 

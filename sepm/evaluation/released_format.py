@@ -9,7 +9,7 @@ import shortuuid
 from sepm.datasets.files import write_whole
 from sepm.datasets.question_file import Question
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.record import Record, as_line
+from sepm.records.writing import Record, as_line
 
 RELEASED_FILES = STAGE_1_ANSWERS, STAGE_2_QUESTIONS, STAGE_2_ANSWERS = (
     "stage_1_answers.jsonl",

@@ -16,7 +16,7 @@ from sepm.evaluation.released_format import write_released_files
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.folder import ACCURACY, PREDICTIONS, as_json, earlier_accuracy
 from sepm.records.reading import read_records
-from sepm.records.record import Record, as_line
+from sepm.records.writing import Record, as_line
 
 
 @dataclass(frozen=True)

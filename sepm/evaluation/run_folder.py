@@ -25,7 +25,7 @@ from sepm.records.folder import (
     stored_identity,
 )
 from sepm.records.reading import read_records
-from sepm.records.record import Record, as_line
+from sepm.records.writing import Record, as_line
 
 TOKEN = ".token"
 """Says while a run goes on, to processes on other machines, that they see its folder."""

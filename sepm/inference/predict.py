@@ -15,7 +15,7 @@ from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import VisionLanguageModel
-from sepm.records.record import decision_fields, require_numbers
+from sepm.records.writing import decision_fields, require_numbers
 from sepm.registry import MethodRun
 
 ImageSource = str | Path | Image.Image

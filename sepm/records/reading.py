@@ -13,8 +13,8 @@ from sepm.method.answers import fine_key
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
 from sepm.records.fields import RecordFields, answer_given
-from sepm.records.record import Record
 from sepm.records.run_checks import run_faults
+from sepm.records.writing import Record
 
 _DECODER = msgspec.json.Decoder(RecordFields)
 

@@ -8,7 +8,7 @@ from sepm.method.confidence import Branch, confidence, is_ambiguous
 from sepm.method.dropping import num_dropped
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.fields import ROUNDING
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.registry import METHODS
 
 

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sepm.method.dropping import lowest_scored
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import SCORE_COLORS, Pixels, faded, heat_map, plain, score_scale
 from sepm.report.style import DARK

@@ -8,7 +8,7 @@ from PIL import Image
 from sepm.datasets.image_files import UnreadableImageError, read_image
 from sepm.datasets.question_file import image_faults
 from sepm.errors import InputError
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.report.overlay import shrunk
 from sepm.report.runs import RunGroup
 

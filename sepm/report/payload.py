@@ -12,7 +12,7 @@ from sepm.analysis.stored_run import StoredRun
 from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.report.geometry import VisualGrid
 from sepm.report.image_folders import ImageFolders, load_image
 from sepm.report.overlay import shrunk

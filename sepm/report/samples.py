@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sepm.errors import InputError, did_you_mean
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.record import Record
+from sepm.records.writing import Record
 from sepm.report.runs import RunGroup
 
 T = TypeVar("T")

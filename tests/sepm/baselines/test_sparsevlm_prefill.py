@@ -20,7 +20,7 @@ from sepm.baselines.sparsevlm_prefill import SparsePrefill
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError
 from sepm.method.dialogue import ReducedPrefill
-from sepm.records.record import token_usage
+from sepm.records.writing import token_usage
 
 PREFIX, TEXT = 7, 13
 

@@ -14,7 +14,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.inference.answering import answer_batch, prepare
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Sample
-from sepm.records.record import token_usage
+from sepm.records.writing import token_usage
 from sepm.registry import METHODS
 
 EMOSET = load_taxonomy("emoset")

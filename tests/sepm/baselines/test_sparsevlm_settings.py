@@ -16,7 +16,7 @@ from sepm.evaluation import run_folder
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Reply
 from sepm.method.prompts import Query
-from sepm.records.record import record_of
+from sepm.records.writing import record_of
 from sepm.registry import MethodRun
 
 

@@ -19,7 +19,7 @@ import torch
 
 import sepm.evaluation.evaluate
 from sepm.cli import main
-from sepm.records.record import Record, RecordFile
+from sepm.records.writing import Record, RecordFile
 
 
 def signal_at_row(at_row: int, number: int) -> None:

@@ -19,7 +19,7 @@ from sepm.evaluation.run_folder import (
 )
 from sepm.method.dialogue import Outcome, Reply
 from sepm.method.prompts import Query
-from sepm.records.record import as_line, error_record, record_of
+from sepm.records.writing import as_line, error_record, record_of
 
 EMOSET = load_taxonomy("emoset")
 QUESTIONS = [Question(key, f"{key}.jpg", "awe") for key in "abcd"]

@@ -16,7 +16,7 @@ from sepm.inference import batching, shared_images
 from sepm.inference.alone import run_alone
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Sample
-from sepm.records.record import decision_fields
+from sepm.records.writing import decision_fields
 from sepm.registry import MethodRun
 
 BOTH_FAMILIES = True

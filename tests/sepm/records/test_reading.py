@@ -12,7 +12,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.method.config import MethodConfig
 from sepm.records.reading import read_records
-from sepm.records.record import error_record
+from sepm.records.writing import error_record
 
 Json = dict[str, Any]
 EMOSET = load_taxonomy("emoset")

@@ -12,9 +12,9 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import RunError
 from sepm.method.dialogue import CoarseResult, Outcome, Reply
 from sepm.method.prompts import Query
-from sepm.records import record as records
+from sepm.records import writing as records
 from sepm.records.reading import read_records
-from sepm.records.record import RecordFile, error_record, record_of
+from sepm.records.writing import RecordFile, error_record, record_of
 
 EMOSET = load_taxonomy("emoset")
 AWE = Question("awe/1.jpg", "awe/1.jpg", "awe")
