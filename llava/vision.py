@@ -66,8 +66,8 @@ class VisionTower(nn.Module):
         return features[:, 1:] if self.select_feature == "patch" else features
 
     def is_built(self, name: str) -> bool:
-        """Whether a weight is of no layer after those that are read."""
-        layer = re.match(r"encoder\.layers\.(\d+)\.", name)
+        """Whether a weight, by its name in the whole model, is of no layer after those read."""
+        layer = re.match(r"vision_tower\.vision_model\.encoder\.layers\.(\d+)\.", name)
         return layer is None or int(layer[1]) < self.num_layers
 
     @property
@@ -84,11 +84,6 @@ class VisionTower(nn.Module):
     def only_patches(self) -> bool:
         """Whether every feature is a patch's."""
         return self.select_feature == "patch" or not self.has_class_token
-
-    @property
-    def patches_in_line(self) -> int:
-        """Number of patches along each side of the input."""
-        return self.image_size // self.patch_size
 
 
 def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:
