@@ -271,52 +271,45 @@ def test_nothing_stays_on_the_meta_device(tiny: Path) -> None:
     assert [name for name, tensor in state if tensor.is_meta] == []
 
 
+@pytest.mark.parametrize(
+    ("family", "layout"),
+    [("llava", {}), *(("vila", x) for x in ({}, {"shards": 4}, {"part_configs": False}))],
+    ids=str,
+)
 def test_every_stored_weight_is_the_one_in_the_model(
-    model: Llava, tiny_llava: Path, read_weights
+    request: pytest.FixtureRequest, tmp_path: Path, family: str, layout: dict
 ) -> None:
-    loaded = model.language_model.state_dict()
-    loaded |= {f"model.mm_projector.{k}": v for k, v in model.mm_projector.state_dict().items()}
-    stored = read_weights(tiny_llava)
-
-    assert loaded.keys() == stored.keys()
-    assert all(torch.equal(loaded[name], stored[name]) for name in stored)
+    assert_holds_its_weights(request.getfixturevalue(f"make_{family}")(tmp_path / "tiny", **layout))
 
 
-@pytest.mark.parametrize("layout", [{}, {"shards": 4}, {"part_configs": False}], ids=str)
-def test_every_stored_weight_of_vila_is_the_one_in_the_model(
-    make_vila, tmp_path: Path, layout: dict
-) -> None:
-    folder = make_vila(tmp_path / "vila-tiny", **layout)
-    loaded, stored = load_checkpoint(str(folder)).state_dict(), vila_weights(folder)
-
-    assert loaded.keys() == stored.keys()
-    assert all(torch.equal(loaded[name], stored[name].float()) for name in stored)
-
-
-def vila_weights(folder: Path) -> dict[str, Tensor]:
-    """All weights that are read, under the names that they have in the model."""
-    prefixes = {"llm": "language_model.", "mm_projector": "mm_projector.", "vision_tower": ""}
-    return {
-        prefix + name.replace("vision_model.", "vision_tower.vision_model."): tensor
-        for part, prefix in prefixes.items()
-        for path in (folder / part).glob("*.safetensors")
-        for name, tensor in load_file(path).items()
-        if not re.search(r"vision_model\.(head|post_layernorm|encoder\.layers\.2)\.", name)
-    }
-
-
-def test_siglip_without_its_attention_pool_head_is_the_same_model(
-    make_vila, tmp_path: Path
-) -> None:
+def test_siglip_needs_no_attention_pool_head(make_vila, tmp_path: Path) -> None:
     folder = make_vila(tmp_path / "vila-tiny")
-    before = load_checkpoint(str(folder)).state_dict()
     edit_weights(
         folder / "vision_tower",
         lambda w: [w.pop(name) for name in list(w) if ".head." in name],
     )
-    after = load_checkpoint(str(folder)).state_dict()
+    assert_holds_its_weights(folder)
 
-    assert all(torch.equal(before[name], after[name]) for name in before)
+
+def assert_holds_its_weights(folder: Path) -> None:
+    """The model is the stored weights, but for those that nothing reads."""
+    loaded = load_checkpoint(str(folder)).state_dict()
+    stored = {
+        name_in_model(path.parent.name, name): tensor.float()
+        for path in folder.rglob("*.safetensors")
+        for name, tensor in load_file(path).items()
+    }
+    unread = re.compile(r"vision_model\.(head|post_layernorm|encoder\.layers\.2)\.|position_ids$")
+
+    assert loaded.keys() <= stored.keys()
+    assert all(torch.equal(loaded[name], stored[name]) for name in loaded)
+    assert [n for n in stored if n not in loaded and not unread.search(n)] == []
+
+
+def name_in_model(folder: str, stored: str) -> str:
+    if folder == "vision_tower" or stored.startswith("model.mm_projector."):
+        return stored.replace("vision_model", "vision_tower.vision_model").removeprefix("model.")
+    return f"mm_projector.{stored}" if folder == "mm_projector" else f"language_model.{stored}"
 
 
 def test_overwriting_the_file_does_not_change_a_loaded_model(
