@@ -9,28 +9,25 @@ import huggingface_hub.constants
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from llava import CheckpointError, load_checkpoint
 from llava.checkpoints.files import locate
 from llava.checkpoints.vila import PARTS
-from tests.llava.checkpoints.editing import assert_refused, edit_json, edit_weights
+from tests.llava.checkpoints.editing import EditWeights, assert_refused, edit_json, edit_weights
 from tests.tiny_checkpoints.tokenizers import write_llama_3_tokenizer
 
 
 @pytest.fixture
-def llava(make_llava, tmp_path: Path) -> Path:
-    return make_llava(tmp_path / "llava-tiny")
+def folder(request: pytest.FixtureRequest, make_llava, make_vila, tmp_path: Path) -> Path:
+    """A checkpoint of each family, or one in two shards; a LLaVA-1.5 where no test asks."""
+    kind = getattr(request, "param", "llava")
+    if kind == "vila":
+        return make_vila(tmp_path / "llava-v1.5-7b")  # a name that says nothing
+    return make_llava(tmp_path / "llava-tiny", shards=2 if kind == "sharded" else 1)
 
 
-@pytest.fixture
-def sharded(make_llava, tmp_path: Path) -> Path:
-    return make_llava(tmp_path / "llava-tiny", shards=2)
-
-
-@pytest.fixture
-def vila(make_vila, tmp_path: Path) -> Path:
-    return make_vila(tmp_path / "llava-v1.5-7b")  # a name that says nothing
+vila = pytest.mark.parametrize("folder", ["vila"], indirect=True)
+sharded = pytest.mark.parametrize("folder", ["sharded"], indirect=True)
 
 
 @pytest.fixture
@@ -113,23 +110,19 @@ VILA: dict[str, Settings] = {
 
 
 @pytest.mark.parametrize(
-    ("family", "file_name", "change", "expected"),
+    ("folder", "file_name", "change", "expected"),
     [
         (family, file_name, *case)
         for family, files in (("llava", LLAVA), ("vila", VILA))
         for file_name, cases in files.items()
         for case in cases
     ],
+    indirect=["folder"],
     ids=str,
 )
 def test_a_setting_that_a_family_does_not_have_is_named_with_its_place(
-    request: pytest.FixtureRequest,
-    family: str,
-    file_name: str,
-    change: dict[str, Any],
-    expected: str,
+    folder: Path, file_name: str, change: dict[str, Any], expected: str
 ) -> None:
-    folder: Path = request.getfixturevalue(family)
     path = folder / file_name
     edit_json(path, **change)
 
@@ -142,72 +135,79 @@ FC1 = "encoder.layers.1.mlp.fc1.bias"
 OLD = "unexpected weight {}.old in model.safetensors; missing weight {}"
 
 
-def without(name: str) -> Callable[[dict[str, Tensor]], object]:
+def without(name: str) -> EditWeights:
     return lambda weights: weights.pop(name)
 
 
-def with_shape(name: str, *shape: int) -> Callable[[dict[str, Tensor]], object]:
+def with_shape(name: str, *shape: int) -> EditWeights:
     return lambda weights: weights.update({name: torch.ones(shape)})
 
 
-def renamed(name: str) -> Callable[[dict[str, Tensor]], object]:
+def renamed(name: str) -> EditWeights:
     return lambda weights: weights.update({f"{name}.old": weights.pop(name)})
 
 
 @pytest.mark.parametrize(
-    ("place", "change", "expected"),
+    ("folder", "part", "change", "expected"),
     [
-        ("llava", without("model.norm.weight"), "missing weight language_model.model.norm.weight"),
-        ("llava/vision_tower", without(f"vision_model.{FC1}"), f"missing weight {TOWER}.{FC1}"),
         (
             "llava",
+            "",
+            without("model.norm.weight"),
+            "missing weight language_model.model.norm.weight",
+        ),
+        ("llava", "vision_tower", without(f"vision_model.{FC1}"), f"missing weight {TOWER}.{FC1}"),
+        (
+            "llava",
+            "",
             with_shape("model.layers.3.mlp.up_proj.weight", 64, 32),
             "unexpected weight model.layers.3.mlp.up_proj.weight in model.safetensors",
         ),
         (
             "llava",
+            "",
             with_shape(f"{UP_PROJ}.weight", 16, 32),
             f"weight {UP_PROJ}.weight has shape (16, 32), expected (64, 32)",
         ),
         (
-            "vila/mm_projector",
+            "vila",
+            "mm_projector",
             with_shape("layers.1.bias", 24),
             "weight layers.1.bias has shape (24,), expected (96,)",
         ),
         (
-            "vila/mm_projector",
+            "vila",
+            "mm_projector",
             renamed("layers.1.bias"),
             OLD.format("layers.1.bias", "mm_projector.layers.1.bias"),
         ),
         (
-            "vila/vision_tower",
+            "vila",
+            "vision_tower",
             renamed(f"vision_model.{FC1}"),
             OLD.format(f"vision_model.{FC1}", f"{TOWER}.{FC1}"),
         ),
         (
-            "vila/llm",
+            "vila",
+            "llm",
             renamed(f"{UP_PROJ}.weight"),
             OLD.format(f"{UP_PROJ}.weight", f"language_model.{UP_PROJ}.weight"),
         ),
     ],
+    indirect=["folder"],
 )
 def test_a_weight_that_does_not_fit_is_named(
-    request: pytest.FixtureRequest,
-    place: str,
-    change: Callable[[dict[str, Tensor]], object],
-    expected: str,
+    folder: Path, part: str, change: EditWeights, expected: str
 ) -> None:
-    family, _, part = place.partition("/")
-    folder: Path = request.getfixturevalue(family)
     edit_weights(folder / part, change)
 
     assert_refused(folder, f"weights in {folder / part} do not fit its configuration: {expected}")
 
 
-def test_many_wrong_weights_are_ten_and_a_count(llava: Path) -> None:
-    edit_json(llava / "config.json", num_hidden_layers=6)  # 27 missing
+def test_many_wrong_weights_are_ten_and_a_count(folder: Path) -> None:
+    edit_json(folder / "config.json", num_hidden_layers=6)  # 27 missing
 
-    assert_refused(llava, "…" + "; ".join(["missing weight …"] * 10) + "; and 17 more")
+    assert_refused(folder, "…" + "; ".join(["missing weight …"] * 10) + "; and 17 more")
 
 
 @pytest.mark.parametrize(
@@ -219,14 +219,14 @@ def test_many_wrong_weights_are_ten_and_a_count(llava: Path) -> None:
     ],
 )
 def test_quantised_weights_and_tensors_beside_them_are_refused(
-    llava: Path, suffix: str, dtype: torch.dtype
+    folder: Path, suffix: str, dtype: torch.dtype
 ) -> None:
     name = f"{UP_PROJ}.{suffix}"
-    edit_weights(llava, lambda w: w.update({name: torch.ones(64, 32).to(dtype)}))
+    edit_weights(folder, lambda w: w.update({name: torch.ones(64, 32).to(dtype)}))
 
     assert_refused(
-        llava,
-        f"{llava / 'model.safetensors'}: {name} is {str(dtype)[6:]}, of quantised weights "
+        folder,
+        f"{folder / 'model.safetensors'}: {name} is {str(dtype)[6:]}, of quantised weights "
         "…take the release that is not quantised…",
     )
 
@@ -272,7 +272,7 @@ REPLACED = (
 
 
 @pytest.mark.parametrize(
-    ("family", "file_name", "content", "expected"),
+    ("folder", "file_name", "content", "expected"),
     [
         *(
             ("llava", file_name, content, f"{{path}}…{called}…")
@@ -287,65 +287,69 @@ REPLACED = (
             for name in ("adapter_config.json", "adapter_model.bin", "non_lora_trainables.bin")
         ),
     ],
+    indirect=["folder"],
 )
 def test_what_stands_in_a_file_s_place_is_called_by_its_name(
-    request: pytest.FixtureRequest, family: str, file_name: str, content: str, expected: str
+    folder: Path, file_name: str, content: str, expected: str
 ) -> None:
-    folder: Path = request.getfixturevalue(family)
     path = folder / file_name
     path.write_text(content)
 
     assert_refused(folder, expected.format(folder=folder, path=path, file_name=file_name))
 
 
-def test_a_named_pipe_in_a_file_s_place_is_not_waited_for(llava: Path) -> None:
-    (llava / "config.json").unlink()
-    os.mkfifo(llava / "config.json")
+def test_a_named_pipe_in_a_file_s_place_is_not_waited_for(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
 
-    assert_refused(llava, f"checkpoint incomplete: {llava / 'config.json'} is missing")
-
-
-def test_a_weight_in_two_shards_is_named_with_both(sharded: Path) -> None:
-    weight = load_file(sharded / SHARDS[0])[EMBEDDING] + 1
-    edit_weights(sharded, lambda w: w.update({EMBEDDING: weight}), SHARDS[1])
-
-    assert_refused(sharded, f"…weight {EMBEDDING} in {SHARDS[1]} stands in {SHARDS[0]} too")
+    assert_refused(folder, f"checkpoint incomplete: {folder / 'config.json'} is missing")
 
 
-def test_a_shard_without_a_weight_that_the_index_has_there_is_named(sharded: Path) -> None:
-    edit_weights(sharded, without(EMBEDDING), SHARDS[0])
+@sharded
+def test_a_weight_in_two_shards_is_named_with_both(folder: Path) -> None:
+    weight = load_file(folder / SHARDS[0])[EMBEDDING] + 1
+    edit_weights(folder, lambda w: w.update({EMBEDDING: weight}), SHARDS[1])
 
-    assert_refused(sharded, f"…weight {EMBEDDING} is not in {SHARDS[0]}, where {INDEX} has it…")
+    assert_refused(folder, f"…weight {EMBEDDING} in {SHARDS[1]} stands in {SHARDS[0]} too")
 
 
-def test_an_index_that_names_files_elsewhere_is_refused(sharded: Path) -> None:
-    index = sharded / INDEX
+@sharded
+def test_a_shard_without_a_weight_that_the_index_has_there_is_named(folder: Path) -> None:
+    edit_weights(folder, without(EMBEDDING), SHARDS[0])
+
+    assert_refused(folder, f"…weight {EMBEDDING} is not in {SHARDS[0]}, where {INDEX} has it…")
+
+
+@sharded
+def test_an_index_that_names_files_elsewhere_is_refused(folder: Path) -> None:
+    index = folder / INDEX
     index.write_text(index.read_text().replace("model-00001", "../model-00001"))
 
-    assert_refused(sharded, f"{index}: …names '../{SHARDS[0]}', no file of its folder")
+    assert_refused(folder, f"{index}: …names '../{SHARDS[0]}', no file of its folder")
 
 
-def test_a_tokenizer_that_loses_the_blanks_is_refused(llava: Path) -> None:
-    (llava / "tokenizer.model").unlink()
-    write_llama_3_tokenizer(llava, adds_bos=True)
+def test_a_tokenizer_that_loses_the_blanks_is_refused(folder: Path) -> None:
+    (folder / "tokenizer.model").unlink()
+    write_llama_3_tokenizer(folder, adds_bos=True)
 
     lost = "the tokenizer does not give back what it was given: …Achatbetweenacurioususer…"
-    assert_refused(llava, f"{llava}: {lost}")
+    assert_refused(folder, f"{folder}: {lost}")
 
 
 @pytest.mark.parametrize("size", [10, 5000])
-def test_a_torn_tokenizer_is_refused(llava: Path, size: int) -> None:
-    path = llava / "tokenizer.model"
+def test_a_torn_tokenizer_is_refused(folder: Path, size: int) -> None:
+    path = folder / "tokenizer.model"
     path.write_bytes(path.read_bytes()[:size])
 
-    assert_refused(llava, f"…tokenizer…{llava}…" if size == 10 else f"…{llava}…tokenizer…")
+    assert_refused(folder, f"…tokenizer…{folder}…" if size == 10 else f"…{folder}…tokenizer…")
 
 
-def test_a_tokenizer_that_is_not_llama_3s_is_refused(vila: Path) -> None:
-    path = vila / "llm" / "tokenizer.json"
+@vila
+def test_a_tokenizer_that_is_not_llama_3s_is_refused(folder: Path) -> None:
+    path = folder / "llm" / "tokenizer.json"
     path.write_text(path.read_text().replace("<|eot_id|>", "<|im_end|>"))
 
-    assert_refused(vila, f"{vila / 'llm'}: <|eot_id|> is not in the tokenizer…8B alone…")
+    assert_refused(folder, f"{folder / 'llm'}: <|eot_id|> is not in the tokenizer…8B alone…")
 
 
 WEIGHTS = (
@@ -356,7 +360,7 @@ SHARD = f"{INDEX} in {{parent}} names {SHARDS[1]}, not there; download the folde
 
 
 @pytest.mark.parametrize(
-    ("family", "file_name", "what"),
+    ("folder", "file_name", "what"),
     [
         ("llava", "model.safetensors", WEIGHTS),
         ("llava", "config.json", "{path} is missing"),
@@ -368,22 +372,21 @@ SHARD = f"{INDEX} in {{parent}} names {SHARDS[1]}, not there; download the folde
         ("vila", "vision_tower/preprocessor_config.json", "{path} is missing"),
         *(("vila", f"{part}/model.safetensors", WEIGHTS) for part in PARTS),
     ],
+    indirect=["folder"],
 )
-def test_a_missing_file_is_named(
-    request: pytest.FixtureRequest, family: str, file_name: str, what: str
-) -> None:
-    folder: Path = request.getfixturevalue(family)
+def test_a_missing_file_is_named(folder: Path, file_name: str, what: str) -> None:
     path = folder / file_name
     path.unlink()
 
     assert_refused(folder, "checkpoint incomplete: " + what.format(path=path, parent=path.parent))
 
 
-def test_a_part_without_any_configuration_is_named(vila: Path) -> None:
-    (vila / "llm" / "config.json").unlink()
-    edit_json(vila / "config.json", llm_cfg=None)
+@vila
+def test_a_part_without_any_configuration_is_named(folder: Path) -> None:
+    (folder / "llm" / "config.json").unlink()
+    edit_json(folder / "config.json", llm_cfg=None)
 
-    assert_refused(vila, f"checkpoint incomplete: {vila}/llm/config.json is missing")
+    assert_refused(folder, f"checkpoint incomplete: {folder}/llm/config.json is missing")
 
 
 @pytest.mark.parametrize("name", ["/nowhere/llava", "./llava", "llava", "a/b/c"])
@@ -393,14 +396,14 @@ def test_a_folder_that_is_not_there_is_named(name: str) -> None:
     assert_refused(name, f"{there}…such as liuhaotian/llava-v1.5-7b")
 
 
-def test_a_tower_that_is_not_there_is_named_with_both_places(llava: Path) -> None:
-    (llava / "vision_tower").rename(llava / "elsewhere")
+def test_a_tower_that_is_not_there_is_named_with_both_places(folder: Path) -> None:
+    (folder / "vision_tower").rename(folder / "elsewhere")
 
     assert_refused(
-        llava,
-        f"vision tower 'vision_tower': no folder at {llava / 'vision_tower'} or vision_tower, and "
+        folder,
+        f"vision tower 'vision_tower': no folder at {folder / 'vision_tower'} or vision_tower, and "
         "it is no hub id (owner/name); put it there, or correct mm_vision_tower in "
-        f"{llava / 'config.json'}",
+        f"{folder / 'config.json'}",
     )
 
 
@@ -423,15 +426,15 @@ def test_a_hub_id_without_a_network_says_what_to_run() -> None:
 
 
 @pytest.mark.usefixtures("_offline")
-def test_a_tower_on_the_hub_without_a_network_says_what_to_run(llava: Path) -> None:
+def test_a_tower_on_the_hub_without_a_network_says_what_to_run(folder: Path) -> None:
     name = "openai/clip-vit-large-patch14-336"
-    edit_json(llava / "config.json", mm_vision_tower=name)
+    edit_json(folder / "config.json", mm_vision_tower=name)
 
-    run = f"hf download {name} --local-dir {llava / name}"
-    assert_refused(llava, f"…run: {run}, where it is found")
-    (llava / "openai").mkdir()
-    (llava / "vision_tower").rename(llava / name)
-    assert load_checkpoint(str(llava)).max_visual_tokens == 16
+    run = f"hf download {name} --local-dir {folder / name}"
+    assert_refused(folder, f"…run: {run}, where it is found")
+    (folder / "openai").mkdir()
+    (folder / "vision_tower").rename(folder / name)
+    assert load_checkpoint(str(folder)).max_visual_tokens == 16
 
 
 @pytest.mark.usefixtures("_offline")
