@@ -257,12 +257,7 @@ class _Answers:
 
     In each layer a token stands right after what precedes it in that layer: after a prefill that
     shortened the sequence between layers these positions differ, and no single one fits all.
-
-    Args:
-        language_model: the model.
-        caches: of the prompts, in parts.
-        batch: B.
-        capacity: largest number of tokens of an answer.
+    `capacity` is the largest number of tokens of an answer.
     """
 
     def __init__(

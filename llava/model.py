@@ -232,15 +232,11 @@ class Llava(nn.Module):
         return self._tokens_in_line**2 + (not self.vision_tower.only_patches)
 
     @property
-    def _merges_patches(self) -> bool:
-        return isinstance(self.mm_projector, DownsampleProjector)
-
-    @property
     def _tokens_in_line(self) -> int:
         """Number of visual tokens along each side of an image."""
         tower = self.vision_tower
         patches = tower.image_size // tower.patch_size
-        return -(-patches // 2) if self._merges_patches else patches
+        return -(-patches // 2) if isinstance(self.mm_projector, DownsampleProjector) else patches
 
     @property
     def prompt_format(self) -> dict[str, Any]:
@@ -261,9 +257,10 @@ class Llava(nn.Module):
         tower = self.vision_tower
         if not tower.only_patches:
             return None
+        by_columns = isinstance(self.mm_projector, DownsampleProjector)
         return {
             "grid": [self._tokens_in_line] * 2,
-            "order": "column-major" if self._merges_patches else "row-major",
+            "order": "column-major" if by_columns else "row-major",
             "preprocessing": self.preprocess.fitting,
             "input_size": tower.image_size,
             "patch_size": tower.patch_size,
@@ -271,11 +268,7 @@ class Llava(nn.Module):
 
 
 def _image_position(prompts: Sequence[Prompt], rows: Sequence[int]) -> int:
-    """Position of the image in a batch of prompts.
-
-    Raises:
-        ValueError: lengths or image positions differ; a row is the image's own.
-    """
+    """Position of the image in a batch of prompts, which must be alike; no row may be its own."""
     position = prompts[0].image_position
     if len({(len(p), p.image_position) for p in prompts}) > 1:
         raise ValueError("the prompts of one batch must have one length and image position")
@@ -285,11 +278,7 @@ def _image_position(prompts: Sequence[Prompt], rows: Sequence[int]) -> int:
 
 
 def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> Tensor:
-    """Visual tokens float[B, N', D] that stay of each image, in their order.
-
-    Raises:
-        ValueError: their numbers differ.
-    """
+    """Visual tokens float[B, N', D] that stay of each image, in their order; equally many."""
     shown = []
     for image, gone in zip(images, map(set, dropped), strict=True):
         kept = [index for index in range(image.num_tokens) if index not in gone]

@@ -7,11 +7,6 @@ from torch.nn import functional
 def build_projector(projector_type: str, in_features: int, out_features: int) -> nn.Module:
     """The projector of a LLaVA-1.5 checkpoint, with its parameter names.
 
-    Args:
-        projector_type: `mm_projector_type` of the configuration.
-        in_features: width of the vision features.
-        out_features: D, width of the language model.
-
     Raises:
         ValueError: a projector that LLaVA-1.5 does not have.
     """
@@ -45,12 +40,7 @@ class Downsample(nn.Module):
 
 
 class DownsampleProjector(nn.Module):
-    """VILA-1.5's `mlp_downsample`: 2x2 blocks of patches through a two-layer perceptron.
-
-    Args:
-        in_features: width of the vision features.
-        out_features: D, width of the language model.
-    """
+    """VILA-1.5's `mlp_downsample`: 2x2 blocks of patches through a two-layer perceptron."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()

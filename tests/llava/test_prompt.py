@@ -129,28 +129,22 @@ def test_an_option_letter_of_two_tokens_is_an_error_that_names_them(model: Llava
     assert str(error.value).endswith(f", {first}, {second}]), expected 1")
 
 
-@pytest.fixture(scope="module")
-def vilas(make_vila, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Llava]:
-    """A model whose tokenizer does not write BOS, and one whose tokenizer does."""
-    folder = tmp_path_factory.mktemp("bos")
-    return {
-        name: load_checkpoint(str(make_vila(folder / name, adds_bos=adds)))
-        for name, adds in (("bos by template", False), ("bos by tokenizer", True))
-    }
+KINDS: dict[str, dict[str, bool] | None] = {
+    "llava": None,
+    "vila, bos by template": {"adds_bos": False},
+    "vila, bos by tokenizer": {"adds_bos": True},
+}
 
 
-@pytest.fixture(params=["bos by template", "bos by tokenizer"])
-def either(request: pytest.FixtureRequest, vilas: dict[str, Llava]) -> Llava:
-    """Both kinds of VILA."""
-    return vilas[request.param]
+@pytest.fixture(scope="module", params=KINDS)
+def each(request: pytest.FixtureRequest, model: Llava, make_vila, tmp_path_factory) -> Llava:
+    """A LLaVA, then a VILA whose tokenizer does not write BOS, and one whose tokenizer does."""
+    if (variant := KINDS[request.param]) is None:
+        return model
+    return load_checkpoint(str(make_vila(tmp_path_factory.mktemp("bos") / "vila", **variant)))
 
 
-@pytest.fixture(params=["llava", "bos by template", "bos by tokenizer"])
-def each(request: pytest.FixtureRequest) -> Llava:
-    """A LLaVA, then both kinds of VILA."""
-    name = "model" if request.param == "llava" else "vilas"
-    found = request.getfixturevalue(name)
-    return found if request.param == "llava" else found[request.param]
+both_vilas = pytest.mark.parametrize("each", list(KINDS)[1:], indirect=True)
 
 
 def test_the_beginning_of_text_stands_once(each: Llava) -> None:
@@ -182,11 +176,12 @@ def test_all_positions_of_a_query_leave_the_template_out(each: Llava) -> None:
     assert prompt.query_spans[: prompt.image_position + 1] == (None,) * (prompt.image_position + 1)
 
 
+@both_vilas
 @pytest.mark.parametrize("name", ["llama_3", "llama_3_fix"])
 def test_a_prompt_s_tokens_are_the_text_and_special_tokens_are_one_each(
-    either: Llava, name: str
+    each: Llava, name: str
 ) -> None:
-    prompts = PromptTokenizer(either.prompts.tokenizer, CONVERSATIONS[name])
+    prompts = PromptTokenizer(each.prompts.tokenizer, CONVERSATIONS[name])
     found = [
         "<image>" if token_id == IMAGE_TOKEN_ID else str(prompts.tokenizer.decode([token_id]))
         for token_id in prompts.tokenize("Is it sad?").input_ids
@@ -199,10 +194,11 @@ def test_a_prompt_s_tokens_are_the_text_and_special_tokens_are_one_each(
     assert [piece for piece in found if special.fullmatch(piece)] == special.findall(text)
 
 
-def test_the_prompts_format_is_told(either: Llava) -> None:
-    adds_bos = either.prompts.tokenizer("").input_ids != []
+@both_vilas
+def test_the_prompts_format_is_told(each: Llava) -> None:
+    adds_bos = each.prompts.tokenizer("").input_ids != []
 
-    assert either.prompt_format == {
+    assert each.prompt_format == {
         "conversation": "llama_3",
         "bos": "tokenizer" if adds_bos else "template",
         "line_break_after_image": adds_bos,

@@ -130,6 +130,8 @@ def test_a_setting_that_a_family_does_not_have_is_named_with_its_place(
 
 
 UP_PROJ = "model.layers.0.mlp.up_proj"
+UP, EXTRA = f"{UP_PROJ}.weight", "model.layers.3.mlp.up_proj.weight"
+NORM, BIAS = "model.norm.weight", "layers.1.bias"
 TOWER = "vision_tower.vision_model"
 FC1 = "encoder.layers.1.mlp.fc1.bias"
 OLD = "unexpected weight {}.old in model.safetensors; missing weight {}"
@@ -150,49 +152,19 @@ def renamed(name: str) -> EditWeights:
 @pytest.mark.parametrize(
     ("folder", "part", "change", "expected"),
     [
-        (
-            "llava",
-            "",
-            without("model.norm.weight"),
-            "missing weight language_model.model.norm.weight",
-        ),
+        ("llava", "", without(NORM), f"missing weight language_model.{NORM}"),
         ("llava", "vision_tower", without(f"vision_model.{FC1}"), f"missing weight {TOWER}.{FC1}"),
-        (
-            "llava",
-            "",
-            with_shape("model.layers.3.mlp.up_proj.weight", 64, 32),
-            "unexpected weight model.layers.3.mlp.up_proj.weight in model.safetensors",
-        ),
-        (
-            "llava",
-            "",
-            with_shape(f"{UP_PROJ}.weight", 16, 32),
-            f"weight {UP_PROJ}.weight has shape (16, 32), expected (64, 32)",
-        ),
+        ("llava", "", with_shape(EXTRA, 64, 32), f"unexpected weight {EXTRA} in model.safetensors"),
+        ("llava", "", with_shape(UP, 16, 32), f"weight {UP} has shape (16, 32), expected (64, 32)"),
         (
             "vila",
             "mm_projector",
-            with_shape("layers.1.bias", 24),
-            "weight layers.1.bias has shape (24,), expected (96,)",
+            with_shape(BIAS, 24),
+            f"weight {BIAS} has shape (24,), expected …",
         ),
-        (
-            "vila",
-            "mm_projector",
-            renamed("layers.1.bias"),
-            OLD.format("layers.1.bias", "mm_projector.layers.1.bias"),
-        ),
-        (
-            "vila",
-            "vision_tower",
-            renamed(f"vision_model.{FC1}"),
-            OLD.format(f"vision_model.{FC1}", f"{TOWER}.{FC1}"),
-        ),
-        (
-            "vila",
-            "llm",
-            renamed(f"{UP_PROJ}.weight"),
-            OLD.format(f"{UP_PROJ}.weight", f"language_model.{UP_PROJ}.weight"),
-        ),
+        ("vila", "mm_projector", renamed(BIAS), OLD.format(BIAS, f"mm_projector.{BIAS}")),
+        ("vila", "vision_tower", renamed(f"vision_model.{FC1}"), OLD.format("…", f"{TOWER}.{FC1}")),
+        ("vila", "llm", renamed(UP), OLD.format(UP, f"language_model.{UP}")),
     ],
     indirect=["folder"],
 )
