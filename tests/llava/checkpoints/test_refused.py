@@ -10,8 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llava import CheckpointError, load_checkpoint
-from llava.checkpoints.files import locate
+from llava import load_checkpoint
 from llava.checkpoints.vila import PARTS
 from tests.llava.checkpoints.editing import EditWeights, assert_refused, edit_json, edit_weights
 from tests.tiny_checkpoints.tokenizers import write_llama_3_tokenizer
@@ -156,12 +155,7 @@ def renamed(name: str) -> EditWeights:
         ("llava", "vision_tower", without(f"vision_model.{FC1}"), f"missing weight {TOWER}.{FC1}"),
         ("llava", "", with_shape(EXTRA, 64, 32), f"unexpected weight {EXTRA} in model.safetensors"),
         ("llava", "", with_shape(UP, 16, 32), f"weight {UP} has shape (16, 32), expected (64, 32)"),
-        (
-            "vila",
-            "mm_projector",
-            with_shape(BIAS, 24),
-            f"weight {BIAS} has shape (24,), expected …",
-        ),
+        ("vila", "mm_projector", with_shape(BIAS, 24), f"weight {BIAS} has shape (24,)…(96,)"),
         ("vila", "mm_projector", renamed(BIAS), OLD.format(BIAS, f"mm_projector.{BIAS}")),
         ("vila", "vision_tower", renamed(f"vision_model.{FC1}"), OLD.format("…", f"{TOWER}.{FC1}")),
         ("vila", "llm", renamed(UP), OLD.format(UP, f"language_model.{UP}")),
@@ -411,5 +405,4 @@ def test_a_tower_on_the_hub_without_a_network_says_what_to_run(folder: Path) -> 
 
 @pytest.mark.usefixtures("_offline")
 def test_a_name_that_the_hub_does_not_allow_is_refused_likewise() -> None:
-    with pytest.raises(CheckpointError, match="the hub could not be read"):
-        locate("checkpoints/llava--v1.5..7b", "model")
+    assert_refused("checkpoints/llava--v1.5..7b", "…the hub could not be read…")
