@@ -1,21 +1,12 @@
 """From an image to the pixels that the original code would have fed the vision tower."""
 
-from typing import Literal
-
 import numpy as np
 from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-Fitting = Literal["pad", "crop", "resize"]
-FITTINGS: dict[str | None, Fitting] = {
-    "pad": "pad",
-    "square": "crop",
-    None: "crop",
-    "resize": "resize",
-}
+FITTINGS = {"pad": "pad", "square": "crop", None: "crop", "resize": "resize"}
 """Way to make an image square, by the configuration's `image_aspect_ratio`."""
-
 
 BAND = 64
 """Rows that are padded and resized at a time."""

@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from llava.decoder_layer import LayerPass, Rotation, causal, rms_norm
-from llava.kv_cache import AnswerCache, KVCache, LayerCache
+from llava.kv_cache import KVCache, LayerCache
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def prefill(
     attention weights exist only for the rows asked for, since nothing else of it is ever read.
 
     Args:
-        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
+        language_model: as `require_plain` wants it.
         inputs_embeds: float[B, S, D], no padding.
         rows: M positions in [0, S) whose attention is wanted.
         columns: the positions of all T = P + S that it is wanted to.
@@ -79,7 +79,7 @@ def run_layers(
     """The final layer, its output not computed yet, and every layer's keys and values.
 
     Args:
-        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
+        language_model: as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
         prefix: cache of P positions that stand before these.
         visible: bool[S, P + S], what each position sees; None: the prefix, what stands before it,
@@ -157,7 +157,7 @@ def prefill_layerwise(
     then differ in length between layers.
 
     Args:
-        language_model: a `LlamaForCausalLM` as `require_plain` wants it.
+        language_model: as `require_plain` wants it.
         inputs_embeds: float[1, T, D].
         image: positions of the visual tokens among the T.
         reduce: called before the first layer and after every one.
@@ -235,8 +235,9 @@ def decode(
         max_new_tokens: largest number of ids of each, at least 1.
         end_ids: ids that end an answer.
     """
-    caches, token = _selected(prefilled, rows)
-    growing = _Answers(language_model, caches, max_new_tokens)
+    token = prefilled.logits.argmax(dim=-1)[list(rows)]
+    caches = [cache.select_rows(rows) for cache in prefilled.caches]
+    growing = _Answers(language_model, caches, len(rows), max_new_tokens)
     answers: list[list[int]] = [[] for _ in rows]
     ended = [False] * len(answers)
     for step in range(max_new_tokens):
@@ -251,37 +252,26 @@ def decode(
     return answers
 
 
-def _selected(prefilled: Prefill, rows: Sequence[int]) -> tuple[tuple[KVCache, ...], Tensor]:
-    """Cache and first token int64[B'] of some rows of a prefill; of all rows nothing is copied."""
-    if list(rows) == list(range(len(prefilled.logits))):
-        return prefilled.caches, prefilled.logits.argmax(dim=-1)
-    index = torch.tensor(list(rows), device=prefilled.logits.device)
-    caches = tuple(cache.select_rows(index) for cache in prefilled.caches)
-    return caches, prefilled.logits[index].argmax(dim=-1)
-
-
 class _Answers:
-    """B answers that grow by one token a step.
+    """B answers that grow by one token a step, their keys and values written in place.
 
     In each layer a token stands right after what precedes it in that layer: after a prefill that
     shortened the sequence between layers these positions differ, and no single one fits all.
-
-    Args:
-        language_model: the model.
-        caches: of the prompts, in parts.
-        capacity: largest number of tokens of an answer.
+    `capacity` is the largest number of tokens of an answer.
     """
 
     def __init__(
-        self, language_model: LlamaForCausalLM, caches: tuple[KVCache, ...], capacity: int
+        self, language_model: LlamaForCausalLM, caches: list[KVCache], batch: int, capacity: int
     ) -> None:
         self._language_model, self._caches = language_model, caches
         self._layers = decoder_layers(language_model)
-        self._own = AnswerCache(capacity, len(self._layers))
-        self._starts = [
-            sum(cache.layers[index].length for cache in caches)
-            for index in range(len(self._layers))
-        ]
+        self._own: list[LayerCache] = []
+        self._starts: list[int] = []
+        for parts in zip(*(cache.layers for cache in caches), strict=True):
+            _, heads, _, width = parts[0].key.shape
+            empty = [x.new_empty(batch, heads, capacity, width) for x in parts[0]]
+            self._own.append(LayerCache(*empty))
+            self._starts.append(sum(part.length for part in parts))
         steps = torch.arange(capacity, device=language_model.device)
         self._rotations = {
             start: _rotation(language_model, start + steps) for start in set(self._starts)
@@ -290,11 +280,13 @@ class _Answers:
     def next_logits(self, token: Tensor, step: int) -> Tensor:
         """Logits float32[B, V] after the answers' token int64[B] of number `step`."""
         hidden_states = self._language_model.model.embed_tokens(token[:, None])
-        for index, (layer, start) in enumerate(zip(self._layers, self._starts, strict=True)):
-            cos, sin = self._rotations[start]
+        for index, layer in enumerate(self._layers):
+            cos, sin = self._rotations[self._starts[index]]
             rotation = cos[:, step : step + 1], sin[:, step : step + 1]
             layer_pass = LayerPass(layer, hidden_states, rotation)
-            own = self._own.append(index, step, layer_pass.new_cache)
+            for buffer, states in zip(self._own[index], layer_pass.new_cache, strict=True):
+                buffer[:, :, step : step + 1] = states
+            own = self._own[index].slice_positions(0, step + 1)
             earlier = [cache.in_layer(index) for cache in self._caches]
             hidden_states = layer_pass.output_after([*earlier, own])
         return next_token_logits(self._language_model, hidden_states[:, -1])

@@ -14,7 +14,7 @@ from llava.errors import CheckpointError
 from llava.image import ImageProcessor
 from llava.language import Prefill, Reduce
 from llava.prefix import Prefix, prefill_with_prefix
-from llava.projector import projector_dtype, token_order, tokens_in_line
+from llava.projector import DownsampleProjector
 from llava.prompt import Prompt, PromptTokenizer
 from llava.vision import VisionTower
 
@@ -69,15 +69,14 @@ class Llava(nn.Module):
         if on_cuda:
             pixel_values = pixel_values.pin_memory()  # the copy then does not wait for the device
         features = self.vision_tower(pixel_values.to(self.device, non_blocking=on_cuda))
-        tokens = self.mm_projector(features.to(projector_dtype(self.mm_projector)))
+        tokens = self.mm_projector(features.to(next(self.mm_projector.parameters()).dtype))
         return [VisualTokens(image) for image in tokens]
 
     def tokenize(self, query: str) -> Prompt:
         """The prompt that asks a query about an image.
 
         Raises:
-            ValueError: the tokenizer loses or changes part of it, or is of another model: it gives
-                an id that has no embedding.
+            ValueError: the tokenizer loses or changes part of it, or gives an unknown id.
         """
         prompt = self.prompts.tokenize(query)
         largest, known = max(prompt.input_ids), self.language_model.config.vocab_size
@@ -101,16 +100,7 @@ class Llava(nn.Module):
         rows: Sequence[int] = (),
         text_prefix: Prefix | None = None,
     ) -> Prefill:
-        """One pass over B prompts, each about one image without its dropped visual tokens.
-
-        The kept tokens stand in their order, and positions are numbered without gaps.
-
-        Args:
-            prompts: B prompts of one length and one image position.
-            images: B images.
-            dropped: for each image the indices of visual tokens to leave out; equally many stay.
-            rows: M prompt positions whose attention is wanted.
-            text_prefix: of these prompts; it is not run again. None: the prompts are run whole.
+        """One pass over B prompts; kept visual tokens are numbered without gaps, in their order.
 
         Raises:
             ValueError: lengths, image positions or numbers of visual tokens differ; a row is the
@@ -155,12 +145,6 @@ class Llava(nn.Module):
     ) -> list[Prefill]:
         """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
 
-        Args:
-            image_prefix: of B images.
-            indices: B' of them, by their numbers.
-            prompts: K times B' prompts, those of one k of one length.
-            rows: for each k the prompt positions, after the image, whose attention is wanted.
-
         Raises:
             ValueError: lengths differ; a prompt begins otherwise; a row is not after the image.
         """
@@ -171,7 +155,7 @@ class Llava(nn.Module):
             _require_prefix(image_prefix, alike, wanted)
             texts.append(self.embed([p.input_ids[start:] for p in alike]))
             own_rows.append([row - start for row in wanted])
-        cache = image_prefix.select_images(indices)
+        cache = image_prefix.cache.select_rows(indices)
         span = slice(len(image_prefix.before_image), cache.length)
         return prefill_with_prefix(self.language_model, cache, texts, own_rows, span)
 
@@ -245,17 +229,18 @@ class Llava(nn.Module):
     @property
     def max_visual_tokens(self) -> int:
         """Number of visual tokens of every image."""
+        return self._tokens_in_line**2 + (not self.vision_tower.only_patches)
+
+    @property
+    def _tokens_in_line(self) -> int:
+        """Number of visual tokens along each side of an image."""
         tower = self.vision_tower
-        side = tokens_in_line(self.mm_projector, tower.patches_in_line)
-        return side**2 + (not tower.only_patches)
+        patches = tower.image_size // tower.patch_size
+        return -(-patches // 2) if isinstance(self.mm_projector, DownsampleProjector) else patches
 
     @property
     def prompt_format(self) -> dict[str, Any]:
-        """Template of the prompts, and what the tokenizer makes of it.
-
-        `bos` says what writes the beginning-of-text token (tokenizer, template, none), and
-        `line_break_after_image` whether that line break of the template is fed.
-        """
+        """The template, what writes BOS, and whether the line break after the image is fed."""
         return {
             "conversation": self.prompts.conversation.name,
             "bos": self.prompts.bos_source,
@@ -266,15 +251,16 @@ class Llava(nn.Module):
     def visual_grid(self) -> dict[str, Any] | None:
         """Places of the visual tokens on an image; None where tokens are not all patches.
 
-        `grid` is rows and columns of tokens, `input_size` and `patch_size` are in pixels.
+        `grid` is rows and columns of tokens; `order` tells whether token 1 is right of token 0
+        (row-major) or below it; `input_size` and `patch_size` are in pixels.
         """
         tower = self.vision_tower
         if not tower.only_patches:
             return None
-        side = tokens_in_line(self.mm_projector, tower.patches_in_line)
+        by_columns = isinstance(self.mm_projector, DownsampleProjector)
         return {
-            "grid": [side, side],
-            "order": token_order(self.mm_projector),
+            "grid": [self._tokens_in_line] * 2,
+            "order": "column-major" if by_columns else "row-major",
             "preprocessing": self.preprocess.fitting,
             "input_size": tower.image_size,
             "patch_size": tower.patch_size,
@@ -282,11 +268,7 @@ class Llava(nn.Module):
 
 
 def _image_position(prompts: Sequence[Prompt], rows: Sequence[int]) -> int:
-    """Position of the image in a batch of prompts.
-
-    Raises:
-        ValueError: lengths or image positions differ; a row is the image's own.
-    """
+    """Position of the image in a batch of prompts, which must be alike; no row may be its own."""
     position = prompts[0].image_position
     if len({(len(p), p.image_position) for p in prompts}) > 1:
         raise ValueError("the prompts of one batch must have one length and image position")
@@ -296,11 +278,7 @@ def _image_position(prompts: Sequence[Prompt], rows: Sequence[int]) -> int:
 
 
 def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> Tensor:
-    """Visual tokens float[B, N', D] that stay of each image, in their order.
-
-    Raises:
-        ValueError: their numbers differ.
-    """
+    """Visual tokens float[B, N', D] that stay of each image, in their order; equally many."""
     shown = []
     for image, gone in zip(images, map(set, dropped), strict=True):
         kept = [index for index in range(image.num_tokens) if index not in gone]

@@ -22,13 +22,6 @@ class Prefix:
     cache: KVCache
     """P positions; a row for each image, or a single one that holds no image."""
 
-    def select_images(self, images: Sequence[int]) -> KVCache:
-        """Cache of some images, by their numbers."""
-        first = self.cache.layers[0].key
-        if list(images) == list(range(len(first))):
-            return self.cache
-        return self.cache.select_rows(torch.tensor(list(images), device=first.device))
-
 
 def prefill_with_prefix(
     language_model: LlamaForCausalLM,

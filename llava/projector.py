@@ -1,21 +1,11 @@
 """From vision features to visual tokens."""
 
-from typing import Literal
-
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-TokenOrder = Literal["row-major", "column-major"]
 
 
 def build_projector(projector_type: str, in_features: int, out_features: int) -> nn.Module:
     """The projector of a LLaVA-1.5 checkpoint, with its parameter names.
-
-    Args:
-        projector_type: `mm_projector_type` of the configuration.
-        in_features: width of the vision features.
-        out_features: D, width of the language model.
 
     Raises:
         ValueError: a projector that LLaVA-1.5 does not have.
@@ -50,12 +40,7 @@ class Downsample(nn.Module):
 
 
 class DownsampleProjector(nn.Module):
-    """VILA-1.5's `mlp_downsample`: 2x2 blocks of patches through a two-layer perceptron.
-
-    Args:
-        in_features: width of the vision features.
-        out_features: D, width of the language model.
-    """
+    """VILA-1.5's `mlp_downsample`: 2x2 blocks of patches through a two-layer perceptron."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -70,18 +55,3 @@ class DownsampleProjector(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Visual tokens float[B, ceil(n/2)², D] of patches float[B, n², in_features]."""
         return self.layers(features)
-
-
-def token_order(projector: nn.Module) -> TokenOrder:
-    """Place of visual token 1: right of token 0 (row-major) or below it (column-major)."""
-    return "column-major" if isinstance(projector, DownsampleProjector) else "row-major"
-
-
-def tokens_in_line(projector: nn.Module, patches: int) -> int:
-    """Number of visual tokens that a projector makes of a line of patches."""
-    return -(-patches // 2) if isinstance(projector, DownsampleProjector) else patches
-
-
-def projector_dtype(projector: nn.Module) -> torch.dtype:
-    """The dtype that the projector computes in."""
-    return next(projector.parameters()).dtype

@@ -41,10 +41,7 @@ class Prompt:
     def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
         """Positions in `input_ids` of the tokens that cover characters [start, end) of the query.
 
-        Args:
-            start: first character.
-            end: the character after the last.
-            skip: number of these tokens that are left out, from the first on.
+        The first `skip` of them are left out.
 
         Raises:
             ValueError: no token is left.

@@ -4,7 +4,6 @@ import copy
 import re
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import (
     CLIPVisionConfig,
@@ -36,59 +35,36 @@ class VisionTower(nn.Module):
     ) -> None:
         super().__init__()
         self.num_layers = read_layers(config.num_hidden_layers, select_layer)
-        if select_feature not in ("patch", "cls_patch"):
+        clip = isinstance(config, CLIPVisionConfig)
+        features = ("patch", "cls_patch") if clip else ("cls_patch",)
+        if select_feature not in features:
             raise ValueError(
-                f"mm_vision_select_feature must be patch or cls_patch, got '{select_feature}'"
+                f"mm_vision_select_feature of {'CLIP' if clip else 'SigLIP'} must be "
+                f"{' or '.join(features)}, got '{select_feature}'"
             )
         self.select_feature = select_feature
+        self.only_patches = select_feature == "patch" or not clip
+        """Whether every feature is a patch's."""
         sides: Any = config
         self.image_size: int = sides.image_size
         """Height and width of the input, in pixels."""
         self.patch_size: int = sides.patch_size
         """Height and width of a patch, in pixels."""
-        shallow = copy.deepcopy(config)
+        shallow: Any = copy.deepcopy(config)
         shallow.num_hidden_layers = self.num_layers
         shallow._attn_implementation = "sdpa"
-        self.vision_model = (
-            _headless_siglip(shallow)
-            if isinstance(shallow, SiglipVisionConfig)
-            else CLIPVisionModel(shallow)
-        )
-        if not self.has_class_token and select_feature != "cls_patch":
-            raise ValueError(
-                f"mm_vision_select_feature of SigLIP must be cls_patch, got '{select_feature}'"
-            )
+        # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
+        self.vision_model = CLIPVisionModel(shallow) if clip else _headless_siglip(shallow)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Features float[B, N, width] of float[B, 3, height, width], patches row by row."""
-        # The last hidden state of CLIPVisionModel is the encoder's, before post_layernorm.
-        features = self.vision_model(pixel_values.to(self.dtype)).last_hidden_state
+        features = self.vision_model(pixel_values.to(self.vision_model.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
     def is_built(self, name: str) -> bool:
-        """Whether a weight is of no layer after those that are read."""
-        layer = re.match(r"encoder\.layers\.(\d+)\.", name)
+        """Whether a weight, by its name in the whole model, is of no layer after those read."""
+        layer = re.match(r"vision_tower\.vision_model\.encoder\.layers\.(\d+)\.", name)
         return layer is None or int(layer[1]) < self.num_layers
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype that the tower computes in."""
-        return self.vision_model.dtype
-
-    @property
-    def has_class_token(self) -> bool:
-        """Whether hidden states begin with a class token."""
-        return isinstance(self.vision_model, CLIPVisionModel)
-
-    @property
-    def only_patches(self) -> bool:
-        """Whether every feature is a patch's."""
-        return self.select_feature == "patch" or not self.has_class_token
-
-    @property
-    def patches_in_line(self) -> int:
-        """Number of patches along each side of the input."""
-        return self.image_size // self.patch_size
 
 
 def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:

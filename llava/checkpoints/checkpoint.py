@@ -10,23 +10,17 @@ from accelerate import init_empty_weights
 from torch import nn
 from transformers import LlamaConfig, PreTrainedTokenizerBase
 
-from llava.checkpoints.parts import (
-    AnyTower,
-    build_language_model,
-    end_ids,
-    load_preprocessing,
-)
-from llava.checkpoints.weights import RenameWeight, load_weights
+from llava.checkpoints.parts import build_language_model, end_ids
+from llava.checkpoints.weights import StoredWeights, load_weights
 from llava.conversation import Conversation
-from llava.errors import checkpoint_errors
+from llava.errors import CheckpointError, checkpoint_errors
+from llava.image import ImageProcessor
 from llava.model import Llava
 from llava.prompt import PromptTokenizer
 from llava.vision import VisionTower
 
 Family = Literal["llava-1.5", "vila-1.5"]
 ConversationSource = Literal["family", "recorded name", "default", "option"]
-Weights = tuple[Callable[[Llava], nn.Module], Path, RenameWeight]
-"""A module of the model, the folder of its weights, and their names in the module."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +30,16 @@ class Recipe:
     language: LlamaConfig
     language_folder: Path
     """Folder of its tokenizer and, mostly, its configuration."""
-    load_tokenizer: Callable[[Path], PreTrainedTokenizerBase]
+    load_tokenizer: Callable[[], PreTrainedTokenizerBase]
     end_tokens: tuple[str, ...] = ()
     """Tokens that end an answer beside those that the configuration names."""
     build_projector: Callable[[], nn.Module]
-    tower: AnyTower
-    tower_folder: Path
-    select_layer: int
-    select_feature: str
-    image_aspect_ratio: str | None
-    weights: tuple[Weights, ...]
+    build_tower: Callable[[], VisionTower]
+    load_preprocessing: Callable[[int], ImageProcessor]
+    """Given the height and width of the tower's input, in pixels."""
+    weights: tuple[StoredWeights, ...]
     """Weights of language model and projector."""
-    tower_weights: tuple[Path, RenameWeight]
-    """Folder of the tower's weights, and their names in the tower."""
+    tower_weights: StoredWeights
 
 
 @dataclass(frozen=True)
@@ -96,37 +87,30 @@ class Checkpoint:
         Raises:
             CheckpointError: incomplete, or weights that do not fit.
         """
-        recipe, place = self.recipe, torch.device(device)
-        model = self._build(conversation or self.conversation)
-        for module_of, folder, rename in recipe.weights:
-            load_weights(module_of(model), folder, rename, place, dtype)
-        folder, rename = recipe.tower_weights
-        tower = model.vision_tower
-
-        def name_in_tower(stored: str) -> str | None:
-            name = rename(stored)
-            return name if name is not None and tower.is_built(name) else None
-
-        load_weights(tower.vision_model, folder, name_in_tower, place, vision_dtype or dtype)
+        place, model = torch.device(device), self._build(conversation or self.conversation)
+        for stored in self.recipe.weights:
+            load_weights(model, stored, place, dtype)
+        load_weights(model, self.recipe.tower_weights, place, vision_dtype or dtype)
         model.language_model.tie_weights()  # to the embedding that has just been filled
         model.to(place)  # the buffers, which no checkpoint holds
         return model.eval()
 
     def _build(self, conversation: Conversation) -> Llava:
         """All parts, their parameters still on the meta device."""
-        recipe = self.recipe
-        path = recipe.language_folder / "config.json"
-        language_model = build_language_model(recipe.language, path)
+        recipe, folder = self.recipe, self.recipe.language_folder
+        language_model = build_language_model(recipe.language, folder / "config.json")
         path = self.folder / "config.json"
         with checkpoint_errors(path), init_empty_weights(include_buffers=False):
-            projector = recipe.build_projector()
-            vision_tower = VisionTower(recipe.tower, recipe.select_layer, recipe.select_feature)
-        tokenizer = recipe.load_tokenizer(recipe.language_folder)
-        with checkpoint_errors(recipe.language_folder):
+            projector, vision_tower = recipe.build_projector(), recipe.build_tower()
+        tokenizer = recipe.load_tokenizer()
+        with checkpoint_errors(folder):
             prompts = PromptTokenizer(tokenizer, conversation)
-        preprocess = load_preprocessing(
-            recipe.tower, recipe.tower_folder, recipe.image_aspect_ratio, vision_tower.image_size
-        )
+        preprocess = recipe.load_preprocessing(vision_tower.image_size)
         vocabulary = tokenizer.get_vocab()
+        if missing := [token for token in recipe.end_tokens if token not in vocabulary]:
+            raise CheckpointError(
+                f"{folder}: {', '.join(missing)} is not in the tokenizer of this {self.family}; of "
+                "VILA-1.5 the 8B alone is supported (Efficient-Large-Model/Llama-3-VILA1.5-8B)"
+            )
         end = end_ids(recipe.language) | {vocabulary[token] for token in recipe.end_tokens}
         return Llava(language_model, projector, vision_tower, prompts, preprocess, end)

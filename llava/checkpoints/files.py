@@ -112,10 +112,9 @@ def weight_files(folder: Path) -> list[Path]:
         CheckpointError: there is none, the index names a file that is not there, or a file is not
             what its name says.
     """
-    first = identity_file(folder)
-    names = sorted(set(weight_map(first).values())) if is_index(first) else [first.name]
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
+    first, shards = identity_file(folder), weight_map(folder)
+    names = [first.name] if shards is None else sorted(set(shards.values()))
+    if missing := [name for name in names if not (folder / name).is_file()]:
         raise CheckpointError(
             f"checkpoint incomplete: {first.name} in {folder} names {', '.join(missing)}, "
             "not there; download the folder again"
@@ -125,28 +124,25 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def is_index(path: Path) -> bool:
-    """Whether a weight file names others that hold the weights."""
-    return path.suffix == ".json"
-
-
 class Index(Struct):
     """An index of shards."""
 
     weight_map: dict[str, str]
 
 
-def weight_map(index_file: Path) -> dict[str, str]:
-    """The shard that holds each weight, by an index.
+def weight_map(folder: Path) -> dict[str, str] | None:
+    """The shard that holds each weight, by the folder's index; None: a single file holds all.
 
     Raises:
         CheckpointError: the file is no index, or names what is no file of its folder.
     """
-    stored = read_json(index_file.parent, index_file.name)
-    shards = checked(Index, stored, index_file).weight_map
+    path = identity_file(folder)
+    if path.suffix != ".json":
+        return None
+    shards = checked(Index, read_json(folder, path.name), path).weight_map
     for name in set(shards.values()):
         if name in ("", "..") or Path(name).name != name:
-            raise CheckpointError(f"{index_file}: weight_map names '{name}', no file of its folder")
+            raise CheckpointError(f"{path}: weight_map names '{name}', no file of its folder")
     return shards
 
 

@@ -25,8 +25,16 @@ from llava.checkpoints.weights import has_weights
 from llava.errors import CheckpointError, checkpoint_errors
 from llava.image import ImageProcessor
 
-AnyTower = CLIPVisionConfig | SiglipVisionConfig
 TowerConfig = TypeVar("TowerConfig", CLIPVisionConfig, SiglipVisionConfig)
+
+Allowed = dict[str, tuple[str | bool | None, ...]]
+"""Values that each setting may have; None: absent."""
+
+PLAIN_IMAGE: Allowed = {
+    "mm_use_im_start_end": (False, None),
+    "mm_use_im_patch_token": (False, None),
+}
+"""Settings of a model whose prompts hold no tokens of their own around an image."""
 
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
@@ -61,16 +69,13 @@ def _check_llama(config: LlamaConfig, place: Path | str) -> None:
         raise CheckpointError(
             f"{place}: hidden_act must be silu, as every LLaMA has it, got '{config.hidden_act}'"
         )
-    heads, groups, head_dim = (
-        *(config.num_attention_heads, config.num_key_value_heads or config.num_attention_heads),
-        config.head_dim or 0,
-    )
-    if heads % groups:
+    heads, groups = config.num_attention_heads, config.num_key_value_heads
+    if heads % (groups or heads):
         raise CheckpointError(
             f"{place}: num_key_value_heads {groups} does not divide num_attention_heads {heads}"
         )
-    if head_dim % 2:
-        raise CheckpointError(f"{place}: head_dim is {head_dim}; rotary embeddings need it even")
+    if (width := config.head_dim or 0) % 2:
+        raise CheckpointError(f"{place}: head_dim is {width}; rotary embeddings need it even")
     for token_id in end_ids(config):
         if token_id >= config.vocab_size:
             raise CheckpointError(
@@ -85,20 +90,28 @@ def end_ids(config: LlamaConfig) -> frozenset[int]:
     return frozenset(end if isinstance(end, list) else [] if end is None else [end])
 
 
-def require_plain_image(stored: dict[str, Any], folder: Path) -> None:
-    """Raise `CheckpointError` where tokens of their own stand around an image."""
-    if stored.get("mm_use_im_start_end") or stored.get("mm_use_im_patch_token"):
-        raise CheckpointError(
-            f"{folder}: mm_use_im_start_end and mm_use_im_patch_token must be false"
-        )
+def require_settings(
+    stored: dict[str, Any], allowed: Allowed, place: Path | str, hint: str = ""
+) -> None:
+    """Raise `CheckpointError` unless settings have values that a family has, None: absent."""
+    for key, values in allowed.items():
+        if (value := stored.get(key)) not in values:
+            expected = " or ".join("absent" if v is None else str(v) for v in values)
+            raise CheckpointError(f"{place}: {key} must be {expected}{hint}, got '{value}'")
 
 
-def read_tower(kind: type[TowerConfig], stored: Any, place: Path | str) -> TowerConfig:
-    """The configuration of a vision tower.
+def read_tower(kind: type[TowerConfig], stored: dict[str, Any], place: Path | str) -> TowerConfig:
+    """The configuration of a vision tower, CLIP's also where it is a part of all of CLIP's.
 
     Raises:
-        CheckpointError: it cannot be so, or its weights are quantised.
+        CheckpointError: it is another tower, cannot be so, or its weights are quantised.
     """
+    name = "CLIP" if kind is CLIPVisionConfig else "SigLIP"
+    if not str(model_type := stored.get("model_type")).startswith(name.lower()):
+        raise CheckpointError(
+            f"{place}: vision tower must be a {name}, got model_type '{model_type}'"
+        )
+    stored = stored.get("vision_config", stored)
     values = checked(Tower, stored, place)
     require_unquantised(stored, place)
     with checkpoint_errors(place):
@@ -146,7 +159,7 @@ def load_tokenizer(
 
 
 def load_preprocessing(
-    tower: AnyTower,
+    kind: type[CLIPImageProcessorPil | SiglipImageProcessorPil],
     folder: Path,
     image_aspect_ratio: str | None,
     side: int,
@@ -156,8 +169,6 @@ def load_preprocessing(
     Raises:
         CheckpointError: it cannot be so, or makes images of another size.
     """
-    clip = isinstance(tower, CLIPVisionConfig)
-    kind = CLIPImageProcessorPil if clip else SiglipImageProcessorPil
     path = folder / "preprocessor_config.json"
     stored = read_json(folder, path.name)
     checked(Preprocessor, stored, path)

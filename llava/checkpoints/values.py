@@ -105,12 +105,7 @@ class Preprocessor(Struct, kw_only=True):
 
 
 def checked(kind: type[Values], stored: Any, place: Path | str) -> Values:
-    """The values that are read of a JSON object.
-
-    Args:
-        kind: which they are.
-        stored: the object.
-        place: its file, for messages.
+    """The values of one kind that are read of a JSON object; its place is for messages.
 
     Raises:
         CheckpointError: one is missing, of another type or out of its range; the message says

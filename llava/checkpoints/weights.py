@@ -1,9 +1,10 @@
-"""Weights: read tensor by tensor into a module, each to its device and dtype; none is left over."""
+"""Weights: read tensor by tensor into a model, each to its device and dtype; none is left over."""
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,18 +12,38 @@ from msgspec import convert
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from llava.checkpoints.files import identity_file, is_index, weight_files, weight_map
+from llava.checkpoints.files import identity_file, weight_files, weight_map
 from llava.checkpoints.unusable import QUANTISED, UNQUANTISED
-from llava.errors import CheckpointError
+from llava.errors import CheckpointError, checkpoint_errors
+from llava.model import Llava
 
-RenameWeight = Callable[[str], str | None]
-"""Name in a module of a stored weight; None: known to be extra."""
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Types of weights; other types are stored of quantised weights alone."""
 
 ROTARY_BUFFER = re.compile(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
 """A buffer of the language model that old files hold."""
 
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""Types of weights; other types are stored of quantised weights alone."""
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """Weights of some parts of a model, in one folder."""
+
+    parts: tuple[str, ...]
+    """Submodules of the model."""
+    folder: Path
+    rename: Callable[[str], str | None]
+    """Name in the model of each stored weight; None: known to be extra."""
+
+
+def language_name(stored: str) -> str | None:
+    """Name in the model of a stored weight of LLaMA; None: known to be extra."""
+    return None if ROTARY_BUFFER.fullmatch(stored) else f"language_model.{stored}"
+
+
+def tower_name(extras: re.Pattern[str], stored: str) -> str | None:
+    """Name in the model of a stored weight of the vision tower; None: one of the extras."""
+    name = stored.removeprefix("vision_model.")
+    return None if extras.match(name) else f"vision_tower.vision_model.{name}"
 
 
 def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -42,66 +63,48 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             yield from convert(stored, dict[str, Tensor]).items()
 
 
-@contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    """Within it, whatever a library makes of a weight file is the file's fault."""
-    try:
-        yield
-    except Exception as error:
-        raise CheckpointError(
-            f"{path}: cannot be read as weights ({error}); download the file again"
-        ) from error
-
-
 def has_weights(folder: Path, prefix: str) -> bool:
-    """Whether a checkpoint holds weights whose names begin so."""
-    first = identity_file(folder)
-    names = weight_map(first) if is_index(first) else stored_names(*weight_files(folder))
+    """Whether a checkpoint holds weights whose names begin so; no tensor is read if possible."""
+    names: Iterable[str] | None = weight_map(folder)
+    if names is None:
+        (path,) = weight_files(folder)
+        names = _names_in(path)
     return any(name.startswith(prefix) for name in names)
 
 
-def stored_names(path: Path) -> list[str]:
-    """Names of the tensors in one weight file; those of safetensors without reading the tensors.
-
-    Raises:
-        CheckpointError: the file cannot be read.
-    """
+def _names_in(path: Path) -> list[str]:
     if path.suffix != ".safetensors":
         return [name for name, _ in stored_tensors(path)]
     with _read_errors(path), safe_open(path, framework="pt") as tensors:
         return list(tensors.keys())
 
 
-def load_weights(
-    module: nn.Module,
-    folder: Path,
-    rename: RenameWeight,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    """Fill a module built on the meta device, tensor by tensor, straight to its device and dtype.
+def _read_errors(path: Path) -> AbstractContextManager[None]:
+    return checkpoint_errors(f"{path}: cannot be read as weights, download the file again")
 
-    Args:
-        module: parameters on the meta device; every one of them is filled or an error is raised.
-        folder: checkpoint folder.
-        rename: name in the module of each stored name.
-        device: where the parameters go.
-        dtype: what they are stored as.
+
+def load_weights(
+    model: Llava, stored: StoredWeights, device: torch.device, dtype: torch.dtype
+) -> None:
+    """Fill parts of a model built on the meta device, straight to their device and dtype.
+
+    Every parameter of the parts is filled, or an error is raised.
 
     Raises:
         CheckpointError: a weight is missing, unexpected, wrongly shaped, of whole numbers, given
             twice, or not where the index has it; all are named.
     """
-    shapes = {name: parameter.shape for name, parameter in module.named_parameters()}
-    first = identity_file(folder)
-    promised = weight_map(first) if is_index(first) else {}
+    folder, prefixes = stored.folder, tuple(f"{part}." for part in stored.parts)
+    shapes = {n: p.shape for n, p in model.named_parameters() if n.startswith(prefixes)}
+    promised = weight_map(folder) or {}
     filled: dict[str, str] = {}
     wrong: list[str] = []
     for path in weight_files(folder):
         names = set[str]()
         for stored_name, tensor in stored_tensors(path):
             names.add(stored_name)
-            if (name := rename(stored_name)) is None:
+            name = stored.rename(stored_name)
+            if name is None or not model.vision_tower.is_built(name):
                 continue
             _require_numbers(tensor, stored_name, path)
             if name in filled:
@@ -115,10 +118,10 @@ def load_weights(
                 )
             else:
                 # A copy, since what is read is mapped from a file that others may write to.
-                _set_parameter(module, name, tensor.to(device, dtype, copy=True))
+                _set_parameter(model, name, tensor.to(device, dtype, copy=True))
             filled[name] = path.name
         wrong.extend(
-            f"weight {name} is not in {shard}, where {first.name} has it"
+            f"weight {name} is not in {shard}, where {identity_file(folder).name} has it"
             for name, shard in promised.items()
             if shard == path.name and name not in names
         )

@@ -46,7 +46,8 @@ def test_logits_and_attention_equal_those_of_transformers_llava(
     pixel_values: Tensor,
 ) -> None:
     prompt = each_model.tokenize(QUERY)
-    rows = [3, *prompt.positions_of(0, 23), len(prompt) - 1]
+    position = prompt.image_position
+    rows = [3, position - 1, position + 1, *prompt.positions_of(0, 23), len(prompt) - 1]
     ours = each_model.prefill([prompt] * 5, each_model.encode(inputs), [()] * 5, rows)
 
     input_ids = torch.tensor([expanded(prompt, eager_llava.config.image_token_id)] * 5)
@@ -56,7 +57,7 @@ def test_logits_and_attention_equal_those_of_transformers_llava(
         pixel_values=pixel_values,
         output_attentions=True,
     )
-    spliced_rows = [row if row < prompt.image_position else row + 15 for row in rows]
+    spliced_rows = [row if row < position else row + 15 for row in rows]
 
     assert_close(ours.logits, theirs.logits[:, -1])
     assert ours.attentions is not None
@@ -102,14 +103,6 @@ def test_dropping_visual_tokens_equals_the_shortened_sequence_built_by_hand(
     assert ours.attentions is not None
     expected = theirs.attentions[-1][:, :, [40 + 9 - 1]]
     assert_close(ours.attentions, over_image(expected, prompt, num_tokens=9))
-
-
-def test_dropping_changes_the_logits(model: Llava, inputs: list[np.ndarray]) -> None:
-    prompt, images = model.tokenize(QUERY), model.encode(inputs[:1])
-    whole = model.prefill([prompt], images, [()]).logits
-    shortened = model.prefill([prompt], images, [(0,)]).logits
-
-    assert (whole - shortened).abs().max() > 0.01
 
 
 def test_images_of_one_batch_must_show_equally_many_tokens(

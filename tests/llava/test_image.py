@@ -10,7 +10,7 @@ from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from llava import Llava, load_checkpoint
-from llava.image import ImageProcessor, padded_and_resized
+from llava.image import ImageProcessor
 
 SIDE = 56
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -68,22 +68,6 @@ def test_images_of_other_modes_become_rgb_first(model: Llava, mode: str) -> None
     image = noise(45, 30, mode=mode)
 
     assert np.array_equal(model.preprocess(image), reference_pixels(image, pad=True))
-
-
-def test_the_border_is_the_mean_colour_cut_to_integers(model: Llava) -> None:
-    pixels = model.preprocess(Image.new("RGB", (56, 28), (0, 0, 0)))
-    expected = (np.float32(np.array(BACKGROUND) / 255) - MEAN) / STD
-
-    np.testing.assert_allclose(pixels[:, 0, 0], expected, rtol=1e-5)
-
-
-def test_an_odd_margin_is_larger_below_and_to_the_right() -> None:
-    line = Image.new("RGB", (4, 1), (255, 0, 0))
-    square = padded_and_resized(line, (4, 4), BACKGROUND, Image.Resampling.BICUBIC)
-    red = [y for y in range(4) if square.getpixel((0, y)) == (255, 0, 0)]
-
-    assert square.size == (4, 4)
-    assert red == [1]
 
 
 def test_strips_take_no_square_of_their_length() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from llava.language import LayerState, decode, prefill, prefill_layerwise
+from llava.language import LayerState, prefill, prefill_layerwise
 
 LENGTH = 12
 IMAGE = slice(2, 8)
@@ -16,14 +16,9 @@ def language_model() -> LlamaForCausalLM:
     """Four random layers, grouped queries."""
     torch.manual_seed(3)
     config = LlamaConfig(
-        vocab_size=40,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.25,
-    )
+        vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, initializer_range=0.25,
+    )  # fmt: skip
     model = LlamaForCausalLM(config).eval().requires_grad_(False)
     model.set_attn_implementation("sdpa")
     return model
@@ -37,11 +32,6 @@ def embeds() -> Tensor:
 
 def unchanged(layer: int, state: LayerState) -> None:
     """All visual tokens go on."""
-
-
-def without_two(layer: int, state: LayerState) -> Tensor | None:
-    """The first two visual tokens go after the second layer."""
-    return state.visual_tokens[2:] if layer == 1 else None
 
 
 def test_nothing_changed_is_the_plain_prefill(
@@ -114,51 +104,17 @@ def test_positions_have_no_gap_after_what_went(
     after_first_two: list[Tensor] = []
 
     def keep(layer: int, state: LayerState) -> Tensor | None:
-        left = without_two(layer, state)
-        if left is not None:
-            after_first_two.append(
-                torch.cat([state._hidden_states[0, :2], left, state.text_tokens])
-            )
+        if layer != 1:
+            return None
+        left = state.visual_tokens[2:]
+        after_first_two.append(torch.cat([state._hidden_states[0, :2], left, state.text_tokens]))
         return left
 
     found = prefill_layerwise(language_model, embeds, IMAGE, keep).logits
-    rest = upper_half(language_model)
     (sequence,) = after_first_two
-    expected = rest(inputs_embeds=sequence[None], use_cache=False).logits[:, -1]
+    hidden_states = sequence[None]
+    rotation = language_model.model.rotary_emb(hidden_states, torch.arange(LENGTH - 2)[None])
+    for layer in language_model.model.layers[2:]:
+        hidden_states = layer(hidden_states, position_embeddings=rotation)
+    expected = language_model.lm_head(language_model.model.norm(hidden_states))[:, -1]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
-def upper_half(language_model: LlamaForCausalLM) -> LlamaForCausalLM:
-    """A model of the last two layers alone."""
-    config = LlamaConfig(**{**language_model.config.to_dict(), "num_hidden_layers": 2})
-    half = LlamaForCausalLM(config).eval().requires_grad_(False)
-    lower = {"model.layers.2.": "model.layers.0.", "model.layers.3.": "model.layers.1."}
-    weights = {
-        lower.get(name[:15], name[:15]) + name[15:]: weight
-        for name, weight in language_model.state_dict().items()
-        if not name.startswith(("model.layers.0.", "model.layers.1."))
-    }
-    half.load_state_dict(weights)
-    return half
-
-
-def test_decoding_goes_on_as_the_whole_sequence_computed_again_does(
-    language_model: LlamaForCausalLM, embeds: Tensor
-) -> None:
-    both = torch.cat([embeds, embeds.flip(1)])
-    found = decode(language_model, prefill(language_model, both), [0, 1], 6, frozenset())
-    sequence = both
-    for _ in range(6):
-        logits = language_model(inputs_embeds=sequence, use_cache=False).logits[:, -1:]
-        token = language_model.model.embed_tokens(logits.argmax(dim=-1))
-        sequence = torch.cat([sequence, token], dim=1)
-    words = language_model.model.embed_tokens.weight
-    expected = [[int(words.eq(x).all(1).nonzero()) for x in row] for row in sequence[:, LENGTH:]]
-    assert found == expected
-
-
-def test_an_eager_model_is_refused(language_model: LlamaForCausalLM, embeds: Tensor) -> None:
-    language_model.set_attn_implementation("eager")
-    with pytest.raises(ValueError, match="prefill needs sdpa attention, got eager"):
-        prefill_layerwise(language_model, embeds, IMAGE, unchanged)
-    language_model.set_attn_implementation("sdpa")

@@ -46,20 +46,25 @@ def asked(each_model: Llava, encoded: list[VisualTokens]) -> Asked:
     )
 
 
-def test_logits_equal_those_of_prompts_run_by_themselves(asked: Asked) -> None:
-    for packed, alone in zip(asked.packed, asked.alone, strict=True):
-        torch.testing.assert_close(packed.logits, alone.logits, atol=1e-5, rtol=0)
+def assert_same(one: Prefill, other: Prefill) -> None:
+    torch.testing.assert_close(one.logits, other.logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(one.attentions, other.attentions, atol=1e-6, rtol=0)
 
 
-def test_attention_rows_equal_those_of_prompts_run_by_themselves(asked: Asked) -> None:
+def test_prompts_in_one_pass_give_what_each_gives_by_itself(asked: Asked) -> None:
     for packed, alone, rows in zip(asked.packed, asked.alone, asked.rows, strict=True):
         assert (packed.attentions is None) == (not rows)
-        torch.testing.assert_close(packed.attentions, alone.attentions, atol=1e-6, rtol=0)
+        assert_same(packed, alone)
 
 
-def test_answers_decode_alike(each_model: Llava, asked: Asked) -> None:
-    for packed, alone in zip(asked.packed, asked.alone, strict=True):
-        assert each_model.decode(packed, [3, 1], 6) == each_model.decode(alone, [3, 1], 6)
+def test_prompts_in_one_pass_decode_alike_in_any_order_and_again(
+    each_model: Llava, asked: Asked
+) -> None:
+    """They share one cache, which decoding must not touch."""
+    expected = [each_model.decode(prefill, [3, 1, 0], 6) for prefill in asked.alone]
+    for order in ([0, 1, 2], [2, 1, 0]):
+        for k in order:
+            assert each_model.decode(asked.packed[k], [3, 1, 0], 6) == expected[k]
 
 
 def test_a_prefix_is_left_as_it_was(each_model: Llava, encoded: list[VisualTokens]) -> None:
@@ -81,8 +86,7 @@ def test_after_the_text_prefix_a_prompt_gives_and_decodes_what_the_whole_prompt_
     after = each_model.prefill([prompt] * 5, encoded, [dropped] * 5, rows, prefix)
     whole = each_model.prefill([prompt] * 5, encoded, [dropped] * 5, rows)
     assert prefix.cache.length == prompt.image_position
-    torch.testing.assert_close(after.logits, whole.logits, atol=1e-5, rtol=0)
-    torch.testing.assert_close(after.attentions, whole.attentions, atol=1e-6, rtol=0)
+    assert_same(after, whole)
     assert each_model.decode(after, [3, 1, 3], 6) == each_model.decode(whole, [3, 1, 3], 6)
 
 
@@ -93,8 +97,7 @@ def test_prompts_of_a_batch_after_one_text_prefix_keep_their_own_texts(
     assert len({len(prompt) for prompt in prompts}) == 1
     prefix, images = each_model.text_prefix(prompts[0]), encoded[:2]
     after = each_model.prefill(prompts, images, [(), ()], text_prefix=prefix)
-    whole = each_model.prefill(prompts, images, [(), ()])
-    torch.testing.assert_close(after.logits, whole.logits, atol=1e-5, rtol=0)
+    assert_same(after, each_model.prefill(prompts, images, [(), ()]))
 
 
 @pytest.mark.parametrize("order", [[4, 2], [1, 0, 2, 4, 3]], ids=["some", "all"])
@@ -104,10 +107,9 @@ def test_images_of_a_prefix_can_be_asked_in_another_order(
     prompts = [each_model.tokenize(QUERIES[1]) for _ in order]
     prefix = each_model.image_prefix(each_model.text_prefix(prompts[0]), encoded)
     (some,) = each_model.prefill_with_prefix(prefix, order, [prompts], [asked.rows[1]])
-    torch.testing.assert_close(some.logits, asked.alone[1].logits[order], atol=1e-5, rtol=0)
-    assert some.attentions is not None
-    assert asked.alone[1].attentions is not None
-    torch.testing.assert_close(some.attentions, asked.alone[1].attentions[order], atol=1e-6, rtol=0)
+    alone = asked.alone[1]
+    assert alone.attentions is not None
+    assert_same(some, Prefill(alone.logits[order], alone.attentions[order], ()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -128,13 +130,6 @@ def test_half_precision_is_near_and_gives_logits_and_attention_in_float32(
             assert {one.logits.dtype, one.attentions.dtype} == {torch.float32}
             torch.testing.assert_close(one.logits, alone.logits, atol=0.2, rtol=0)
             torch.testing.assert_close(one.attentions, alone.attentions, atol=2e-3, rtol=0)
-
-
-def test_texts_of_one_pass_decode_in_any_order_and_again(each_model: Llava, asked: Asked) -> None:
-    """They share one cache, which decoding must not touch."""
-    answers = [each_model.decode(prefill, range(5), 6) for prefill in asked.packed]
-    again = [each_model.decode(prefill, range(5), 6) for prefill in reversed(asked.packed)]
-    assert again[::-1] == answers
 
 
 @pytest.mark.parametrize("shared", ["text", "text and image"])

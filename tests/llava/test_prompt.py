@@ -2,26 +2,24 @@
 
 import json
 import os
+import re
 import shutil
+import string
 from pathlib import Path
 
 import pytest
 from transformers import LlamaTokenizer
 
 from llava import Llava, inspect_checkpoint, load_checkpoint
-from llava.conversation import CONVERSATIONS, LLAMA_3, LLAMA_3_FIX, VICUNA_V1
-from llava.prompt import IMAGE_TOKEN_ID, Prompt, PromptTokenizer
+from llava.conversation import CONVERSATIONS, VICUNA_V1
+from llava.prompt import IMAGE_TOKEN_ID, PromptTokenizer
+from tests.llava.checkpoints.editing import edit_json
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get("SEPM_GOLDEN_DIR", ROOT.parent / "shared" / "golden"))
 LLAMA_TOKENIZER = GOLDEN / "llama2_tokenizer.model"
 PHRASE = "Please focus on emotion."
 QUERY = f"{PHRASE}\nWhich?"
-SYSTEM = (
-    "You are a helpful language and vision assistant. You are able to understand the visual "
-    "content that the user provides, and assist the user with a variety of tasks using natural "
-    "language."
-)
 ORIGINAL = "./checkpoints/vila-siglip-llama3-8b-pretrain_r4/llm"
 
 
@@ -38,12 +36,28 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> PromptTokenizer:
     return PromptTokenizer(LlamaTokenizer.from_pretrained(folder), VICUNA_V1)
 
 
-def test_the_prompt_reads_as_vicuna_v1_does() -> None:
-    assert VICUNA_V1.render("Is it sad?") == (
-        "A chat between a curious user and an artificial intelligence assistant. The assistant "
-        "gives helpful, detailed, and polite answers to the user's questions. "
-        "USER: <image>\nIs it sad? ASSISTANT:"
-    )
+VICUNA = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+    "helpful, detailed, and polite answers to the user's questions. "
+    "USER: <image>\nIs it sad? ASSISTANT:"
+)
+LLAMA = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+    "You are a helpful language and vision assistant. You are able to understand the visual "
+    "content that the user provides, and assist the user with a variety of tasks using natural "
+    "language.{end}<|start_header_id|>user<|end_header_id|>\n\n"
+    "<image>\nIs it sad?{end}<|start_header_id|>{role}<|end_header_id|>\n\n"
+)
+RENDERED = {
+    "vicuna_v1": VICUNA,
+    "llama_3": LLAMA.format(end="<|end_of_text|>", role="system"),
+    "llama_3_fix": LLAMA.format(end="<|eot_id|>", role="assistant"),
+}
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_a_prompt_reads_as_in_training(name: str) -> None:
+    assert CONVERSATIONS[name].render("Is it sad?") == RENDERED[name]
 
 
 def test_a_prompt_has_the_ids_of_the_original(llama: PromptTokenizer) -> None:
@@ -53,11 +67,6 @@ def test_a_prompt_has_the_ids_of_the_original(llama: PromptTokenizer) -> None:
         29889, 3148, 1001, 29901, 29871, IMAGE_TOKEN_ID, 29871, 13, 12148, 8569, 373, 953, 8194,
         29889, 319, 1799, 9047, 13566, 29901,
     )  # fmt: skip
-
-
-def test_the_image_stands_at_position_35(llama: PromptTokenizer) -> None:
-    assert llama.tokenize("anything").image_position == 35
-    assert llama.tokenize("something\nelse, longer").image_position == 35
 
 
 def test_option_letters_have_the_ids_of_an_answer(llama: PromptTokenizer) -> None:
@@ -95,30 +104,19 @@ def test_a_character_of_many_byte_tokens_is_covered_by_all_of_them(model: Llava)
     assert positions == tuple(range(positions[0], positions[0] + len(positions)))
 
 
-@pytest.mark.parametrize(("start", "end"), [(3, 3), (100, 120)])
-def test_characters_outside_the_query_have_no_positions(model: Llava, start: int, end: int) -> None:
-    prompt = model.tokenize("Sad?")
-
-    with pytest.raises(ValueError, match=f"covers characters {start} to {end}"):
-        prompt.positions_of(start, end)
-
-
-def test_characters_whose_tokens_are_all_skipped_have_no_positions(model: Llava) -> None:
-    prompt = model.tokenize("Sad?")
-    (first,) = prompt.positions_of(0, 1)
-
-    with pytest.raises(ValueError, match="characters 0 to 1 but the first 1"):
-        prompt.positions_of(0, 1, skip=1)
-    assert first not in prompt.positions_of(0, len("Sad?"), skip=1)
-
-
-def test_every_option_letter_of_the_tiny_tokenizer_is_one_token_with_its_blank(
-    model: Llava,
+@pytest.mark.parametrize(
+    ("start", "end", "skip", "expected"),
+    [
+        (3, 3, 0, "characters 3 to 3"),
+        (100, 120, 0, "characters 100 to 120"),
+        (0, 1, 1, "characters 0 to 1 but the first 1"),
+    ],
+)
+def test_characters_without_a_token_have_no_positions(
+    model: Llava, start: int, end: int, skip: int, expected: str
 ) -> None:
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXY"
-    ids = [model.option_id(letter) for letter in letters]
-
-    assert model.prompts.tokenizer.convert_ids_to_tokens(ids) == [f"▁{x}" for x in letters]
+    with pytest.raises(ValueError, match=f"covers {expected}"):
+        model.tokenize("Sad?").positions_of(start, end, skip)
 
 
 def test_an_option_letter_of_two_tokens_is_an_error_that_names_them(model: Llava) -> None:
@@ -131,37 +129,22 @@ def test_an_option_letter_of_two_tokens_is_an_error_that_names_them(model: Llava
     assert str(error.value).endswith(f", {first}, {second}]), expected 1")
 
 
-@pytest.fixture(scope="module")
-def vilas(make_vila, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Llava]:
-    """A model whose tokenizer does not write BOS, and one whose tokenizer does."""
-    folder = tmp_path_factory.mktemp("bos")
-    return {
-        name: load_checkpoint(str(make_vila(folder / name, adds_bos=adds)))
-        for name, adds in (("bos by template", False), ("bos by tokenizer", True))
-    }
+KINDS: dict[str, dict[str, bool] | None] = {
+    "llava": None,
+    "vila, bos by template": {"adds_bos": False},
+    "vila, bos by tokenizer": {"adds_bos": True},
+}
 
 
-@pytest.fixture(params=["bos by template", "bos by tokenizer"])
-def either(request: pytest.FixtureRequest, vilas: dict[str, Llava]) -> Llava:
-    """Both kinds of VILA."""
-    return vilas[request.param]
+@pytest.fixture(scope="module", params=KINDS)
+def each(request: pytest.FixtureRequest, model: Llava, make_vila, tmp_path_factory) -> Llava:
+    """A LLaVA, then a VILA whose tokenizer does not write BOS, and one whose tokenizer does."""
+    if (variant := KINDS[request.param]) is None:
+        return model
+    return load_checkpoint(str(make_vila(tmp_path_factory.mktemp("bos") / "vila", **variant)))
 
 
-def pieces(model: Llava, prompt: Prompt, start: int = 0) -> list[str]:
-    """The prompt's tokens as text, from a position on."""
-    decode = model.prompts.tokenizer.decode
-    return [
-        "<image>" if token_id == IMAGE_TOKEN_ID else str(decode([token_id]))
-        for token_id in prompt.input_ids[start:]
-    ]
-
-
-@pytest.fixture(params=["llava", "bos by template", "bos by tokenizer"])
-def each(request: pytest.FixtureRequest) -> Llava:
-    """A LLaVA, then both kinds of VILA."""
-    name = "model" if request.param == "llava" else "vilas"
-    found = request.getfixturevalue(name)
-    return found if request.param == "llava" else found[request.param]
+both_vilas = pytest.mark.parametrize("each", list(KINDS)[1:], indirect=True)
 
 
 def test_the_beginning_of_text_stands_once(each: Llava) -> None:
@@ -179,9 +162,9 @@ def test_positions_of_a_phrase_are_those_of_its_tokens(each: Llava, start: int) 
     blank = each.prompts.conversation is VICUNA_V1  # LLaMA's tokenizer begins a chunk with one
     before = blank + each.prompts.keeps_line_break
 
-    words = [piece.strip("\u2581 ") for piece in pieces(each, prompt)]
-    expected = ["Please", "focus", "on", "emotion"][start > 0 :]
-    assert [words[position] for position in positions] == expected
+    ids = [prompt.input_ids[position] for position in positions]
+    words = [str(each.prompts.tokenizer.decode([token_id])).strip() for token_id in ids]
+    assert words == ["Please", "focus", "on", "emotion"][start > 0 :]
     assert positions[0] == prompt.image_position + 1 + before + (start > 0)
 
 
@@ -193,61 +176,43 @@ def test_all_positions_of_a_query_leave_the_template_out(each: Llava) -> None:
     assert prompt.query_spans[: prompt.image_position + 1] == (None,) * (prompt.image_position + 1)
 
 
-def test_the_original_answers_under_a_header_that_says_system() -> None:
-    assert LLAMA_3.render("Is it sad?") == (
-        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-        f"{SYSTEM}<|end_of_text|><|start_header_id|>user<|end_header_id|>\n\n"
-        "<image>\nIs it sad?<|end_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-    )
-
-
-def test_the_re_release_answers_as_the_assistant() -> None:
-    assert LLAMA_3_FIX.render("Is it sad?") == (
-        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
-        f"{SYSTEM}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
-        "<image>\nIs it sad?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-    )
-
-
-@pytest.mark.parametrize("conversation", [LLAMA_3, LLAMA_3_FIX], ids=lambda c: c.name)
-@pytest.mark.parametrize("adds_bos", [False, True])
-def test_a_prompt_piece_by_piece(make_vila, tmp_path: Path, conversation, adds_bos: bool) -> None:
-    folder = make_vila(tmp_path / "vila-tiny", adds_bos=adds_bos)
-    model = load_checkpoint(str(folder), conversation=conversation)
-    turn, role = (
-        ("<|end_of_text|>", "system") if conversation is LLAMA_3 else ("<|eot_id|>", "assistant")
-    )
-    found = pieces(model, model.tokenize(QUERY))
-
-    assert found[:5] == ["<|begin_of_text|>", "<|start_header_id|>", "system", "<|end_header_id|>",
-                         "\n\n"]  # fmt: skip
-    image = found.index("<image>")
-    assert "".join(found[5 : image - 5]) == SYSTEM
-    assert found[image - 5 : image] == [
-        turn, "<|start_header_id|>", "user", "<|end_header_id|>", "\n\n",
-    ]  # fmt: skip
-    assert found[image + 1 :] == [
-        *(["\n"] if adds_bos else []),
-        *("Please", " focus", " on", " emotion", ".\n", "Which", "?"),
-        *(turn, "<|start_header_id|>", role, "<|end_header_id|>", "\n\n"),
+@both_vilas
+@pytest.mark.parametrize("name", ["llama_3", "llama_3_fix"])
+def test_a_prompt_s_tokens_are_the_text_and_special_tokens_are_one_each(
+    each: Llava, name: str
+) -> None:
+    prompts = PromptTokenizer(each.prompts.tokenizer, CONVERSATIONS[name])
+    found = [
+        "<image>" if token_id == IMAGE_TOKEN_ID else str(prompts.tokenizer.decode([token_id]))
+        for token_id in prompts.tokenize("Is it sad?").input_ids
     ]
+    text = RENDERED[name]
+    kept = text if prompts.keeps_line_break else text.replace("<image>\n", "<image>")
+
+    assert "".join(found) == kept
+    special = re.compile(r"<[a-z_|]+>")
+    assert [piece for piece in found if special.fullmatch(piece)] == special.findall(text)
 
 
-def test_the_prompts_format_is_told(either: Llava) -> None:
-    adds_bos = either.prompts.tokenizer("").input_ids != []
+@both_vilas
+def test_the_prompts_format_is_told(each: Llava) -> None:
+    adds_bos = each.prompts.tokenizer("").input_ids != []
 
-    assert either.prompt_format == {
+    assert each.prompt_format == {
         "conversation": "llama_3",
         "bos": "tokenizer" if adds_bos else "template",
         "line_break_after_image": adds_bos,
     }
 
 
-def test_option_letters_have_the_ids_that_they_have_without_a_blank(either: Llava) -> None:
-    vocabulary = either.prompts.tokenizer.get_vocab()
+def test_every_option_letter_is_one_token_with_its_blank_if_the_template_has_one(
+    each: Llava,
+) -> None:
+    letters = string.ascii_uppercase
+    blank = "▁" if each.prompts.conversation is VICUNA_V1 else ""
+    ids = [each.option_id(letter) for letter in letters]
 
-    assert [either.option_id(letter) for letter in "ABH"] == [32, 33, 39]
-    assert [vocabulary[letter] for letter in "ABH"] == [32, 33, 39]
+    assert each.prompts.tokenizer.convert_ids_to_tokens(ids) == [f"{blank}{x}" for x in letters]
 
 
 @pytest.mark.parametrize("name", ["llama_3", "llama_3_fix"])
@@ -266,20 +231,14 @@ def test_an_answer_ends_at_the_end_of_text_or_of_the_turn(tiny_vila: Path, name:
         ("x" * (len(ORIGINAL) + 32), "llama_3_fix", "recorded name"),
         ("./checkpoints/prefix-tuned/llm", "llama_3", "default"),
         ("", "llama_3", "default"),
+        (..., "llama_3", "default"),
     ],
 )
 def test_the_recorded_name_chooses_the_template(
     make_vila, tmp_path: Path, recorded: str, name: str, source: str
 ) -> None:
-    found = inspect_checkpoint(str(make_vila(tmp_path / "tiny-Fix", recorded_name=recorded)))
+    folder = make_vila(tmp_path / "tiny-Fix")
+    edit_json(folder / "llm" / "config.json", _name_or_path=recorded)
+    found = inspect_checkpoint(str(folder))
 
     assert (found.conversation.name, found.conversation_source) == (name, source)
-
-
-def test_a_checkpoint_that_records_no_name_has_the_default(make_vila, tmp_path: Path) -> None:
-    folder = make_vila(tmp_path / "vila-tiny")
-    path = folder / "llm" / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps({k: v for k, v in config.items() if k != "_name_or_path"}))
-
-    assert inspect_checkpoint(str(folder)).conversation_source == "default"

@@ -1,6 +1,7 @@
 """Changes to the files of a tiny checkpoint, and the message with which it is refused."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from llava import CheckpointError, load_checkpoint
 EditWeights = Callable[[dict[str, Tensor]], object]
 
 
-def refusal(folder: Path | str) -> str:
-    """The message with which a checkpoint is refused."""
+def assert_refused(folder: Path | str, expected: str) -> None:
+    """A checkpoint is refused with a message, in which `…` stands for any text."""
     with pytest.raises(CheckpointError) as error:
         load_checkpoint(str(folder))
-    return str(error.value)
+    pattern = ".*".join(map(re.escape, expected.split("…")))
+    assert re.fullmatch(pattern, str(error.value), re.DOTALL), str(error.value)
 
 
 def edit_json(path: Path, **changes: Any) -> None:

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import re
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from llava import Llava, inspect_checkpoint, load_checkpoint
 from llava.checkpoints.files import HUB_PATTERNS
+from llava.checkpoints.llava import EMBEDDED_TOWER
 from tests.llava.checkpoints.editing import edit_json, edit_weights
 
 QUERY = "Which of the following?\nA. Positive\nB. Negative"
@@ -138,31 +138,8 @@ def test_a_loaded_checkpoint_is_what_was_inspected(
     assert torch.equal(logits_of(checkpoint.load(), inputs), expected)
 
 
-def test_a_tower_inside_the_checkpoint_counts_only_where_it_was_trained(
-    make_llava, tmp_path: Path, read_weights
-) -> None:
-    frozen = make_llava(tmp_path / "a", embedded_tower=True)
-    trained = make_llava(tmp_path / "b", embedded_tower=True, unfreeze_tower=True)
-    name = "vision_model.encoder.layers.1.mlp.fc2.weight"
-    outside = read_weights(tmp_path / "b" / "vision_tower")[name]
-    inside = read_weights(tmp_path / "b")[f"model.vision_tower.vision_tower.{name}"]
-
-    assert not torch.equal(inside, outside)
-    assert torch.equal(tower_weight(frozen), outside)
-    assert torch.equal(tower_weight(trained), inside)
-
-
-def tower_weight(folder: Path) -> Tensor:
-    (weight,) = (
-        parameter
-        for name, parameter in load_checkpoint(str(folder)).vision_tower.named_parameters()
-        if name.endswith("encoder.layers.1.mlp.fc2.weight")
-    )
-    return weight
-
-
 @pytest.mark.parametrize(
-    ("inside", "trained", "said"),
+    ("inside", "trained", "note"),
     [
         (True, True, None),
         (False, False, None),
@@ -170,14 +147,21 @@ def tower_weight(folder: Path) -> Tensor:
         (False, True, "the weights hold no vision_tower"),
     ],
 )
-def test_it_is_said_where_the_flag_of_the_tower_and_the_weights_disagree(
-    make_llava, tmp_path: Path, inside: bool, trained: bool, said: str | None
+def test_a_tower_inside_the_checkpoint_counts_where_it_was_trained_and_disagreement_is_said(
+    make_llava, tmp_path: Path, read_weights, inside: bool, trained: bool, note: str | None
 ) -> None:
     folder = make_llava(tmp_path / "a", embedded_tower=inside, unfreeze_tower=trained)
+    name = "vision_model.encoder.layers.1.mlp.fc2.weight"
+    expected = read_weights(folder / "vision_tower")[name]
+    if inside and trained:
+        outside, expected = expected, read_weights(folder)[f"{EMBEDDED_TOWER}{name}"]
+        assert not torch.equal(expected, outside)
+    loaded = load_checkpoint(str(folder)).vision_tower.state_dict()
     notes = inspect_checkpoint(str(folder)).notes
 
-    assert len(notes) == (said is not None)
-    assert all(str(said) in note and "unfreeze_mm_vision_tower" in note for note in notes)
+    assert torch.equal(loaded[name], expected)
+    assert len(notes) == (note is not None)
+    assert all(str(note) in n and "unfreeze_mm_vision_tower" in n for n in notes)
 
 
 def test_a_tied_output_layer_is_the_embedding(make: Make, tmp_path: Path) -> None:
@@ -188,17 +172,6 @@ def test_a_tied_output_layer_is_the_embedding(make: Make, tmp_path: Path) -> Non
 
     assert model.lm_head.weight is model.model.embed_tokens.weight
     assert torch.equal(model.lm_head.weight, stored.float())
-
-
-def test_tied_embeddings_give_the_logits_of_a_stored_copy(
-    make_llava, tmp_path: Path, inputs: list[np.ndarray]
-) -> None:
-    tied, untied = (make_llava(tmp_path / name, tied=True) for name in ("tied", "untied"))
-    name = "model.embed_tokens.weight"
-    edit_weights(untied, lambda w: w.update({"lm_head.weight": w[name].clone()}))
-    edit_json(untied / "config.json", tie_word_embeddings=False)
-
-    assert torch.equal(logits_of(tied, inputs), logits_of(untied, inputs))
 
 
 @pytest.mark.parametrize("rope", [{"type": "linear", "factor": 4.0}, None])
@@ -244,79 +217,64 @@ def test_the_vision_tower_is_looked_for_inside_the_checkpoint_first(
     assert torch.equal(logits_of(folder.name, inputs), expected)
 
 
-@pytest.mark.parametrize("layout", [{}, {"tied": True}], ids=["untied", "tied"])
-def test_no_weight_is_left_to_chance(
-    make_llava, tmp_path: Path, layout: dict, inputs: list[np.ndarray]
-) -> None:
-    folder = str(make_llava(tmp_path / "llava-tiny", **layout))
+@pytest.mark.parametrize("tied", [False, True])
+def test_no_weight_is_left_to_chance(make: Make, tmp_path: Path, tied: bool) -> None:
+    folder = str(make(tmp_path / "tiny", tied=tied))
     torch.manual_seed(1)
-    one = load_checkpoint(folder)
+    state = state_of(load_checkpoint(folder))
     torch.manual_seed(2)
-    other = load_checkpoint(folder)
-    state, again = dict(state_of(one)), dict(state_of(other))
+    again = state_of(load_checkpoint(folder))
 
     assert state.keys() == again.keys()
     assert all(torch.equal(state[name], again[name]) for name in state)
-    assert torch.equal(logits_of(one, inputs), logits_of(other, inputs))
+    assert [name for name, tensor in state.items() if tensor.is_meta] == []
 
 
-def state_of(model: Llava) -> itertools.chain[tuple[str, Tensor]]:
+def state_of(model: Llava) -> dict[str, Tensor]:
     """All parameters and buffers, those that no checkpoint holds too."""
-    return itertools.chain(model.named_parameters(), model.named_buffers())
+    return dict(itertools.chain(model.named_parameters(), model.named_buffers()))
 
 
-def test_nothing_stays_on_the_meta_device(tiny: Path) -> None:
-    state = state_of(load_checkpoint(str(tiny)))
-
-    assert [name for name, tensor in state if tensor.is_meta] == []
-
-
+@pytest.mark.parametrize(
+    ("family", "layout"),
+    [("llava", {}), *(("vila", x) for x in ({}, {"shards": 4}, {"part_configs": False}))],
+    ids=str,
+)
 def test_every_stored_weight_is_the_one_in_the_model(
-    model: Llava, tiny_llava: Path, read_weights
+    request: pytest.FixtureRequest, tmp_path: Path, family: str, layout: dict
 ) -> None:
-    loaded = model.language_model.state_dict()
-    loaded |= {f"model.mm_projector.{k}": v for k, v in model.mm_projector.state_dict().items()}
-    stored = read_weights(tiny_llava)
-
-    assert loaded.keys() == stored.keys()
-    assert all(torch.equal(loaded[name], stored[name]) for name in stored)
+    assert_holds_its_weights(request.getfixturevalue(f"make_{family}")(tmp_path / "tiny", **layout))
 
 
-@pytest.mark.parametrize("layout", [{}, {"shards": 4}, {"part_configs": False}], ids=str)
-def test_every_stored_weight_of_vila_is_the_one_in_the_model(
-    make_vila, tmp_path: Path, layout: dict
-) -> None:
-    folder = make_vila(tmp_path / "vila-tiny", **layout)
-    loaded, stored = load_checkpoint(str(folder)).state_dict(), vila_weights(folder)
-
-    assert loaded.keys() == stored.keys()
-    assert all(torch.equal(loaded[name], stored[name].float()) for name in stored)
-
-
-def vila_weights(folder: Path) -> dict[str, Tensor]:
-    """All weights that are read, under the names that they have in the model."""
-    prefixes = {"llm": "language_model.", "mm_projector": "mm_projector.", "vision_tower": ""}
-    return {
-        prefix + name.replace("vision_model.", "vision_tower.vision_model."): tensor
-        for part, prefix in prefixes.items()
-        for path in (folder / part).glob("*.safetensors")
-        for name, tensor in load_file(path).items()
-        if not re.search(r"vision_model\.(head|post_layernorm|encoder\.layers\.2)\.", name)
-    }
-
-
-def test_siglip_without_its_attention_pool_head_is_the_same_model(
-    make_vila, tmp_path: Path
-) -> None:
+def test_siglip_needs_no_attention_pool_head(make_vila, tmp_path: Path) -> None:
     folder = make_vila(tmp_path / "vila-tiny")
-    before = load_checkpoint(str(folder)).state_dict()
     edit_weights(
         folder / "vision_tower",
         lambda w: [w.pop(name) for name in list(w) if ".head." in name],
     )
-    after = load_checkpoint(str(folder)).state_dict()
+    assert_holds_its_weights(folder)
 
-    assert all(torch.equal(before[name], after[name]) for name in before)
+
+def assert_holds_its_weights(folder: Path) -> None:
+    """The model is the stored weights, but for those that nothing reads."""
+    loaded = load_checkpoint(str(folder)).state_dict()
+    stored = {
+        name_in_model(path.parent.name, name): tensor.float()
+        for path in folder.rglob("*.safetensors")
+        for name, tensor in load_file(path).items()
+    }
+    clip = inspect_checkpoint(str(folder)).family == "llava-1.5"
+    parts = ("embeddings.position_ids",) if clip else ("head.", "post_layernorm.")
+    unread = tuple(f"vision_tower.vision_model.{part}" for part in ("encoder.layers.2.", *parts))
+
+    assert loaded.keys() == {name for name in stored if not name.startswith(unread)}
+    assert all(torch.equal(loaded[name], stored[name]) for name in loaded)
+
+
+def name_in_model(folder: str, stored: str) -> str:
+    if folder == "vision_tower" or stored.startswith("model.mm_projector."):
+        return stored.replace("vision_model", "vision_tower.vision_model").removeprefix("model.")
+    return f"mm_projector.{stored}" if folder == "mm_projector" else f"language_model.{stored}"
 
 
 def test_overwriting_the_file_does_not_change_a_loaded_model(
@@ -331,26 +289,24 @@ def test_overwriting_the_file_does_not_change_a_loaded_model(
     assert torch.equal(logits_of(model, inputs), expected)
 
 
-def black(model: Llava) -> np.ndarray:
+@pytest.mark.parametrize(
+    ("dtype", "vision_dtype"),
+    [
+        *((dtype, None) for dtype in (torch.float16, torch.bfloat16, torch.float32)),
+        (torch.bfloat16, torch.float32),
+    ],
+)
+def test_every_weight_takes_the_dtype_asked_for(
+    tiny: Path, dtype: torch.dtype, vision_dtype: torch.dtype | None
+) -> None:
+    model = load_checkpoint(str(tiny), dtype=dtype, vision_dtype=vision_dtype)
     side = model.vision_tower.image_size
-    return np.zeros((3, side, side), np.float32)
+    (image,) = model.encode([np.zeros((3, side, side), np.float32)])
 
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_every_weight_takes_the_dtype_asked_for(tiny: Path, dtype: torch.dtype) -> None:
-    model = load_checkpoint(str(tiny), dtype=dtype)
-
-    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
-    assert model.encode([black(model)])[0].features.dtype == dtype
-
-
-def test_the_vision_tower_can_keep_another_dtype(tiny: Path) -> None:
-    model = load_checkpoint(str(tiny), dtype=torch.bfloat16, vision_dtype=torch.float32)
-
-    assert {p.dtype for p in model.vision_tower.parameters()} == {torch.float32}
-    assert {p.dtype for p in model.language_model.parameters()} == {torch.bfloat16}
-    assert {p.dtype for p in model.mm_projector.parameters()} == {torch.bfloat16}
-    assert model.encode([black(model)])[0].features.dtype == torch.bfloat16
+    assert {p.dtype for p in model.vision_tower.parameters()} == {vision_dtype or dtype}
+    assert {p.dtype for p in model.language_model.parameters()} == {dtype}
+    assert {p.dtype for p in model.mm_projector.parameters()} == {dtype}
+    assert image.features.dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -1,6 +1,5 @@
 """Each part of VILA-1.5, and the whole, equal plain references with the same weights."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,19 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from llava import Llava, language, load_checkpoint
+from llava import Llava, load_checkpoint
 from llava.checkpoints.files import read_json
 from llava.projector import Downsample
-from llava.prompt import IMAGE_TOKEN_ID
 from llava.vision import VisionTower
+from tests.llava.conftest import EAGER
+from tests.llava.test_against_transformers import (
+    QUERY,
+    assert_close,
+    over_image,
+    spliced_by_hand,
+)
 
-QUERY = "Please focus on emotion.\nWhich description is it?\nA. Positive\nB. Negative"
 SIDE = 70
-EAGER: dict[str, Any] = {"attn_implementation": "eager"}
-assert_close = partial(torch.testing.assert_close, atol=1e-5, rtol=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +103,6 @@ def expected_tokens(folder: Path, features: Tensor) -> Tensor:
     return torch.stack([projected(image, weights) for image in features])
 
 
-def test_the_tower_gives_the_last_but_one_hidden_state_of_siglip(
-    vila: Llava, features: Tensor, vila_pixels: Tensor
-) -> None:
-    with torch.inference_mode():
-        assert_close(vila.vision_tower(vila_pixels), features)
-
-
 @pytest.mark.parametrize("side", [4, 5])
 @torch.inference_mode()
 def test_the_projector_equals_a_loop_over_blocks(vila: Llava, folder: Path, side: int) -> None:
@@ -153,43 +148,14 @@ def test_logits_and_attention_equal_llama_over_a_sequence_put_together_by_hand(
     rows = (*rows, *prompt.positions_of(0, 23))
     ours = vila.prefill([prompt] * 5, vila.encode(vila_inputs), [()] * 5, rows)
 
-    table = llama.model.embed_tokens.weight
+    spliced = [row if row < prompt.image_position else row + 8 for row in rows]
     for index, visual_tokens in enumerate(expected_tokens):
-        sequence: list[Tensor] = []
-        for token_id in prompt.input_ids:
-            sequence += list(visual_tokens) if token_id == IMAGE_TOKEN_ID else [table[token_id]]
-        theirs = llama(inputs_embeds=torch.stack(sequence)[None], output_attentions=True)
+        sequence = spliced_by_hand(llama, prompt, visual_tokens)
+        theirs = llama(inputs_embeds=sequence[None], output_attentions=True)
         assert_close(ours.logits[index], theirs.logits[0, -1])
         assert ours.attentions is not None
-        spliced = [row if row < prompt.image_position else row + 8 for row in rows]
-        over_image = slice(prompt.image_position, prompt.image_position + 9)
-        assert_close(ours.attentions[index], theirs.attentions[-1][0][:, spliced, over_image])
-
-
-def test_heads_share_keys_and_values(vila: Llava) -> None:
-    attention: Any = vila.language_model.model.layers[0].self_attn
-
-    assert attention.q_proj.weight.shape == (32, 32)
-    assert attention.k_proj.weight.shape == (16, 32)
-
-
-@torch.inference_mode()
-def test_decoding_goes_on_from_the_cache_as_from_the_whole_sequence(
-    vila: Llava, vila_inputs: list[np.ndarray]
-) -> None:
-    prompts, images = [vila.tokenize(QUERY)] * 5, vila.encode(vila_inputs)
-    prefilled = vila.prefill(prompts, images, [()] * 5)
-    answers = language.decode(vila.language_model, prefilled, range(5), 4, frozenset())
-
-    visual_tokens = torch.stack([image.features for image in images])
-    sequence, ids = vila.splice(prompts, visual_tokens), [[] for _ in prompts]
-    for _ in range(4):
-        token = vila.language_model(inputs_embeds=sequence).logits[:, -1].argmax(-1)
-        embedded = vila.language_model.get_input_embeddings()(token)[:, None]
-        sequence = torch.cat([sequence, embedded], dim=1)
-        for row, token_id in zip(ids, token.tolist(), strict=True):
-            row.append(token_id)
-    assert answers == ids
+        expected = theirs.attentions[-1][0][:, spliced]
+        assert_close(ours.attentions[index], over_image(expected, prompt, num_tokens=9))
 
 
 @pytest.mark.parametrize("size", [(90, 60), (60, 90), (70, 70), (7, 100), (20, 20)])
@@ -203,13 +169,6 @@ def test_pixels_are_those_of_an_image_stretched_by_pillow(
     expected = ((scaled - np.float32(0.5)) / np.float32(0.5)).transpose(2, 0, 1)
 
     assert np.array_equal(vila.preprocess(image), expected)
-
-
-def test_what_comes_after_the_hidden_state_that_is_read_is_not_built(vila: Llava) -> None:
-    names = {name for name, _ in vila.vision_tower.named_parameters()}
-
-    assert not [name for name in names if "head" in name or "post_layernorm" in name]
-    assert not [name for name in names if ".layers.2." in name]
 
 
 def test_an_image_of_384_pixels_becomes_196_tokens_of_27_by_27_patches() -> None:
