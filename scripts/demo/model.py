@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaForCausalLM
 
 from llava.checkpoints.family import inspect_checkpoint
-from llava.checkpoints.parts import load_preprocessing
 from llava.image import ImageProcessor
 from packing import PackedBatch
 
@@ -17,16 +16,15 @@ five layers (the last is there and not read, as in LLaVA-1.5), a LLaMA of three.
 nothing is read."""
 IMAGE_SIDE = 64
 """Pixels along each side of the square that the model sees."""
+SELECT_LAYER = -2
+"""Index of the hidden state that LLaVA reads (`mm_vision_select_layer`)."""
 INITIAL_STD = 0.08
 """About 1 / sqrt(width); LLaMA's own 0.02 is meant for far wider layers and hardly moves here."""
 
 
 def image_processor() -> ImageProcessor:
     """The preprocessing of the checkpoint."""
-    recipe = inspect_checkpoint(str(COMMITTED)).recipe
-    return load_preprocessing(
-        recipe.tower, recipe.tower_folder, recipe.image_aspect_ratio, IMAGE_SIDE
-    )
+    return inspect_checkpoint(str(COMMITTED)).recipe.load_preprocessing(IMAGE_SIDE)
 
 
 class DemoModel(nn.Module):
@@ -37,16 +35,14 @@ class DemoModel(nn.Module):
         recipe = inspect_checkpoint(str(COMMITTED)).recipe
         training = {"vocab_size": vocab_size, "initializer_range": INITIAL_STD, "pad_token_id": 0}
         recipe.language.update(training)  # padding's embedding begins as zeros, and stays
-        assert isinstance(recipe.tower, CLIPVisionConfig)
-        self.select_layer = recipe.select_layer
-        self.tower = CLIPVisionModel(recipe.tower)
+        self.tower = CLIPVisionModel(CLIPVisionConfig.from_pretrained(COMMITTED / "vision_tower"))
         self.language_model = LlamaForCausalLM(recipe.language)
         self.projector = recipe.build_projector()
 
     def vision_features(self, pixel_values: Tensor) -> Tensor:
         """Patch features float32[B, N, width] of the layer that LLaVA reads."""
         output = self.tower(pixel_values, output_hidden_states=True)
-        return output.hidden_states[self.select_layer][:, 1:]
+        return output.hidden_states[SELECT_LAYER][:, 1:]
 
     def forward(self, visual_tokens: Tensor, packed: PackedBatch) -> Tensor:
         """Final hidden states float32[B, T, D] of texts around an image.
