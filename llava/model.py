@@ -278,7 +278,11 @@ def _image_position(prompts: Sequence[Prompt], rows: Sequence[int]) -> int:
 
 
 def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> Tensor:
-    """Visual tokens float[B, N', D] that stay of each image, in their order; equally many."""
+    """Visual tokens float[B, N', D] that stay of each image, in their order (Eq. 10).
+
+    Raises:
+        ValueError: not equally many stay.
+    """
     shown = []
     for image, gone in zip(images, map(set, dropped), strict=True):
         kept = [index for index in range(image.num_tokens) if index not in gone]

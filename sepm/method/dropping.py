@@ -54,9 +54,3 @@ def randomly_drawn(num_tokens: int, drop_ratio: float, seed: int, key: str) -> t
     """
     order = random.Random(f"{seed}/{key}").sample(range(num_tokens), num_tokens)
     return tuple(sorted(order[: num_dropped(drop_ratio, num_tokens)]))
-
-
-def kept_tokens(dropped: Sequence[int], num_tokens: int) -> list[int]:
-    """Indices of the visual tokens that stay, ascending (Eq. 10)."""
-    gone = set(dropped)
-    return [index for index in range(num_tokens) if index not in gone]

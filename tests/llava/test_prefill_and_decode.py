@@ -10,10 +10,21 @@ from torch.nn.functional import one_hot
 
 from llava import Llava, VisualTokens, language
 from llava.language import Prefill
+from llava.model import _shown
 from tests.llava.test_prefix import assert_same
 
 QUERY = "Which of the following descriptions best represents the image?\nA. Positive\nB. Negative"
 NO_END = frozenset({-1})
+
+
+@pytest.mark.parametrize(
+    ("count", "dropped", "kept"), [(4, (1, 2), [0, 3]), (4, (2, 1), [0, 3]), (3, (), [0, 1, 2])]
+)
+def test_visual_tokens_that_are_not_dropped_stay_in_their_order(
+    count: int, dropped: tuple[int, ...], kept: list[int]
+) -> None:
+    image = VisualTokens(torch.arange(count)[:, None])
+    assert _shown([image], [dropped]).flatten().tolist() == kept
 
 
 @pytest.fixture
