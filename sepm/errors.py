@@ -19,6 +19,13 @@ def did_you_mean(value: str, available: Iterable[str]) -> str:
     return f"; did you mean '{names[matches[0]]}'?" if matches else ""
 
 
+def require_known(kind: str, value: str, available: Iterable[str]) -> None:
+    """Raise `InputError` unless a name is one of the available ones."""
+    names = list(available)
+    if value not in names:
+        raise InputError(unknown_name(kind, value, names))
+
+
 def unknown_name(kind: str, value: str, available: Iterable[str]) -> str:
     """Message for a name that is none of the available ones."""
     names = list(available)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
-from sepm.errors import InputError, unknown_name
+from sepm.errors import require_known
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
@@ -73,8 +73,7 @@ def get_method(name: str) -> Method:
     Raises:
         InputError: no such method.
     """
-    if name not in METHODS:
-        raise InputError(unknown_name("method", name, METHODS))
+    require_known("method", name, METHODS)
     return METHODS[name]
 
 
@@ -84,8 +83,7 @@ def get_preset(name: str) -> MethodConfig:
     Raises:
         InputError: no such preset.
     """
-    if name not in PRESETS:
-        raise InputError(unknown_name("preset", name, PRESETS))
+    require_known("preset", name, PRESETS)
     return PRESETS[name]
 
 

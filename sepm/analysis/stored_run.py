@@ -12,7 +12,7 @@ from msgspec import Struct
 from sepm.analysis.accuracy import accuracy_of
 from sepm.analysis.metrics import summarize
 from sepm.analysis.paper import PaperValue, paper_value
-from sepm.errors import InputError, unknown_name
+from sepm.errors import InputError, require_known
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
@@ -154,8 +154,7 @@ def check_names(dataset: str, model: str, preset: str) -> None:
     for kind, name in (("dataset", dataset), ("model", model)):
         if name in ("", ".", "..") or "\0" in name or PureWindowsPath(name).name != name:
             raise ValueError(f"{kind} {name!r} is no plain name, as a folder could have")
-    if preset not in PRESETS:
-        raise ValueError(unknown_name("preset", preset, PRESETS))
+    require_known("preset", preset, PRESETS)
 
 
 def check_configuration(configuration: Mapping[str, Any]) -> None:

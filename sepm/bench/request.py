@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from sepm.bench.shapes import SHAPES
-from sepm.errors import InputError, unknown_name
+from sepm.errors import InputError, require_known
 from sepm.evaluation.request import check_batch_size
 from sepm.models.options import Dtype
 
@@ -48,8 +48,7 @@ class BenchRequest:
             ("part of the benchmark", self.only, PARTS),
         ):
             for name in names:
-                if name not in known:
-                    raise InputError(unknown_name(kind, name, known))
+                require_known(kind, name, known)
         if self.images < 2:
             raise InputError(
                 f"images must be at least 2, got {self.images}: the random model's "

@@ -25,10 +25,10 @@ from sepm.bench.sameness import compare_all
 from sepm.bench.shapes import SHAPES, Shape
 from sepm.bench.workload import CONFIG, SEED, TASK, Workload, built
 from sepm.errors import RunError
-from sepm.inference.batch_size import is_out_of_memory
 from sepm.inference.image_loader import worker_failures
 from sepm.method.dropping import num_dropped
 from sepm.models.device import Placement, choose_placement, environment, prepare_device
+from sepm.models.memory import is_out_of_memory
 
 
 def bench(request: BenchRequest) -> dict[str, Any]:

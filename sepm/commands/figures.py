@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sepm.datasets.files import write_whole
-from sepm.errors import InputError, unknown_name
+from sepm.errors import InputError, require_known
 from sepm.terminal import show, show_json
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = args.figure or list(FIGURES)
     for name in names:
-        if name not in FIGURES:
-            raise InputError(unknown_name("figure", name, FIGURES))
+        require_known("figure", name, FIGURES)
     groups, folders = read_groups(args)
     written: list[str] = []
     missing: list[str] = []

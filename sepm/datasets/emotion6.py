@@ -7,7 +7,7 @@ from sepm.datasets.folder import read_folder
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, require_image, split_path
 from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
-from sepm.errors import InputError, unknown_name
+from sepm.errors import InputError, require_known, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 TABLE = "ground_truth.txt"
@@ -32,8 +32,7 @@ def read_emotion6(
     Raises:
         InputError: a file is absent or wrong, or the options do not fit together.
     """
-    if label not in LABEL_RULES:
-        raise InputError(unknown_name("label rule", label, LABEL_RULES))
+    require_known("label rule", label, LABEL_RULES)
     image_folder = need(root / "images", TREE)
     list_file = split_path(split, {}, LIST) if split is not None else None
     if list_file is None:

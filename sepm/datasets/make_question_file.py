@@ -11,7 +11,7 @@ from sepm.datasets.question_file import write_questions
 from sepm.datasets.readers import READERS, Reader
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import grades, load_taxonomy
-from sepm.errors import InputError, unknown_name
+from sepm.errors import InputError, require_known
 
 
 def make_question_file(
@@ -74,8 +74,7 @@ def paper_note(reader: Reader, n: int) -> str | None:
 
 def _all_options(task: str, given: Mapping[str, str]) -> dict[str, str | None]:
     """The options that were given, and the reader's defaults for the others."""
-    if task not in READERS:
-        raise InputError(unknown_name("task", task, READERS))
+    require_known("task", task, READERS)
     defaults = READERS[task].options
     for option in given:
         if option not in defaults:

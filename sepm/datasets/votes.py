@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sepm.datasets.question_file import Question
-from sepm.errors import InputError, unknown_name
+from sepm.errors import require_known
 
 TIES = ("first", "drop", "any")
 """The first of the tied columns; the image left out; any of the tied counts as correct."""
@@ -60,8 +60,7 @@ def questions_by_votes(rows: Iterable[VoteRow], ties: str) -> tuple[list[Questio
     Raises:
         InputError: no such tie rule.
     """
-    if ties not in TIES:
-        raise InputError(unknown_name("tie rule", ties, TIES))
+    require_known("tie rule", ties, TIES)
     questions: list[Question] = []
     tied = 0
     for row in rows:
