@@ -10,14 +10,13 @@ import msgspec
 
 from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.errors import InputError, unknown_name
+from sepm.errors import InputError, require_known
 from sepm.evaluation.evaluate import evaluate as evaluate_on_disk
 from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.inference.predict import Decision, ImageSource
 from sepm.inference.predict import predict as predict_images
 from sepm.method.config import DEFAULT_PRESET, MethodConfig
-from sepm.models.device import prepare_device
-from sepm.models.opening import OpenedModel, open_model
+from sepm.models.opening import OpenedModel, start_model
 from sepm.models.options import ModelOptions
 from sepm.registry import MethodRun, get_preset
 
@@ -32,8 +31,7 @@ def load_model(model_path: str | Path, **options: Any) -> OpenedModel:
     Raises:
         InputError: the device or the checkpoint is not there, or it does not fit in memory.
     """
-    opened = open_model(ModelOptions(model_path=str(model_path), **options))
-    prepare_device(opened.placement.device)
+    opened = start_model(ModelOptions(model_path=str(model_path), **options))
     _ = opened.model
     return opened
 
@@ -126,8 +124,7 @@ def evaluate(
 def _run(method: str, preset: str, settings: dict[str, Any]) -> MethodRun:
     known = asdict(get_preset(preset))
     for name in settings:
-        if name not in known:
-            raise InputError(unknown_name("setting", name, known))
+        require_known("setting", name, known)
     try:
         config = msgspec.convert(known | settings, MethodConfig)
     except msgspec.ValidationError as error:

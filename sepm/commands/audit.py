@@ -12,7 +12,6 @@ from sepm.commands.shared_options import (
     add_method_names,
     add_method_options,
     method_runs,
-    start_model,
 )
 from sepm.datasets.files import write_whole
 from sepm.datasets.options import DataOptions
@@ -79,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     check_batch_size(args.batch_size)
     runs = method_runs(args)
     from sepm.audit.audit import audit  # imports torch, once the options are right
+    from sepm.models.opening import start_model
 
     report = audit(data, start_model(model), runs, args.batch_size, args.dtypes, args.reference)
     name = f"{report['dataset']}-{report['model']}.json"

@@ -11,7 +11,6 @@ from sepm.commands.shared_options import (
     add_method_options,
     evaluation_request,
     method_runs,
-    start_model,
 )
 from sepm.datasets.options import DataOptions
 from sepm.evaluation.request import RunOptions
@@ -32,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     request = evaluation_request(args)
     runs = method_runs(args)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
+    from sepm.models.opening import start_model
 
     content = request.data.read()
     paths = evaluate(request, runs, content, start_model(request.model))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from sepm.commands.dataclass_options import add_options, given_options
-from sepm.commands.shared_options import add_groups, add_method_options, method_config, start_model
+from sepm.commands.shared_options import add_groups, add_method_options, method_config
 from sepm.datasets.files import write_whole
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--picture must end in {' or '.join(PICTURE_SUFFIXES)}: {args.picture}")
     taxonomy = load_taxonomy(args.dataset)
     from sepm.inference.predict import predict  # imports torch, once the options are right
+    from sepm.models.opening import start_model
 
     opened = start_model(ModelOptions(**given_options(args, ModelOptions)))
     method_run.require_model(opened)

@@ -21,7 +21,6 @@ from sepm.commands.shared_options import (
     add_method_options,
     evaluation_request,
     method_config,
-    start_model,
 )
 from sepm.datasets.files import write_whole
 from sepm.datasets.options import DataOptions
@@ -99,6 +98,7 @@ def records_of(request: EvaluationRequest, runs: Sequence[MethodRun]) -> list[Se
         RunError: a run failed on the way.
     """
     from sepm.evaluation.evaluate import evaluated  # imports torch, once the options are right
+    from sepm.models.opening import start_model
 
     content = request.data.read()
     found = evaluated(request, list(dict.fromkeys(runs)), content, start_model(request.model))

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sepm.commands.dataclass_options import HelpAll, add_options, given_options
 from sepm.datasets.options import DataOptions
@@ -11,9 +10,6 @@ from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.models.options import ModelOptions
 from sepm.registry import METHODS, MethodRun, get_preset
-
-if TYPE_CHECKING:
-    from sepm.models.opening import OpenedModel
 
 WORDING = ("phrase", "fine_phrase", "foe_tokens", "fine_question", "fine_answer")
 """Settings that few experiments vary."""
@@ -44,20 +40,6 @@ def evaluation_request(args: argparse.Namespace, **decided: object) -> Evaluatio
         DataOptions(**given_options(given, DataOptions)),
         RunOptions(**given_options(given, RunOptions)),
     )
-
-
-def start_model(options: ModelOptions) -> "OpenedModel":
-    """The model of a command, opened, and the whole process set to compute on its device.
-
-    Raises:
-        InputError: the device or the checkpoint is not there, or it is of another family.
-    """
-    from sepm.models.device import prepare_device  # imports torch, once the options are right
-    from sepm.models.opening import open_model
-
-    opened = open_model(options)
-    prepare_device(opened.placement.device)
-    return opened
 
 
 def add_method_names(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,6 @@ from sepm.commands.shared_options import (
     add_method_options,
     evaluation_request,
     method_config,
-    start_model,
 )
 from sepm.datasets.files import write_whole
 from sepm.datasets.locations import TaskData, find_task
@@ -110,6 +109,7 @@ def compute(
         RunError: a run failed on the way.
     """
     from sepm.evaluation.table_cells import Cells, request_for  # imports torch
+    from sepm.models.opening import start_model
 
     cells, failed, opened = Cells(tables), False, start_model(common.model)
     for found in data:

@@ -21,11 +21,11 @@ from sepm.evaluation.request import EvaluationRequest
 from sepm.inference.auto_batch import find_batch_size
 from sepm.inference.batch_size import Batcher
 from sepm.inference.image_loader import worker_failures
-from sepm.inference.prompt_check import check_option_letters, check_prompts, texts_of
+from sepm.inference.prompt_check import check_prompts, texts_of
 from sepm.inference.runner import Result, dealt, run_questions
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.device import choose_device, peak_memory, prepare_device
-from sepm.models.opening import OpenedModel, open_model
+from sepm.models.device import peak_memory
+from sepm.models.opening import OpenedModel, start_model
 from sepm.models.options import ModelOptions
 from sepm.models.protocol import VisionLanguageModel
 from sepm.processes import Processes, current_processes, local_index
@@ -108,16 +108,6 @@ def carry_out(
     }
 
 
-def load(opened: OpenedModel, taxonomy: Taxonomy) -> VisionLanguageModel:
-    """The model, sure to have a token for each option letter of the task.
-
-    Raises:
-        InputError: it cannot be loaded, or has not.
-    """
-    check_option_letters(opened.model, taxonomy)
-    return opened.model
-
-
 def _prepare(assignment: Assignment, opened: OpenedModel | None) -> VisionLanguageModel:
     """The model, loaded once it is sure that this process has the data of the first.
 
@@ -125,21 +115,19 @@ def _prepare(assignment: Assignment, opened: OpenedModel | None) -> VisionLangua
         InputError: it has not, or the model cannot be loaded, asked or answer.
     """
     if opened is None:
-        prepare_device(choose_device(assignment.request.model.device))
         _check_same_data(assignment)
-        opened = _opened_once(assignment.request.model)
+        opened = _started_once(assignment.request.model)
         if local_index() == 0:  # which speaks for its machine; the others read the same files
             _check_same_model(assignment, opened)
-    model = load(opened, assignment.taxonomy)
     texts = texts_of(assignment.questions, assignment.request.data.question_file)
-    check_prompts(model, assignment.runs, assignment.taxonomy, texts)
-    return model
+    check_prompts(opened.model, assignment.runs, assignment.taxonomy, texts)
+    return opened.model
 
 
 @lru_cache(maxsize=1)
-def _opened_once(options: ModelOptions) -> OpenedModel:
+def _started_once(options: ModelOptions) -> OpenedModel:
     """The model of several assignments in turn, inspected and loaded once."""
-    return open_model(options)
+    return start_model(options)
 
 
 def _check_same_data(assignment: Assignment) -> None:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,11 +16,12 @@ from sepm.datasets.files import write_whole
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
-from sepm.evaluation.compute import Assignment, carry_out, load
+from sepm.evaluation.compute import Assignment, carry_out
 from sepm.evaluation.plan import PlannedRun, plan_run
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.results import Measured, write_results
+from sepm.inference.prompt_check import check_option_letters
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.device import dtype_name, environment
 from sepm.models.opening import OpenedModel
@@ -144,7 +146,7 @@ class Work:
     taxonomy: Taxonomy
     hashes: ImageHashes
 
-    @property
+    @cached_property
     def bad(self) -> dict[str, str]:
         """Reason why its image cannot be read, by question id."""
         return {
@@ -155,28 +157,26 @@ class Work:
 
     def carry_out(self, machine: dict[str, Any]) -> Measured:
         """Make the rows. No file changes before the model is loaded."""
-        timing, model_is_known = None, True
+        timing, opened = None, self.opened
         if any(plan.missing - self.bad.keys() for plan in self.runs):
             timing = self._deal_out()
-        else:
-            model_is_known = not all(plan.summed_up for plan in self.runs)
-            if model_is_known:
-                load(self.opened, self.taxonomy)
+        elif all(plan.summed_up for plan in self.runs):
             self._begin()
-        if not model_is_known:
             return Measured(None, machine, None, None)
-        opened = self.opened
+        else:
+            check_option_letters(opened.model, self.taxonomy)
+            self._begin()
         return Measured(timing, machine, opened.model.visual_grid, opened.prompt_format)
 
     def _begin(self) -> None:
         """Let each folder hold the rows that stay, and those of the images that are unreadable."""
-        bad = self.bad
         for plan in self.runs:
             run_folder.begin(plan.folder, plan.identity, plan.finished.values())
+            unreadable = plan.missing & self.bad.keys()
             with RecordFile(plan.folder / PREDICTIONS) as file:
                 for question in self.questions:
-                    if question.question_id in bad and question.question_id in plan.missing:
-                        file.append(error_record(question, bad[question.question_id]))
+                    if question.question_id in unreadable:
+                        file.append(error_record(question, self.bad[question.question_id]))
 
     def _deal_out(self) -> dict[str, Any]:
         """Let all processes compute the missing rows of the questions; the timing."""
@@ -190,8 +190,7 @@ class Work:
             token.unlink(missing_ok=True)
 
     def _assignment(self) -> Assignment:
-        bad = self.bad
-        good = [question for question in self.questions if question.question_id not in bad]
+        good = [question for question in self.questions if question.question_id not in self.bad]
         return Assignment(
             request=self.request,
             taxonomy=self.taxonomy,

@@ -10,7 +10,7 @@ from llava.checkpoints.files import identity_file
 from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
 from sepm.models.checksums import checksums
-from sepm.models.device import Placement, choose_placement
+from sepm.models.device import Placement, choose_placement, prepare_device
 from sepm.models.llava_and_vila import CAPABILITIES, identity_files, notes
 from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions, hub_revision
@@ -139,3 +139,14 @@ def open_model(options: ModelOptions) -> OpenedModel:
         template = CONVERSATIONS[options.conversation]
         found = replace(found, conversation=template, conversation_source="option")
     return OpenedModel(options, placement, found)
+
+
+def start_model(options: ModelOptions) -> OpenedModel:
+    """The model of a command, opened, and the whole process set to compute on its device.
+
+    Raises:
+        InputError: as `open_model`.
+    """
+    opened = open_model(options)
+    prepare_device(opened.placement.device)
+    return opened
