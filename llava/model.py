@@ -31,6 +31,15 @@ class VisualTokens:
         """N, its number of visual tokens."""
         return len(self.features)
 
+    @property
+    def shape(self) -> int:
+        """Images of one shape can be prefilled together."""
+        return self.num_tokens
+
+    @property
+    def tiles(self) -> None:
+        """No places of its own: they are the same on every image."""
+
 
 class Llava(nn.Module):
     """One LLaVA or VILA checkpoint, ready for inference. Submodules keep their names on disk.
@@ -86,6 +95,10 @@ class Llava(nn.Module):
                 "(vocab_size in its config.json); is the tokenizer its own?"
             )
         return prompt
+
+    def render(self, query: str) -> str:
+        """The prompt of a query as text, with a placeholder for the image."""
+        return self.prompts.conversation.render(query)
 
     def option_id(self, option_letter: str) -> int:
         """Vocabulary id of an option letter where an answer begins."""
@@ -208,11 +221,6 @@ class Llava(nn.Module):
     def num_layers(self) -> int:
         """L, its number of decoder layers."""
         return len(self.language_model.model.layers)
-
-    @property
-    def attention_layer(self) -> int:
-        """Decoder layer, from 0, whose attention a prefill returns: the final one."""
-        return self.num_layers - 1
 
     @property
     def max_positions(self) -> int:

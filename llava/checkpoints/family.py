@@ -1,5 +1,8 @@
 """Families of checkpoints, told apart by their files; one way in for both."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 
 from llava.checkpoints.checkpoint import Checkpoint
@@ -17,7 +20,15 @@ def inspect_checkpoint(model_path: str) -> Checkpoint:
         CheckpointError: it is not there, incomplete, or of no known family.
     """
     folder = locate(model_path, "model")
-    stored = read_json(folder, "config.json")
+    return inspect_folder(folder, read_json(folder, "config.json"))
+
+
+def inspect_folder(folder: Path, stored: dict[str, Any]) -> Checkpoint:
+    """The checkpoint of a local folder, given its `config.json`.
+
+    Raises:
+        CheckpointError: it is incomplete, or of no known family.
+    """
     return inspect_vila(folder, stored) if is_vila(stored) else inspect_llava(folder, stored)
 
 

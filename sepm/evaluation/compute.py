@@ -227,7 +227,12 @@ def _record(result: Result, assignment: Assignment) -> Record:
             )
         save_scores = assignment.save_scores[result.run]
         return record_of(
-            question, result.outcome, assignment.taxonomy, image_sha256, save_scores=save_scores
+            question,
+            result.outcome,
+            assignment.taxonomy,
+            image_sha256,
+            save_scores=save_scores,
+            visual_tokens=result.visual_tokens,
         )
     reason = result.error or ""
     if assignment.request.data.on_bad_image == "stop":

@@ -21,7 +21,8 @@ from sepm.evaluation.plan import PlannedRun, plan_run
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.results import Measured, write_results
-from sepm.inference.prompt_check import check_option_letters
+from sepm.inference.prompt_check import check_option_letters, possible_queries
+from sepm.method.dialogue import Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.device import dtype_name, environment
 from sepm.models.opening import OpenedModel
@@ -49,7 +50,7 @@ def evaluate(
         RunError: the run failed on the way; the rows that were done are kept.
     """
     questions = content.questions[: request.data.limit]
-    machine = environment(opened.placement)
+    machine = environment(opened.placement, request.model.attention)
     for run in runs:
         run.require_model(opened)
     made_of = {
@@ -77,11 +78,7 @@ def evaluate(
         work = Work(request, opened, active, questions, content.taxonomy, hashes)
         measured = work.carry_out(machine)
         return [
-            write_results(
-                plan,
-                content.taxonomy,
-                measured if plan.missing - work.bad.keys() else replace(measured, timing=None),
-            )
+            write_results(plan, content.taxonomy, work.measured_of(plan, measured))
             for plan in planned
         ]
 
@@ -128,7 +125,7 @@ def _identity(
             **asdict(run.config),
             "dtype": dtype_name(opened.placement.dtype),
             "vision_dtype": dtype_name(opened.placement.vision_dtype),
-            "conversation": opened.conversation,
+            **opened.settings,
             "save_scores": request.run.save_scores and run.has_scores,
         },
     }
@@ -167,6 +164,18 @@ class Work:
             check_option_letters(opened.model, self.taxonomy)
             self._begin()
         return Measured(timing, machine, opened.model.visual_grid, opened.prompt_format)
+
+    def measured_of(self, plan: PlannedRun, measured: Measured) -> Measured:
+        """What was measured of one run."""
+        timing = measured.timing if plan.missing - self.bad.keys() else None
+        prompts = None
+        if measured.prompt_format is not None:  # the model is loaded
+            text = self.questions[0].text
+            queries = possible_queries(plan.run, Sample("", 1, text), self.taxonomy)
+            stages = ("coarse", "fine") if plan.run.reads("alpha") else ("fine",)
+            render = self.opened.model.render
+            prompts = {s: render(query) for s, query in zip(stages, queries, strict=False)}
+        return replace(measured, timing=timing, rendered_prompts=prompts)
 
     def _begin(self) -> None:
         """Let each folder hold the rows that stay, and those of the images that are unreadable."""

@@ -28,6 +28,8 @@ class Measured:
     environment: dict[str, Any]
     visual_tokens: dict[str, Any] | None
     prompt_format: dict[str, Any] | None
+    rendered_prompts: dict[str, str] | None = None
+    """The first prompt of each stage as the model reads it, a placeholder for the image."""
 
 
 def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> Path:

@@ -27,7 +27,7 @@ class PreparedAsk:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Asks of one shape, about images of one N, can be prefilled together."""
+        """Asks of one shape, about images of one shape, can be prefilled together."""
         ask = self.ask
         return self.prompt.num_text_tokens, len(ask.dropped), self.rows, ask.reduction
 
@@ -51,7 +51,7 @@ def answer_batch(
 
     Args:
         asks: B asks of one shape.
-        images: B images of one N.
+        images: B images of one shape.
         text_prefix: of all prompts, where the model is a `PrefixSharingModel`.
     """
     if asks[0].ask.reduction is not None:

@@ -54,7 +54,7 @@ def find_batch_size(
     loaded = load_image(image_folder / question.image, model.preprocess)
     if isinstance(loaded, UnreadableImageError):
         raise RunError(f"{question.image}: {loaded}, though it could be read before the run began")
-    sample = Sample(question.question_id, model.max_visual_tokens, question.text)
+    sample = Sample(question.question_id, 1, question.text)  # no query depends on N
     prompt = model.tokenize(next(run.dialogue(sample, taxonomy)).query.text)
 
     def compute(size: int) -> None:

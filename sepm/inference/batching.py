@@ -9,7 +9,7 @@ The text before the image, with which all prompts begin, is computed once. Then 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,7 @@ def run_dialogues(
             if text_prefix is None:
                 text_prefix = _text_prefix(model, scheduler)
             answer = partial(_answer_shared, model, text_prefix, scheduler, images)
-            for alike in _equally_large(_images_to_share(scheduler), images):
+            for alike in _alike(_images_to_share(scheduler), images):
                 for _ in batched(answer, alike):
                     yield from scheduler.take_outcomes()
         answer_alone = partial(answer_batch, model, text_prefix=text_prefix)
@@ -86,11 +86,11 @@ def _asks_about_whole(scheduler: Scheduler, images: Iterable[int]) -> dict[int, 
     return {image: found for image, found in asks.items() if found}
 
 
-def _equally_large(indices: Sequence[int], images: Sequence[EncodedImage]) -> list[list[int]]:
-    """Indices of images in groups of one N, which can share a batch."""
-    groups: defaultdict[int, list[int]] = defaultdict(list)
+def _alike(indices: Sequence[int], images: Sequence[EncodedImage]) -> list[list[int]]:
+    """Indices of images in groups of one shape, which can share a batch."""
+    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for index in indices:
-        groups[images[index].num_tokens].append(index)
+        groups[images[index].shape].append(index)
     return list(groups.values())
 
 
@@ -98,9 +98,9 @@ def _equally_long(
     asks: Iterable[tuple[int, PreparedAsk]], images: Sequence[EncodedImage]
 ) -> list[list[tuple[int, PreparedAsk]]]:
     """Asks, each with its image's index, in groups that can share a prefill."""
-    groups: defaultdict[tuple[object, ...], list[tuple[int, PreparedAsk]]] = defaultdict(list)
+    groups: defaultdict[Hashable, list[tuple[int, PreparedAsk]]] = defaultdict(list)
     for image, ask in asks:
-        groups[images[image].num_tokens, *ask.shape].append((image, ask))
+        groups[images[image].shape, *ask.shape].append((image, ask))
     return list(groups.values())
 
 
@@ -111,7 +111,7 @@ def _answer_shared(
     images: Sequence[EncodedImage],
     indices: Sequence[int],
 ) -> list[None]:
-    """Answer the asks about some whole images of one N until none is open; a None for each.
+    """Answer the asks about some whole images of one shape until none is open; a None for each.
 
     Their prefix lives only meanwhile, so memory does not grow with the number of dialogues. Where
     this is done again after it failed, replies that were given before stay.

@@ -35,7 +35,7 @@ def check_prompts(
     for run in runs:
         used = texts if run.config.coarse_query == "file" else dict.fromkeys([None], "the prompts")
         for text, place in used.items():
-            sample = Sample("", model.max_visual_tokens, text)
+            sample = Sample("", 1, text)  # no query depends on N
             for query in possible_queries(run, sample, taxonomy):
                 if query not in checked:
                     checked.add(query)
@@ -80,7 +80,7 @@ def _check_prompt(model: VisionLanguageModel, query: str, place: str) -> None:
         prompt = model.tokenize(query)
     except ValueError as error:
         raise InputError(f"{place}: {error}") from error
-    words, visual = prompt.num_text_tokens, model.max_visual_tokens
+    words, visual = prompt.num_text_tokens, model.max_visual_tokens or 0
     if (length := words + visual + MAX_NEW_TOKENS) > model.max_positions:
         raise InputError(
             f"{place}: the prompt needs {length} positions ({visual} visual tokens, {words} of "

@@ -18,8 +18,9 @@ from sepm.inference.batching import run_dialogues
 from sepm.inference.image_loader import LoadedImage, loaded_ahead
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.protocol import VisionLanguageModel
+from sepm.models.protocol import EncodedImage, VisionLanguageModel
 from sepm.processes import Processes
+from sepm.records.writing import VisualTokens
 from sepm.registry import MethodRun
 
 WINDOW_BATCHES = 8
@@ -36,6 +37,8 @@ class Result:
     outcome: Outcome | None
     image_sha256: str = ""
     """Of the image's file, where it could be read."""
+    visual_tokens: VisualTokens | None = None
+    """Its visual tokens, where the model gives each image its own number."""
     error: str | None = None
 
 
@@ -134,7 +137,13 @@ def run_window(
     for number, outcome in run_dialogues(model, dialogues, images, batcher.map):
         run, image = rows[number]
         question, loaded_image = readable[image]
-        yield Result(run, question, outcome, loaded_image.sha256)
+        own = None if model.max_visual_tokens else visual_tokens_of(images[image])
+        yield Result(run, question, outcome, loaded_image.sha256, own)
+
+
+def visual_tokens_of(image: EncodedImage) -> VisualTokens:
+    """Number and places of an image's visual tokens, for its record."""
+    return VisualTokens(image.num_tokens, image.tiles)
 
 
 def _sample(question: Question, num_visual_tokens: int) -> Sample:

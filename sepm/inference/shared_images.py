@@ -17,7 +17,7 @@ OpenAsks = Mapping[int, Sequence[PreparedAsk]]
 
 
 class SharedImages:
-    """Some whole images of one N, computed up to their end.
+    """Some whole images of one shape, computed up to their end.
 
     Args:
         text_prefix: of all prompts.

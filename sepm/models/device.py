@@ -27,14 +27,19 @@ class Placement:
     vision_dtype: torch.dtype
 
 
-def choose_placement(device: str, dtype: str, vision_dtype: str = "auto") -> Placement:
+def choose_placement(
+    device: str, dtype: str, vision_dtype: str = "auto", own_dtype: torch.dtype | None = None
+) -> Placement:
     """The placement of those names; a vision tower's "auto" is the language model's dtype.
+
+    Args:
+        own_dtype: of the checkpoint, which "auto" takes beside a CPU; None: float16 there.
 
     Raises:
         InputError: the device is unknown, or not there.
     """
     place = choose_device(device)
-    chosen = choose_dtype(dtype, place)
+    chosen = choose_dtype(dtype, place, own_dtype or torch.float16)
     vision = chosen if vision_dtype == "auto" else choose_dtype(vision_dtype, place)
     return Placement(place, chosen, vision)
 
@@ -92,10 +97,12 @@ def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
         keep_freed_memory()
 
 
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name; "auto" is float32 on a CPU, the reference, and float16 elsewhere."""
+def choose_dtype(
+    name: str, device: torch.device, elsewhere: torch.dtype = torch.float16
+) -> torch.dtype:
+    """The dtype of that name; "auto" is float32 on a CPU, the reference, and another elsewhere."""
     if name == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
+        return torch.float32 if device.type == "cpu" else elsewhere
     return DTYPES[name]
 
 
@@ -104,8 +111,12 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def environment(place: Placement) -> dict[str, Any]:
-    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere."""
+def environment(place: Placement, attention: str = "sdpa") -> dict[str, Any]:
+    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere.
+
+    Args:
+        attention: implementation of it.
+    """
     on_cuda = place.device.type == "cuda"
     return {
         "python": platform.python_version(),
@@ -118,7 +129,7 @@ def environment(place: Placement) -> dict[str, Any]:
         "driver": _nvidia_driver() if on_cuda else None,
         "dtype": dtype_name(place.dtype),
         "vision_dtype": dtype_name(place.vision_dtype),
-        "attention_implementation": "sdpa",
+        "attention_implementation": attention,
         "git_commit": git_commit(),
     }
 

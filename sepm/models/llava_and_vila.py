@@ -1,10 +1,19 @@
 """LLaVA-1.5 and VILA-1.5 in their original format, as `llava` reads and runs them."""
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from llava import Checkpoint
-from llava.checkpoints.files import deciding_files
+import torch
+
+from llava import Checkpoint, Llava
+from llava.checkpoints.family import inspect_folder
+from llava.checkpoints.files import deciding_files, identity_file
+from llava.conversation import CONVERSATIONS
+from sepm.errors import InputError
+from sepm.models.device import Placement
+from sepm.models.options import ModelOptions
 from sepm.models.protocol import LAYERWISE
 
 CAPABILITIES = {"llava-1.5": frozenset({LAYERWISE}), "vila-1.5": frozenset[str]()}
@@ -12,29 +21,110 @@ CAPABILITIES = {"llava-1.5": frozenset({LAYERWISE}), "vila-1.5": frozenset[str](
 for another number of visual tokens."""
 
 
-def identity_files(checkpoint: Checkpoint) -> dict[str, Path]:
-    """Files that make the model, by name; those of a vision tower elsewhere as if it were inside.
+@dataclass(frozen=True)
+class OriginalCheckpoint:
+    """A checkpoint of the original code, its settings read."""
+
+    checkpoint: Checkpoint
+    own_dtype: torch.dtype | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return self.checkpoint.folder
+
+    @property
+    def description(self) -> str:
+        """Its family, for messages."""
+        return f"a {self.checkpoint.family}"
+
+    @property
+    def num_layers(self) -> int:
+        """L, its number of decoder layers."""
+        return self.checkpoint.num_layers
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Capabilities that a method may need."""
+        return CAPABILITIES[self.checkpoint.family]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides its rows beside its files and precision."""
+        return {"conversation": self.checkpoint.conversation.name}
+
+    @property
+    def template(self) -> str:
+        """What its prompts are written with."""
+        return repr(self.checkpoint.conversation)
+
+    @property
+    def template_source(self) -> str:
+        """Reason for that template."""
+        return self.checkpoint.conversation_source
+
+    @property
+    def identity(self) -> Path:
+        """The file whose hash tells the release."""
+        return identity_file(self.checkpoint.folders[0])
+
+    def identity_files(self) -> dict[str, Path]:
+        """Files that make the model, by name; those of a tower elsewhere as if it were inside.
+
+        Raises:
+            CheckpointError: one is not there.
+        """
+        named: dict[str, Path] = {}
+        for folder in self.checkpoint.folders:
+            place = Path(os.path.relpath(folder, self.folder))
+            if ".." in place.parts:
+                place = Path("vision_tower")
+            files = deciding_files(folder)
+            named |= {(place / path.relative_to(folder)).as_posix(): path for path in files}
+        return named
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes to the user on how it is read; one where its template is a guess."""
+        checkpoint = self.checkpoint
+        if checkpoint.conversation_source != "default":
+            return list(checkpoint.notes)
+        template = (
+            "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
+            f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
+            "--conversation llama_3_fix is that of the -Fix re-release"
+        )
+        return [*checkpoint.notes, template]
+
+    def load(self, place: Placement) -> Llava:
+        """The model, ready for inference.
+
+        Raises:
+            CheckpointError: incomplete, or weights that do not fit.
+        """
+        return self.checkpoint.load(
+            device=place.device, dtype=place.dtype, vision_dtype=place.vision_dtype
+        )
+
+
+def inspect_original(
+    folder: Path, stored: dict[str, Any], options: ModelOptions
+) -> OriginalCheckpoint:
+    """The checkpoint of a folder, given its `config.json`.
 
     Raises:
-        CheckpointError: one is not there.
+        CheckpointError: it is of another family, or incomplete.
+        InputError: an option is not for it.
     """
-    named: dict[str, Path] = {}
-    for folder in checkpoint.folders:
-        place = Path(os.path.relpath(folder, checkpoint.folder))
-        if ".." in place.parts:
-            place = Path("vision_tower")
-        files = deciding_files(folder)
-        named |= {(place / path.relative_to(folder)).as_posix(): path for path in files}
-    return named
-
-
-def notes(checkpoint: Checkpoint) -> list[str]:
-    """Notes to the user on how the checkpoint is read; one where its template is a guess."""
-    if checkpoint.conversation_source != "default":
-        return list(checkpoint.notes)
-    template = (
-        "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
-        f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
-        "--conversation llama_3_fix is that of the -Fix re-release"
-    )
-    return [*checkpoint.notes, template]
+    found = inspect_folder(folder, stored)
+    given = {"processor": (), "positions": "auto", "attention": "sdpa"}
+    for name, default in given.items():
+        if getattr(options, name) != default:
+            raise InputError(
+                f"--{name} is for checkpoints in transformers' format; {folder} is a "
+                f"{found.family} in its original one"
+            )
+    if options.conversation != "auto":
+        template = CONVERSATIONS[options.conversation]
+        found = replace(found, conversation=template, conversation_source="option")
+    return OriginalCheckpoint(found)

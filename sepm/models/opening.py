@@ -3,19 +3,72 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from llava import Checkpoint, CheckpointError, inspect_checkpoint
-from llava.checkpoints.files import identity_file
-from llava.conversation import CONVERSATIONS
+import torch
+import transformers
+
+from llava import CheckpointError
+from llava.checkpoints.files import locate, read_json
 from sepm.errors import InputError
 from sepm.models.checksums import checksums
-from sepm.models.device import Placement, choose_placement, prepare_device
-from sepm.models.llava_and_vila import CAPABILITIES, identity_files, notes
+from sepm.models.device import Placement, choose_device, choose_placement, prepare_device
+from sepm.models.llava_and_vila import inspect_original
 from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions, hub_revision
 from sepm.models.protocol import VisionLanguageModel
 from sepm.progress import tell
+
+
+class FoundCheckpoint(Protocol):
+    """A checkpoint whose settings have been read: what each format tells of its own."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def num_layers(self) -> int: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+    @property
+    def own_dtype(self) -> torch.dtype | None:
+        """Precision that "auto" means beside a CPU; None: float16."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides rows beside files and precision, by the names that results show."""
+        ...
+
+    @property
+    def template(self) -> str:
+        """What prompts are written with."""
+        ...
+
+    @property
+    def template_source(self) -> str:
+        """Reason for that template."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes to the user on how it is read."""
+        ...
+
+    @property
+    def identity(self) -> Path:
+        """The file whose hash tells a release: the weight file, or its index."""
+        ...
+
+    def identity_files(self) -> dict[str, Path]:
+        """Files that make the model, by name."""
+        ...
+
+    def load(self, place: Placement) -> Any:
+        """The model."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -24,7 +77,7 @@ class OpenedModel:
 
     options: ModelOptions
     placement: Placement
-    checkpoint: Checkpoint
+    checkpoint: FoundCheckpoint
     advice: str = "Try --dtype float16, or --device cpu"
     """Said where the model does not fit in memory."""
 
@@ -41,7 +94,7 @@ class OpenedModel:
     @property
     def description(self) -> str:
         """Its family, for messages."""
-        return f"a {self.checkpoint.family}"
+        return self.checkpoint.description
 
     @property
     def num_layers(self) -> int:
@@ -51,17 +104,28 @@ class OpenedModel:
     @property
     def capabilities(self) -> frozenset[str]:
         """Capabilities that a method may need."""
-        return CAPABILITIES[self.checkpoint.family]
+        return self.checkpoint.capabilities
 
     @property
-    def conversation(self) -> str:
-        """Name of its prompt template."""
-        return self.checkpoint.conversation.name
+    def settings(self) -> dict[str, Any]:
+        """All that decides rows beside files and precision, by the names that results show.
+
+        Raises:
+            InputError: a file of the checkpoint cannot be read.
+        """
+        return self._settings
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        try:
+            return self.checkpoint.settings
+        except CheckpointError as error:
+            raise InputError(str(error)) from error
 
     @property
     def prompt_format(self) -> dict[str, Any]:
         """Prompt format of the loaded model, and what its template was chosen by."""
-        return {**self.model.prompt_format, "chosen_by": self.checkpoint.conversation_source}
+        return {**self.model.prompt_format, "chosen_by": self.checkpoint.template_source}
 
     @property
     def hashes(self) -> dict[str, Any]:
@@ -79,14 +143,13 @@ class OpenedModel:
     @cached_property
     def _hashes(self) -> dict[str, Any]:
         try:
-            files = identity_files(self.checkpoint)
+            files = self.checkpoint.identity_files()
             sums = checksums(files.values())
-            index = sums[identity_file(self.checkpoint.folders[0])]
+            index, template = sums[self.checkpoint.identity], self.checkpoint.template
         except CheckpointError as error:
             raise InputError(str(error)) from error
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
-        template = repr(self.checkpoint.conversation)
         return {
             "checkpoint": index,
             "conversation": hashlib.sha256(template.encode()).hexdigest(),
@@ -101,21 +164,18 @@ class OpenedModel:
             InputError: the checkpoint is wrong, or does not fit in memory; the message says what to
                 do.
         """
-        for note in notes(self.checkpoint):
+        for note in self.checkpoint.notes:
             tell(note)
-        place = self.placement
         try:
-            return self.checkpoint.load(
-                device=place.device, dtype=place.dtype, vision_dtype=place.vision_dtype
-            )
+            return self.checkpoint.load(self.placement)
         except CheckpointError as error:
             raise InputError(str(error)) from error
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise InputError(
-                f"model '{self.options.model_path}' does not fit in the memory of {place.device}: "
-                f"{error} {self.advice}"
+                f"model '{self.options.model_path}' does not fit in the memory of "
+                f"{self.placement.device}: {error} {self.advice}"
             ) from error
 
     def in_precision(self, dtype: str, advice: str) -> "OpenedModel":
@@ -130,15 +190,37 @@ def open_model(options: ModelOptions) -> OpenedModel:
         InputError: the device is not there, or the checkpoint: it is missing, incomplete, or of
             another family.
     """
-    placement = choose_placement(options.device, options.dtype, options.vision_dtype)
+    choose_device(options.device)
     try:
-        found = inspect_checkpoint(options.model_path)
+        found = find_checkpoint(options)
     except CheckpointError as error:
         raise InputError(str(error)) from error
-    if options.conversation != "auto":
-        template = CONVERSATIONS[options.conversation]
-        found = replace(found, conversation=template, conversation_source="option")
+    placement = choose_placement(
+        options.device, options.dtype, options.vision_dtype, found.own_dtype
+    )
     return OpenedModel(options, placement, found)
+
+
+def find_checkpoint(options: ModelOptions) -> FoundCheckpoint:
+    """The checkpoint of the options, of the format that its files tell.
+
+    Raises:
+        CheckpointError: it is missing, incomplete, or of another family.
+        InputError: an option is not for it.
+    """
+    folder = locate(options.model_path, "model")
+    stored = read_json(folder, "config.json")
+    if "vision_config" in stored or "text_config" in stored:
+        from sepm.models.auto.checkpoint import inspect_auto, is_known  # all of transformers' parts
+
+        if is_known(stored):
+            return inspect_auto(folder, stored, options)
+        raise CheckpointError(
+            f"{folder / 'config.json'}: model_type '{stored.get('model_type')}' is no "
+            f"image-text-to-text model of transformers {transformers.__version__}"
+            + ("; code of its own (auto_map) is not run" if "auto_map" in stored else "")
+        )
+    return inspect_original(folder, stored, options)
 
 
 def start_model(options: ModelOptions) -> OpenedModel:

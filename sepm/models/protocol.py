@@ -6,7 +6,7 @@ and VILA (`llava`) are one implementation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -52,6 +52,20 @@ class EncodedImage(Protocol):
     @property
     def num_tokens(self) -> int:
         """N, its number of visual tokens."""
+        ...
+
+    @property
+    def shape(self) -> Hashable:
+        """Images of one shape can be prefilled together; they are equal in N."""
+        ...
+
+    @property
+    def tiles(self) -> Sequence[Sequence[float]] | None:
+        """Places of its visual tokens, where images differ in them; None: not known, or no need.
+
+        Tiles in the tokens' order, each a grid: rows, columns, then left, top, right and bottom as
+        shares of the image's width and height.
+        """
         ...
 
 
@@ -104,18 +118,13 @@ class VisionLanguageModel(Protocol):
         ...
 
     @property
-    def max_visual_tokens(self) -> int:
-        """Largest number of visual tokens that an image can have."""
-        ...
-
-    @property
-    def attention_layer(self) -> int:
-        """Decoder layer, from 0, whose attention a prefill returns."""
+    def max_visual_tokens(self) -> int | None:
+        """Number of visual tokens of every image; None: each has its own."""
         ...
 
     @property
     def visual_grid(self) -> dict[str, Any] | None:
-        """Places of the visual tokens on an image; None where they are not known."""
+        """Places of the visual tokens on any image; None: not known, or each image's own."""
         ...
 
     @property
@@ -139,6 +148,10 @@ class VisionLanguageModel(Protocol):
         """
         ...
 
+    def render(self, query: str) -> str:
+        """The prompt that asks a query, as text, with a placeholder for the image."""
+        ...
+
     def option_id(self, option_letter: str) -> int:
         """Vocabulary id of an option letter where an answer begins.
 
@@ -160,7 +173,7 @@ class VisionLanguageModel(Protocol):
 
         Args:
             prompts: equal in length.
-            images: B encoded images, equal in N.
+            images: B encoded images of one shape.
             dropped: for each image the indices of visual tokens to leave out, equally many.
             rows: M prompt positions whose attention over the shown visual tokens is wanted.
         """
@@ -190,7 +203,7 @@ class PrefixSharingModel(VisionLanguageModel, Protocol):
         ...
 
     def image_prefix(self, text_prefix: Any, images: Sequence[Any]) -> Any:
-        """Prefixes of the prompts about each of B images of one N: that text and the image."""
+        """Prefixes of the prompts about each of B images of one shape: that text and the image."""
         ...
 
     def prefill(

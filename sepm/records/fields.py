@@ -23,6 +23,8 @@ Word = Annotated[str, Meta(min_length=1)]
 Share = Annotated[float, Meta(ge=0, le=1 + ROUNDING)]
 Index = Annotated[int, Meta(ge=0)]
 Count = Annotated[float, Meta(ge=0)]
+Size = Annotated[int, Meta(ge=1)]
+Tile = tuple[Size, Size, float, float, float, float]
 Read = Literal["letter", "text"]
 
 
@@ -105,6 +107,8 @@ class RecordFields(_Fields):
     status: Literal["ok", "unread", "error"]
     labels: Annotated[list[Word], Meta(min_length=1)] | UnsetType = UNSET
     image_sha256: str | UnsetType | None = UNSET
+    num_visual_tokens: Size | UnsetType = UNSET
+    tiles: Annotated[list[Tile], Meta(min_length=1)] | UnsetType = UNSET
     error: str | UnsetType = UNSET
     coarse: CoarseFields | UnsetType = UNSET
     dropped: list[Index] | UnsetType = UNSET
@@ -131,7 +135,8 @@ class RecordFields(_Fields):
 
     def _misplaced(self) -> Iterator[str]:
         """Fields that a row of this status lacks, or must not have."""
-        answered = ("dropped", "fine", "coarse", "sparsevlm", "foe_scores")
+        own = ("num_visual_tokens", "tiles")
+        answered = ("dropped", "fine", "coarse", "sparsevlm", "foe_scores", *own)
         failed = self.status == "error"
         needed, refused = (("error",), answered) if failed else (answered[:2], ("error",))
         for name in needed:
@@ -142,8 +147,13 @@ class RecordFields(_Fields):
                 yield f"status {self.status} with field `{name}`"
 
     def _token_faults(self) -> Iterator[str]:
-        dropped = self.dropped or []
+        dropped, scores = self.dropped or [], self.foe_scores or []
+        total = self.num_visual_tokens or len(scores)
         if any(later <= earlier for earlier, later in pairwise(dropped)):
             yield "dropped is not ascending"
-        elif dropped and self.foe_scores and dropped[-1] >= len(self.foe_scores):
-            yield f"visual token {dropped[-1]} is dropped of {len(self.foe_scores)} with scores"
+        elif dropped and total and dropped[-1] >= total:
+            yield f"visual token {dropped[-1]} is dropped of {total}"
+        if scores and len(scores) != total:
+            yield f"{len(scores)} scores of {total} visual tokens"
+        if self.tiles and sum(rows * columns for rows, columns, *_ in self.tiles) != total:
+            yield f"the tiles do not hold num_visual_tokens {total}"

@@ -39,7 +39,9 @@ def run_faults(
 
 
 def _num_tokens(record: Record, run: Mapping[str, Any]) -> int | None:
-    """N, where the row's scores or the run's grid tell it."""
+    """N, where the row, its scores or the run's grid tell it."""
+    if "num_visual_tokens" in record:
+        return record["num_visual_tokens"]
     if "foe_scores" in record:
         return len(record["foe_scores"])
     match run.get("visual_tokens"):

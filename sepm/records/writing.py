@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from types import TracebackType
@@ -23,6 +24,21 @@ Record = dict[str, Any]
 """One line of `predictions.jsonl`, with the fields of `sepm.records.fields`."""
 
 
+@dataclass(frozen=True)
+class VisualTokens:
+    """Number and places of an image's visual tokens, where images differ in them."""
+
+    number: int
+    tiles: Sequence[Sequence[float]] | None
+    """As in `sepm.models.protocol`; None: not known."""
+
+    @property
+    def fields(self) -> Record:
+        """The fields of a record that tell them."""
+        places = {} if self.tiles is None else {"tiles": [list(tile) for tile in self.tiles]}
+        return {"num_visual_tokens": self.number, **places}
+
+
 def record_of(
     question: Question,
     outcome: Outcome,
@@ -30,8 +46,12 @@ def record_of(
     image_sha256: str,
     *,
     save_scores: bool = False,
+    visual_tokens: VisualTokens | None = None,
 ) -> Record:
     """The record of a sample that was run, its image known by the hash of its file.
+
+    Args:
+        visual_tokens: of the image; None: the run's `visual_tokens` tells them.
 
     Raises:
         RunError: the model's probabilities are not numbers.
@@ -43,6 +63,7 @@ def record_of(
     return {
         **_head(question),
         "image_sha256": image_sha256,
+        **(visual_tokens.fields if visual_tokens else {}),
         "prediction": prediction,
         "correct": correct,
         **fields,

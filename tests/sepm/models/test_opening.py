@@ -16,18 +16,19 @@ LAYERS = ("--sparsevlm-layers", "0", "1", "2")
 def inspected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths of the checkpoints that were inspected, and of their configurations that were read."""
     found: list[str] = []
-    whole, read = opening.inspect_checkpoint, files.read_json
+    whole, read = opening.find_checkpoint, files.read_json
 
-    def counted(model_path: str) -> Any:
-        found.append(model_path)
-        return whole(model_path)
+    def counted(options: Any) -> Any:
+        found.append(options.model_path)
+        return whole(options)
 
     def counted_reading(folder: Path, name: str) -> Any:
         if name == "config.json":
             found.append(str(folder / name))
         return read(folder, name)
 
-    monkeypatch.setattr(opening, "inspect_checkpoint", counted)
+    monkeypatch.setattr(opening, "find_checkpoint", counted)
+    monkeypatch.setattr(opening, "read_json", counted_reading)
     for module in ("family", "llava", "parts"):
         monkeypatch.setattr(f"llava.checkpoints.{module}.read_json", counted_reading)
     return found

@@ -1,0 +1,346 @@
+"""A checkpoint in transformers' format: what it is, whether it can be asked, and its model."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from PIL import Image
+from torch import nn
+from transformers import AutoConfig, AutoModelForImageTextToText, PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.processing_utils import ProcessorMixin
+
+from llava.checkpoints.files import deciding_files, identity_file, weight_files
+from llava.checkpoints.unusable import require_merged, require_unquantised
+from llava.errors import CheckpointError, checkpoint_errors
+from sepm.errors import InputError
+from sepm.models.auto.decoder_inputs import Positions
+from sepm.models.auto.images import ImagePreprocessor
+from sepm.models.auto.model import AutoVisionLanguageModel, attention_of
+from sepm.models.auto.processor import Settings, open_processor, parse_settings, recorded_settings
+from sepm.models.auto.prompts import PROBE, AutoPrompts, ChatTemplate
+from sepm.models.device import Placement
+from sepm.models.options import ModelOptions
+
+PROBE_SIZE = 448, 336
+"""Width and height, in pixels, of the image from which a template's fixed parts are read."""
+CHAT_TEMPLATES = ("*.jinja",)
+LINEAR_ATTENTION = (
+    "some layers of this model are no softmax attention: they keep a state that dropping changes "
+    "too, beyond what the dropped tokens are to the other layers"
+)
+
+
+def is_known(stored: Mapping[str, Any]) -> bool:
+    """Whether transformers has the family of a `config.json` as image-text-to-text."""
+    return stored.get("model_type") in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+
+@dataclass(frozen=True)
+class AutoCheckpoint:
+    """A checkpoint by its configuration; no weight is read."""
+
+    folder: Path
+    config: PretrainedConfig
+    options: ModelOptions
+    attention_layer: int
+    """Decoder layer, from 0, whose attention is read: the last that sees the whole prompt."""
+    positions: Positions
+
+    capabilities = frozenset[str]()
+    template_source = "checkpoint"
+
+    @property
+    def description(self) -> str:
+        """Its family, for messages."""
+        return f"a {self.config.model_type} of transformers"
+
+    @property
+    def num_layers(self) -> int:
+        """L, its number of decoder layers."""
+        return int(self._text_config.num_hidden_layers)
+
+    @property
+    def _text_config(self) -> Any:
+        return self.config.get_text_config()
+
+    @property
+    def own_dtype(self) -> torch.dtype | None:
+        """Precision that its weights are stored in, where its configuration says so."""
+        dtype = self.config.dtype or self._text_config.dtype
+        return dtype if isinstance(dtype, torch.dtype) else None
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes to the user."""
+        kinds = set(_layer_types(self._text_config))
+        others = kinds - {"full_attention", "sliding_attention", "chunked_attention"}
+        return [LINEAR_ATTENTION] if others else []
+
+    @cached_property
+    def processor(self) -> ProcessorMixin:
+        """Its processor, with the options' settings."""
+        return open_processor(self.folder, self.config, self._given)
+
+    @property
+    def _given(self) -> Settings:
+        return parse_settings(self.options.processor)
+
+    @property
+    def template(self) -> str:
+        """What its prompts are written with."""
+        return str(self.processor.chat_template)  # type: ignore[attr-defined]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides its rows beside its files and precision."""
+        image_processor: Any = self.processor.image_processor  # type: ignore[attr-defined]
+        return {
+            "conversation": "chat template",
+            "attention": self.options.attention,
+            "attention_layer": self.attention_layer,
+            "positions": self.positions,
+            "processor": recorded_settings(image_processor, self._given),
+        }
+
+    @property
+    def identity(self) -> Path:
+        """The file whose hash tells the release.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        return identity_file(self.folder)
+
+    def identity_files(self) -> dict[str, Path]:
+        """Files that make the model, by name.
+
+        Raises:
+            CheckpointError: one is not there.
+        """
+        more = (path for pattern in CHAT_TEMPLATES for path in self.folder.glob(pattern))
+        names = ("vocab.txt", "merges.txt", "tokenizer.model")
+        others = [self.folder / name for name in names if (self.folder / name).is_file()]
+        files = {*deciding_files(self.folder), *more, *others}
+        return {path.relative_to(self.folder).as_posix(): path for path in sorted(files)}
+
+    def load(self, place: Placement) -> AutoVisionLanguageModel:
+        """The model, ready for inference.
+
+        Raises:
+            CheckpointError: incomplete, weights that do not fit, or prompts that cannot be written.
+        """
+        weight_files(self.folder)
+        with checkpoint_errors(self.folder):
+            loaded: Any = AutoModelForImageTextToText.from_pretrained(
+                self.folder,
+                dtype=place.dtype,
+                device_map={"": str(place.device)},
+                attn_implementation=self.options.attention,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        model, info = loaded
+        for kind in ("missing_keys", "mismatched_keys"):
+            if names := sorted(map(str, info.get(kind, ()))):
+                raise CheckpointError(
+                    f"{self.folder}: {len(names)} {kind.replace('_', ' ')} of weights, such as "
+                    f"{names[0]}"
+                )
+        model.eval()
+        prompts, preprocess = self._prompts(image_token_id(self.config) or 0)
+        return AutoVisionLanguageModel(
+            model,
+            prompts,
+            preprocess,
+            attention_layer=self.attention_layer,
+            positions=self.positions,
+            end_ids=self._end_ids(model),
+            max_positions=self._max_positions,
+        )
+
+    def _prompts(self, image_id: int) -> tuple[AutoPrompts, ImagePreprocessor]:
+        """The prompts, and the preprocessing, from what the processor makes of one image.
+
+        Raises:
+            CheckpointError: the prompts are not what the processor makes of the template.
+        """
+        processor: Any = self.processor
+        tokenizer = processor.tokenizer
+        template = ChatTemplate(tokenizer, self.template)
+        rendered = template.render(PROBE)
+        # A template that writes the beginning-of-text token and a tokenizer that adds it give two.
+        bos = tokenizer.bos_token
+        adds = not (bos and rendered.startswith(bos))
+        preprocess = ImagePreprocessor(processor, self._given, rendered, image_id, adds)
+        probe = Image.new("RGB", PROBE_SIZE, (128, 128, 128))
+        with checkpoint_errors(self.folder), _recorded_text(processor) as texts:
+            image = preprocess(probe)
+            ids = list(texts.ids)
+        token = str(tokenizer.convert_ids_to_tokens(image_id))
+        with checkpoint_errors(self.folder):
+            prompts = AutoPrompts(tokenizer, template, texts.text, token, adds_special_tokens=adds)
+            prompt = prompts.tokenize(PROBE)
+        whole = [*prompt.before_image, *image.ids.tolist(), *prompt.after_image]
+        if whole != ids:
+            raise CheckpointError(
+                f"{self.folder}: the tokenizer reads a prompt in parts otherwise than as a whole; "
+                "the query's tokens cannot be known"
+            )
+        return prompts, preprocess
+
+    def _end_ids(self, model: PreTrainedModel) -> frozenset[int]:
+        """Ids that end an answer.
+
+        Raises:
+            CheckpointError: nothing names one, so that no answer would ever end.
+        """
+        named: list[Any] = [
+            getattr(model.generation_config, "eos_token_id", None),
+            getattr(self._text_config, "eos_token_id", None),
+            self.processor.tokenizer.eos_token_id,  # type: ignore[attr-defined]
+        ]
+        ids = (value if isinstance(value, list) else [value] for value in named)
+        found = frozenset(int(x) for own in ids for x in own if x is not None)
+        if not found:
+            raise CheckpointError(f"{self.folder}: no eos_token_id, so no answer would ever end")
+        return found
+
+    @property
+    def _max_positions(self) -> int:
+        """Positions that the model has, or the window of the layer that is read."""
+        text = self._text_config
+        positions = int(getattr(text, "max_position_embeddings", None) or 2**31)
+        window = getattr(text, "sliding_window", None)
+        if not _layer_types(text) and window:
+            return min(positions, int(window))
+        return positions
+
+
+def inspect_auto(folder: Path, stored: Mapping[str, Any], options: ModelOptions) -> AutoCheckpoint:
+    """The checkpoint of a folder, given its `config.json`.
+
+    Raises:
+        CheckpointError: it cannot be asked as the method asks; the message says what it lacks.
+        InputError: an option is not for it.
+    """
+    require_merged(folder)
+    require_unquantised(dict(stored), folder / "config.json")
+    if options.conversation != "auto" or options.vision_dtype != "auto":
+        raise InputError(
+            "--conversation and --vision-dtype are for LLaVA-1.5 and VILA-1.5 in their original "
+            f"format; {folder} has a chat template and one precision"
+        )
+    identity_file(folder)
+    with checkpoint_errors(folder / "config.json"):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        text: Any = config.get_text_config()
+        layer = attention_layer(text)
+    positions = _positions(options, text)
+    if getattr(text, "attn_logit_softcapping", None) and options.attention != "eager":
+        raise CheckpointError(
+            f"{folder}: its attention is soft-capped, which fast kernels do not compute; "
+            "--attention eager does, and keeps whole attention maps in memory"
+        )
+    require_structure(folder, config, layer)
+    return AutoCheckpoint(folder, config, options, layer, positions)
+
+
+def require_structure(folder: Path, config: PretrainedConfig, layer: int) -> None:
+    """See that a model has what the method needs.
+
+    Raises:
+        CheckpointError: it encodes and decodes, attends across, has attention sinks, or is built in
+            another way.
+    """
+    unfit = f"{folder}: SEPM needs attention rows from text to visual tokens in one decoder, and"
+    if config.is_encoder_decoder or config.get_text_config().is_encoder_decoder:
+        raise CheckpointError(f"{unfit} this is an encoder with a decoder")
+    with checkpoint_errors(folder / "config.json"), init_empty_weights():
+        model = AutoModelForImageTextToText.from_config(config)
+    decoder = model.get_decoder()
+    if any("cross_att" in name or "crossatt" in name for name, _ in decoder.named_modules()):
+        raise CheckpointError(f"{unfit} this model reads images by cross-attention")
+    try:
+        attention = attention_of(decoder, layer)
+    except (AttributeError, IndexError) as error:
+        raise CheckpointError(f"{unfit} this decoder has no such layer ({error})") from error
+    if not hasattr(model.base_model, "get_image_features") or not hasattr(attention, "config"):
+        raise CheckpointError(f"{unfit} this model is built in another way")
+    if image_token_id(config) is None:
+        raise CheckpointError(f"{folder}: config.json names no image_token_id")
+    if isinstance(getattr(attention, "sinks", None), nn.Parameter):
+        raise CheckpointError(f"{unfit} this model has attention sinks, which take a share of them")
+
+
+def image_token_id(config: PretrainedConfig) -> int | None:
+    """Id of a visual token's placeholder in a prompt."""
+    names = ("image_token_id", "image_token_index")
+    return next((getattr(config, n) for n in names if getattr(config, n, None) is not None), None)
+
+
+def attention_layer(text_config: Any) -> int:
+    """The last decoder layer, from 0, whose softmax attention sees the whole prompt.
+
+    Where all have a window it is the last, and prompts must fit into that.
+    """
+    kinds = _layer_types(text_config)
+    full = [number for number, kind in enumerate(kinds) if kind == "full_attention"]
+    return full[-1] if full else int(text_config.num_hidden_layers) - 1
+
+
+def _layer_types(text_config: Any) -> list[str]:
+    return list(getattr(text_config, "layer_types", None) or ())
+
+
+def _positions(options: ModelOptions, text_config: Any) -> Positions:
+    """Positions after dropping: renumbered where a token has one number, kept in a grid.
+
+    Raises:
+        InputError: a grid is to be renumbered.
+    """
+    rope = getattr(text_config, "rope_parameters", None) or {}
+    kinds = rope.values() if all(isinstance(v, dict) for v in rope.values()) else [rope]
+    is_grid = any("mrope_section" in kind for kind in kinds)
+    if options.positions == "auto":
+        return "kept" if is_grid else "renumbered"
+    if options.positions == "renumbered" and is_grid:
+        raise InputError(
+            "--positions renumbered: this model's visual tokens have positions in a grid (M-RoPE), "
+            "where numbers without gaps have no meaning; use --positions kept"
+        )
+    return options.positions
+
+
+class _RecordedText:
+    """Text and ids of a tokenizer's last call; all else is the tokenizer's."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer, self.text = tokenizer, ""
+        self.ids: list[int] = []
+
+    def __call__(self, text: Any, **options: Any) -> Any:
+        output = self._tokenizer(text, **options)
+        self.text = text if isinstance(text, str) else text[0]
+        self.ids = [int(x) for x in torch.as_tensor(output["input_ids"]).flatten()]
+        return output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+@contextmanager
+def _recorded_text(processor: Any) -> Iterator[_RecordedText]:
+    """Within it, what a processor gives to its tokenizer is recorded."""
+    tokenizer = processor.tokenizer
+    processor.tokenizer = recorded = _RecordedText(tokenizer)
+    try:
+        yield recorded
+    finally:
+        processor.tokenizer = tokenizer

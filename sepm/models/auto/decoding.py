@@ -1,0 +1,82 @@
+"""Greedy decoding behind a prefill; generation settings of the checkpoint are never used."""
+
+import copy
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+
+@dataclass(frozen=True)
+class AutoPrefill:
+    """One pass over B prompts, and what decoding goes on from."""
+
+    logits: Tensor
+    """float32[B, V], at the last position."""
+    attentions: Tensor | None
+    """float32[B, H, M, N'], from the rows asked for to the visual tokens shown."""
+    cache: DynamicCache
+    length: int
+    """Tokens in the cache."""
+    next_position: Tensor
+    """int64[B], one behind the furthest."""
+    position_parts: int | None
+    """P numbers that a token's position has (M-RoPE); None: a single one."""
+
+
+def rows_of_cache(cache: DynamicCache, rows: Tensor) -> DynamicCache:
+    """Cache of some rows; the one that it is taken from stays as it is."""
+    own = copy.copy(cache)
+    own.layers = [copy.copy(layer) for layer in cache.layers]
+    own.batch_select_indices(rows)
+    return own
+
+
+@torch.inference_mode()
+def decode(
+    model: PreTrainedModel,
+    prefill: AutoPrefill,
+    rows: Sequence[int],
+    max_new_tokens: int,
+    end_ids: Collection[int],
+) -> list[list[int]]:
+    """Greedy ids of some rows' answers, without the id that ends each.
+
+    Args:
+        model: made the prefill.
+        prefill: of B prompts.
+        rows: of the B.
+        max_new_tokens: ids at most.
+        end_ids: ids that end an answer.
+    """
+    device = prefill.logits.device
+    chosen = torch.tensor(list(rows), device=device)
+    cache = rows_of_cache(prefill.cache, chosen)
+    tokens = [prefill.logits[chosen].argmax(dim=-1)]
+    ends = torch.tensor(sorted(end_ids), device=device)
+    ended = torch.isin(tokens[0], ends)
+    positions = prefill.next_position[chosen]
+    while len(tokens) < max_new_tokens and not bool(ended.all()):
+        seen = prefill.length + len(tokens)
+        step, parts = positions[:, None], prefill.position_parts
+        output: Any = model(
+            input_ids=tokens[-1][:, None],
+            attention_mask=torch.ones(len(chosen), seen, dtype=torch.long, device=device),
+            position_ids=step if parts is None else step.expand(parts, -1, -1),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        tokens.append(output.logits[:, -1].argmax(dim=-1))
+        ended |= torch.isin(tokens[-1], ends)
+        positions = positions + 1
+    answers = torch.stack(tokens, dim=1).tolist()
+    return [_until_end(ids, end_ids) for ids in answers]
+
+
+def _until_end(ids: list[int], end_ids: Collection[int]) -> list[int]:
+    end = next((place for place, token in enumerate(ids) if token in end_ids), len(ids))
+    return ids[:end]

@@ -1,0 +1,351 @@
+"""Any image-text-to-text model of transformers, asked through its own forward pass.
+
+Two places are needed, and no family's name: where the outer model calls its language model, and the
+attention of the one layer whose rows are read.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from sepm.errors import RunError
+from sepm.models.auto.attention_rows import RowReader
+from sepm.models.auto.decoder_inputs import Arguments, Positions, edited_arguments, without_dropped
+from sepm.models.auto.decoding import AutoPrefill, decode
+from sepm.models.auto.images import ImageInput, ImagePreprocessor
+from sepm.models.auto.prompts import PROBE, AutoPrompt, AutoPrompts
+from sepm.models.auto.tiles import Tiles
+
+
+@dataclass(frozen=True)
+class AutoImage:
+    """An image's features, and the ids that stand for it."""
+
+    features: Any
+    """Output of the model's `get_image_features`."""
+    ids: Tensor
+    """int64[L], on the model's device."""
+    is_visual: Tensor
+    """bool[L]."""
+    input: ImageInput
+    """Without its pixels."""
+    num_tokens: int
+    """N, its number of visual tokens."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Images of one shape can be prefilled together: N, and the number of ids."""
+        return self.num_tokens, len(self.ids)
+
+    @property
+    def tiles(self) -> Tiles | None:
+        """Places of the visual tokens on the image; None where they are not known."""
+        return self.input.tiles
+
+
+class AutoVisionLanguageModel:
+    """One checkpoint, ready for inference.
+
+    Args:
+        model: as `AutoModelForImageTextToText` loads it.
+        prompts: tokenizer within the chat template.
+        preprocess: image to the model's input.
+        attention_layer: decoder layer, from 0, whose attention is read.
+        positions: of the tokens that stay where others are dropped.
+        end_ids: ids that end an answer.
+        max_positions: positions that the model has.
+    """
+
+    max_visual_tokens = None
+    visual_grid = None
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        prompts: AutoPrompts,
+        preprocess: ImagePreprocessor,
+        *,
+        attention_layer: int,
+        positions: Positions,
+        end_ids: frozenset[int],
+        max_positions: int,
+    ) -> None:
+        self.model, self.prompts, self.preprocess = model, prompts, preprocess
+        self.attention_layer = attention_layer
+        self.positions: Positions = positions
+        self.end_ids, self.max_positions = end_ids, max_positions
+        self._decoder: nn.Module = model.get_decoder()
+        self._reader = RowReader(attention_of(self._decoder, attention_layer))
+
+    @property
+    def device(self) -> torch.device:
+        """Device that the model computes on."""
+        return self.model.device
+
+    @property
+    def prompt_format(self) -> dict[str, Any]:
+        """What writes the prompts, and the beginning-of-text token."""
+        return {"conversation": "chat template", "bos": self.prompts.bos_source}
+
+    def render(self, query: str) -> str:
+        """The prompt of a query as text, the image as the template writes it."""
+        return self.prompts.template.render(query)
+
+    def tokenize(self, query: str) -> AutoPrompt:
+        """The prompt that asks a query about an image.
+
+        Raises:
+            ValueError: the template changes it, or it holds an image's placeholder.
+        """
+        return self.prompts.tokenize(query)
+
+    def option_id(self, option_letter: str) -> int:
+        """Vocabulary id of an option letter where an answer begins.
+
+        Raises:
+            ValueError: the letter is not one token there.
+        """
+        return self.prompts.option_id(option_letter)
+
+    @torch.inference_mode()
+    def encode(self, inputs: Sequence[ImageInput]) -> list[AutoImage]:
+        """Encoded images, each by the vision tower alone: their pixels differ in shape."""
+        return [self._encode(item) for item in inputs]
+
+    def _encode(self, item: ImageInput) -> AutoImage:
+        arrays = {name: torch.from_numpy(values) for name, values in item.arrays.items()}
+        arrays = {name: self._placed(values) for name, values in arrays.items()}
+        seen: list[Any] = []
+        prompt, ids = self.tokenize(PROBE), torch.from_numpy(item.ids).to(self.device)
+        is_visual = ids == self.preprocess.image_id
+        kept = {name: values for name, values in item.arrays.items() if name != "pixel_values"}
+        image = AutoImage(None, ids, is_visual, replace(item, arrays=kept), int(is_visual.sum()))
+        inputs = self._inputs([prompt], [image]) | arrays
+        with _features_recorded(self.model, seen):
+            self.model(**inputs, use_cache=False)
+        return replace(image, features=_lean(seen[0]))
+
+    def _placed(self, values: Tensor) -> Tensor:
+        """Values on the device, real ones in the model's precision."""
+        dtype = self.model.dtype if values.is_floating_point() else None
+        return values.to(self.device, dtype)
+
+    @torch.inference_mode()
+    def prefill(
+        self,
+        prompts: Sequence[AutoPrompt],
+        images: Sequence[AutoImage],
+        dropped: Sequence[Sequence[int]],
+        rows: Sequence[int] = (),
+    ) -> AutoPrefill:
+        """One pass over B prompts of one length, each over an image of one shape.
+
+        Args:
+            prompts: equal in length.
+            images: B encoded images.
+            dropped: for each the indices of visual tokens to leave out, equally many.
+            rows: M prompt positions, the image counted as one, whose attention is wanted.
+
+        Raises:
+            ValueError: lengths or shapes differ.
+            RunError: prompt and image are longer than the model allows.
+        """
+        inputs = self._inputs(prompts, images)
+        kept, columns = self._kept(inputs["input_ids"], dropped)
+        gone, seen = len(dropped[0]), {}
+
+        def cut(arguments: Arguments) -> Arguments:
+            if gone:
+                arguments = without_dropped(arguments, kept, self.positions)
+            seen.update(arguments)
+            return arguments
+
+        at = len(prompts[0].before_image)
+        spread = len(images[0].ids) - gone - 1
+        positions = [row + spread if row > at else row for row in rows]
+        cache = DynamicCache(config=self.model.config.get_text_config())
+        features = _joined([image.features for image in images])
+        with _features_given(self.model, features), edited_arguments(self._decoder, cut):
+            run = lambda: self.model(  # noqa: E731
+                **inputs,
+                pixel_values=torch.zeros(1, device=self.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            output, attentions = self._run(run, positions, columns)
+        return AutoPrefill(
+            output.logits[:, -1].float(),
+            attentions,
+            cache,
+            kept.shape[1],
+            *_next_positions(seen.get("position_ids"), kept),
+        )
+
+    def _run(
+        self, run: Callable[[], Any], positions: Sequence[int], columns: Tensor
+    ) -> tuple[Any, Tensor | None]:
+        """Output of a pass, and its attention from some positions to the visual tokens."""
+        if not positions:
+            return run(), None
+        with self._reader.reading(torch.tensor(positions, device=self.device)):
+            output = run()
+        weights = self._reader.weights  # [B, H, M, T]
+        index = columns.to(weights.device)[:, None, None].expand(*weights.shape[:3], -1)
+        return output, weights.gather(3, index)
+
+    def _inputs(self, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]) -> Arguments:
+        """Arguments of the outer model but for the pixels."""
+        lengths = {(len(p.before_image), len(p.after_image)) for p in prompts}
+        if len(lengths) > 1 or len({image.shape for image in images}) > 1:
+            raise ValueError("prompts and images of one batch must have one length and shape")
+        ids = torch.stack([self._spliced(*pair) for pair in zip(prompts, images, strict=True)])
+        if ids.shape[1] > self.max_positions:
+            raise RunError(
+                f"a prompt with its image is {ids.shape[1]} tokens long, the model reads "
+                f"{self.max_positions}; fewer pixels make fewer tokens (--processor)"
+            )
+        inputs: Arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        first = images[0].input
+        for name, types in first.token_types.items():
+            around = torch.full_like(ids, types.after)
+            at = len(prompts[0].before_image)
+            around[:, :at] = types.before
+            own = [torch.from_numpy(image.input.token_types[name].image) for image in images]
+            around[:, at : at + len(own[0])] = torch.stack(own).to(ids)
+            inputs[name] = around
+        for name in first.arrays:
+            parts = [torch.from_numpy(image.input.arrays[name]) for image in images]
+            inputs[name] = self._placed(torch.cat(parts))
+        return inputs
+
+    def _spliced(self, prompt: AutoPrompt, image: AutoImage) -> Tensor:
+        """Ids int64[S] of a prompt with the image's in their place."""
+        before, after = (
+            torch.tensor(ids, dtype=torch.long, device=self.device)
+            for ids in (prompt.before_image, prompt.after_image)
+        )
+        return torch.cat([before, image.ids, after])
+
+    def _kept(self, ids: Tensor, dropped: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Positions kept of each row int64[B, S'], and those of its visual tokens among them.
+
+        Raises:
+            ValueError: not equally many are dropped.
+        """
+        if len({len(gone) for gone in dropped}) > 1:
+            raise ValueError("equally many visual tokens must be dropped of each image of a batch")
+        visual = ids == self.preprocess.image_id
+        stays = torch.ones_like(visual)
+        for row, gone in enumerate(dropped):
+            indices = torch.tensor(list(gone), dtype=torch.long, device=ids.device)
+            stays[row, visual[row].nonzero()[indices, 0]] = False
+        kept = stays.nonzero()[:, 1].view(len(ids), -1)
+        shown = visual.gather(1, kept)
+        return kept, shown.nonzero()[:, 1].view(len(ids), -1)
+
+    def decode(self, prefill: AutoPrefill, rows: Sequence[int], max_new_tokens: int) -> list[str]:
+        """Greedy answers of some rows of a prefill, as text without special tokens."""
+        answers = decode(self.model, prefill, rows, max_new_tokens, self.end_ids)
+        return [self.prompts.text(ids).strip() for ids in answers]
+
+    def second_tokens(self, prefill: AutoPrefill, rows: Sequence[int]) -> list[str | None]:
+        """Text that the second greedy token adds to each answer's first; None: the answer ends."""
+        text = self.prompts.text
+        answers = decode(self.model, prefill, rows, 2, self.end_ids)
+        return [text(ids).removeprefix(text(ids[:1])) if len(ids) > 1 else None for ids in answers]
+
+
+def attention_of(decoder: Any, layer: int) -> nn.Module:
+    """The attention module of a decoder layer.
+
+    Raises:
+        AttributeError: it has none.
+    """
+    layers = decoder.layers if hasattr(decoder, "layers") else decoder.model.layers
+    return layers[layer].self_attn
+
+
+def _next_positions(numbers: Tensor | None, kept: Tensor) -> tuple[Tensor, int | None]:
+    """Position int64[B] after a prefill's last, and P numbers that a position has, None: one."""
+    if numbers is None:
+        return kept.new_full((len(kept),), kept.shape[1]), None
+    if numbers.dim() == 3:
+        return numbers.amax(dim=(0, 2)) + 1, numbers.shape[0]
+    return (numbers.amax(dim=-1) + 1).expand(len(kept)), None
+
+
+class _EncodedError(Exception):
+    """Ends a pass as soon as the image is encoded."""
+
+
+@contextmanager
+def _features_recorded(model: PreTrainedModel, seen: list[Any]) -> Iterator[None]:
+    """Within it, a pass ends where the image is encoded, whose features go into a list."""
+    encode: Any = model.base_model.get_image_features
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        seen.append(encode(*args, **kwargs))
+        raise _EncodedError
+
+    with _replaced(model.base_model, recorded), suppress(_EncodedError):
+        yield
+
+
+@contextmanager
+def _features_given(model: PreTrainedModel, features: Any) -> Iterator[None]:
+    """Within it, the image's features are those given, whatever the pixels.
+
+    Raises:
+        RunError: the model did not ask for them: it would have answered without the image.
+    """
+    asked: list[bool] = []
+
+    def given(*args: Any, **kwargs: Any) -> Any:
+        asked.append(True)
+        return features
+
+    with _replaced(model.base_model, given):
+        yield
+    if len(asked) != 1:
+        raise RunError(f"the model asked {len(asked)} times for the image's features, not once")
+
+
+@contextmanager
+def _replaced(base: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
+    base.get_image_features = function  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del base.get_image_features  # the class's own is seen again
+
+
+def _lean(features: Any) -> Any:
+    """Features without hidden states that the language model does not read."""
+    unread = ("last_hidden_state", "hidden_states", "attentions")
+    kept = {name: value for name, value in features.items() if name not in unread}
+    return type(features)(**kept)
+
+
+def _joined(features: Sequence[Any]) -> Any:
+    """Features of several images as the model gives them for all at once."""
+    if len(features) == 1:
+        return features[0]
+    joined: Mapping[str, Any] = {
+        name: _joined_field(name, [own[name] for own in features]) for name in features[0]
+    }
+    return type(features[0])(**joined)
+
+
+def _joined_field(name: str, values: list[Any]) -> Any:
+    """Tensors one after another; lists too, unless there is one tensor a vision layer in them."""
+    if isinstance(values[0], Tensor):
+        return torch.cat(values)
+    if name == "pooler_output":
+        return type(values[0])(part for own in values for part in own)
+    return type(values[0])(torch.cat(layer) for layer in zip(*values, strict=True))
