@@ -1,7 +1,6 @@
 """A checkpoint in transformers' format: what it is, whether it can be asked, and its model."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,26 +8,23 @@ from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from PIL import Image
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-from transformers.processing_utils import ProcessorMixin
 
 from llava.checkpoints.files import deciding_files, identity_file, weight_files
 from llava.checkpoints.unusable import require_merged, require_unquantised
 from llava.errors import CheckpointError, checkpoint_errors
 from sepm.errors import InputError
 from sepm.models.auto.decoder_inputs import Positions
-from sepm.models.auto.images import ImagePreprocessor
 from sepm.models.auto.model import AutoVisionLanguageModel, attention_of
-from sepm.models.auto.processor import Settings, open_processor, parse_settings, recorded_settings
+from sepm.models.auto.probe import Probe, probe_processor
+from sepm.models.auto.processor import Settings, open_processor, parse_settings
 from sepm.models.auto.prompts import PROBE, AutoPrompts, ChatTemplate
 from sepm.models.device import Placement
+from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions
 
-PROBE_SIZE = 448, 336
-"""Width and height, in pixels, of the image from which a template's fixed parts are read."""
 CHAT_TEMPLATES = ("*.jinja",)
 LINEAR_ATTENTION = (
     "some layers of this model are no softmax attention: they keep a state that dropping changes "
@@ -83,9 +79,17 @@ class AutoCheckpoint:
         return [LINEAR_ATTENTION] if others else []
 
     @cached_property
-    def processor(self) -> ProcessorMixin:
-        """Its processor, with the options' settings."""
+    def processor(self) -> Any:
+        """Its `ProcessorMixin`, with the options' settings."""
         return open_processor(self.folder, self.config, self._given)
+
+    @cached_property
+    def probe(self) -> Probe:
+        """What the processor makes of one image and the template."""
+        with checkpoint_errors(self.folder):
+            template = ChatTemplate(self.processor.tokenizer, self.template)
+            image_id = image_token_id(self.config) or 0
+            return probe_processor(self.processor, template.render(PROBE), image_id, self._given)
 
     @property
     def _given(self) -> Settings:
@@ -94,18 +98,17 @@ class AutoCheckpoint:
     @property
     def template(self) -> str:
         """What its prompts are written with."""
-        return str(self.processor.chat_template)  # type: ignore[attr-defined]
+        return str(self.processor.chat_template)
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that decides its rows beside its files and precision."""
-        image_processor: Any = self.processor.image_processor  # type: ignore[attr-defined]
         return {
             "conversation": "chat template",
             "attention": self.options.attention,
             "attention_layer": self.attention_layer,
             "positions": self.positions,
-            "processor": recorded_settings(image_processor, self._given),
+            "processor": self.probe.settings,
         }
 
     @property
@@ -153,47 +156,57 @@ class AutoCheckpoint:
                     f"{self.folder}: {len(names)} {kind.replace('_', ' ')} of weights, such as "
                     f"{names[0]}"
                 )
-        model.eval()
-        prompts, preprocess = self._prompts(image_token_id(self.config) or 0)
-        return AutoVisionLanguageModel(
-            model,
-            prompts,
-            preprocess,
+        opened = AutoVisionLanguageModel(
+            model.eval(),
+            self._prompts(),
+            self.probe.preprocess,
             attention_layer=self.attention_layer,
             positions=self.positions,
             end_ids=self._end_ids(model),
             max_positions=self._max_positions,
         )
+        self._check_encoding(opened)
+        return opened
 
-    def _prompts(self, image_id: int) -> tuple[AutoPrompts, ImagePreprocessor]:
-        """The prompts, and the preprocessing, from what the processor makes of one image.
+    def _prompts(self) -> AutoPrompts:
+        """The prompts.
 
         Raises:
-            CheckpointError: the prompts are not what the processor makes of the template.
+            CheckpointError: they are not what the processor makes of the template.
         """
-        processor: Any = self.processor
-        tokenizer = processor.tokenizer
-        template = ChatTemplate(tokenizer, self.template)
-        rendered = template.render(PROBE)
-        # A template that writes the beginning-of-text token and a tokenizer that adds it give two.
-        bos = tokenizer.bos_token
-        adds = not (bos and rendered.startswith(bos))
-        preprocess = ImagePreprocessor(processor, self._given, rendered, image_id, adds)
-        probe = Image.new("RGB", PROBE_SIZE, (128, 128, 128))
-        with checkpoint_errors(self.folder), _recorded_text(processor) as texts:
-            image = preprocess(probe)
-            ids = list(texts.ids)
-        token = str(tokenizer.convert_ids_to_tokens(image_id))
+        probe, tokenizer = self.probe, self.processor.tokenizer
         with checkpoint_errors(self.folder):
-            prompts = AutoPrompts(tokenizer, template, texts.text, token, adds_special_tokens=adds)
+            prompts = AutoPrompts(
+                tokenizer,
+                ChatTemplate(tokenizer, self.template),
+                probe.text,
+                str(tokenizer.convert_ids_to_tokens(probe.preprocess.image_id)),
+                adds_special_tokens=probe.preprocess.adds_special_tokens,
+            )
             prompt = prompts.tokenize(PROBE)
-        whole = [*prompt.before_image, *image.ids.tolist(), *prompt.after_image]
-        if whole != ids:
+        whole = (*prompt.before_image, *probe.image.ids.tolist(), *prompt.after_image)
+        if whole != probe.ids:
             raise CheckpointError(
                 f"{self.folder}: the tokenizer reads a prompt in parts otherwise than as a whole; "
                 "the query's tokens cannot be known"
             )
-        return prompts, preprocess
+        return prompts
+
+    def _check_encoding(self, model: AutoVisionLanguageModel) -> None:
+        """See that the model takes images as the processor prepares them.
+
+        Raises:
+            CheckpointError: it does not.
+        """
+        try:
+            model.encode([self.probe.image])
+        except (ValueError, TypeError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
+            raise CheckpointError(
+                f"{self.folder}: the model does not take images as its processor, with these "
+                f"settings, prepares them: {error}"
+            ) from error
 
     def _end_ids(self, model: PreTrainedModel) -> frozenset[int]:
         """Ids that end an answer.
@@ -204,7 +217,7 @@ class AutoCheckpoint:
         named: list[Any] = [
             getattr(model.generation_config, "eos_token_id", None),
             getattr(self._text_config, "eos_token_id", None),
-            self.processor.tokenizer.eos_token_id,  # type: ignore[attr-defined]
+            self.processor.tokenizer.eos_token_id,
         ]
         ids = (value if isinstance(value, list) else [value] for value in named)
         found = frozenset(int(x) for own in ids for x in own if x is not None)
@@ -316,31 +329,3 @@ def _positions(options: ModelOptions, text_config: Any) -> Positions:
             "where numbers without gaps have no meaning; use --positions kept"
         )
     return options.positions
-
-
-class _RecordedText:
-    """Text and ids of a tokenizer's last call; all else is the tokenizer's."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer, self.text = tokenizer, ""
-        self.ids: list[int] = []
-
-    def __call__(self, text: Any, **options: Any) -> Any:
-        output = self._tokenizer(text, **options)
-        self.text = text if isinstance(text, str) else text[0]
-        self.ids = [int(x) for x in torch.as_tensor(output["input_ids"]).flatten()]
-        return output
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tokenizer, name)
-
-
-@contextmanager
-def _recorded_text(processor: Any) -> Iterator[_RecordedText]:
-    """Within it, what a processor gives to its tokenizer is recorded."""
-    tokenizer = processor.tokenizer
-    processor.tokenizer = recorded = _RecordedText(tokenizer)
-    try:
-        yield recorded
-    finally:
-        processor.tokenizer = tokenizer

@@ -4,9 +4,10 @@ Two places are needed, and no family's name: where the outer model calls its lan
 attention of the one layer whose rows are read.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -26,8 +27,8 @@ from sepm.models.auto.tiles import Tiles
 class AutoImage:
     """An image's features, and the ids that stand for it."""
 
-    features: Any
-    """Output of the model's `get_image_features`."""
+    features: SimpleNamespace
+    """What the language model reads of the output of the model's `get_image_features`."""
     ids: Tensor
     """int64[L], on the model's device."""
     is_visual: Tensor
@@ -124,7 +125,9 @@ class AutoVisionLanguageModel:
         prompt, ids = self.tokenize(PROBE), torch.from_numpy(item.ids).to(self.device)
         is_visual = ids == self.preprocess.image_id
         kept = {name: values for name, values in item.arrays.items() if name != "pixel_values"}
-        image = AutoImage(None, ids, is_visual, replace(item, arrays=kept), int(is_visual.sum()))
+        image = AutoImage(
+            SimpleNamespace(), ids, is_visual, replace(item, arrays=kept), int(is_visual.sum())
+        )
         inputs = self._inputs([prompt], [image]) | arrays
         with _features_recorded(self.model, seen):
             self.model(**inputs, use_cache=False)
@@ -325,21 +328,21 @@ def _replaced(base: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
         del base.get_image_features  # the class's own is seen again
 
 
-def _lean(features: Any) -> Any:
+def _lean(features: Any) -> SimpleNamespace:
     """Features without hidden states that the language model does not read."""
     unread = ("last_hidden_state", "hidden_states", "attentions")
-    kept = {name: value for name, value in features.items() if name not in unread}
-    return type(features)(**kept)
+    kept = {k: v for k, v in vars(features).items() if k not in unread and v is not None}
+    return SimpleNamespace(**kept)
 
 
-def _joined(features: Sequence[Any]) -> Any:
+def _joined(features: Sequence[SimpleNamespace]) -> SimpleNamespace:
     """Features of several images as the model gives them for all at once."""
     if len(features) == 1:
         return features[0]
-    joined: Mapping[str, Any] = {
-        name: _joined_field(name, [own[name] for own in features]) for name in features[0]
-    }
-    return type(features[0])(**joined)
+    names = vars(features[0])
+    return SimpleNamespace(
+        **{name: _joined_field(name, [getattr(own, name) for own in features]) for name in names}
+    )
 
 
 def _joined_field(name: str, values: list[Any]) -> Any:

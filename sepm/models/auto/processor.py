@@ -15,8 +15,9 @@ from typing import Any
 from unittest.mock import patch
 
 import transformers
-from transformers import AutoImageProcessor, AutoTokenizer, PretrainedConfig
+from transformers import AutoTokenizer, PretrainedConfig
 from transformers.image_processing_utils import BaseImageProcessor
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.processing_utils import ProcessorMixin
 
@@ -24,7 +25,10 @@ from llava.errors import CheckpointError, checkpoint_errors
 from sepm.errors import InputError, require_known
 
 Settings = dict[str, Any]
-UNRECORDED = ("image_processor_type", "processor_class", "_processor_class", "auto_map")
+UNRECORDED = frozenset(
+    {"image_processor_type", "processor_class", "_processor_class", "auto_map", "data_format"}
+    | {"device", "disable_grouping", "input_data_format", "return_tensors"}
+)
 """Entries of an image processor's settings that decide no pixel."""
 
 
@@ -97,7 +101,7 @@ def open_image_processor(folder: Path, settings: Settings) -> BaseImageProcessor
         )
     known = {*stored.to_dict(), *getattr(stored.valid_kwargs, "__annotations__", ())}
     for name in settings:
-        require_known("--processor setting", name, sorted(known))
+        require_known("--processor setting", name, sorted(known - UNRECORDED))
     if not settings:
         return stored
     try:
@@ -106,11 +110,28 @@ def open_image_processor(folder: Path, settings: Settings) -> BaseImageProcessor
         raise InputError(f"--processor: {error}") from error
 
 
-def recorded_settings(image_processor: BaseImageProcessor, given: Settings) -> Settings:
-    """All settings that the pixels depend on, ready for JSON."""
-    stored = json.loads(image_processor.to_json_string())
-    settings = {k: v for k, v in stored.items() if k not in UNRECORDED and v is not None}
-    return {"class": type(image_processor).__name__, **settings, **given}
+def recorded_settings(image_processor: BaseImageProcessor, called_with: Settings) -> Settings:
+    """All settings that the pixels depend on, ready for JSON.
+
+    Args:
+        called_with: settings that the processor, or the user, gives it beside its own.
+    """
+    stored: Settings = json.loads(image_processor.to_json_string())
+    called = {name: value for name, value in called_with.items() if _is_plain(value)}
+    settings = {
+        name: value
+        for name, value in (stored | called).items()
+        if name not in UNRECORDED and value is not None
+    }
+    return {"class": type(image_processor).__name__, **dict(sorted(settings.items()))}
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def chat_template(folder: Path, tokenizer: Any) -> str:

@@ -1,0 +1,86 @@
+"""What a processor does with an image and a prompt, seen by trying: one image, one prompt."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from llava.errors import CheckpointError
+from sepm.models.auto.images import ImageInput, ImagePreprocessor
+from sepm.models.auto.processor import Settings, recorded_settings
+
+SIZE = 448, 336
+"""Width and height of the image, in pixels."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the processor made of one image and one prompt."""
+
+    preprocess: ImagePreprocessor
+    image: ImageInput
+    text: str
+    """The prompt with the image's placeholders, as the tokenizer got it."""
+    ids: tuple[int, ...]
+    settings: Settings
+    """Of the image processor as it was called: some processors change what its file says."""
+
+
+def probe_processor(processor: Any, prompt: str, image_id: int, given: Settings) -> Probe:
+    """Try a processor.
+
+    Args:
+        processor: a `ProcessorMixin`.
+        prompt: a rendered one.
+        image_id: id of a visual token's placeholder.
+        given: settings of the image processor that differ from the checkpoint's.
+
+    Raises:
+        CheckpointError: it makes no placeholder of the image.
+    """
+    # A template that writes the beginning-of-text token and a tokenizer that adds it give two.
+    bos = processor.tokenizer.bos_token
+    adds = not (bos and prompt.startswith(bos))
+    preprocess = ImagePreprocessor(processor, given, prompt, image_id, adds)
+    with _recorded(processor, "tokenizer") as texts, _recorded(processor, "image_processor") as own:
+        image = preprocess(Image.new("RGB", SIZE, (128, 128, 128)))
+    (text,), output = texts.given, texts.output
+    if not len(image.ids):
+        raise CheckpointError("the processor puts no placeholder of the image into the prompt")
+    ids = tuple(int(x) for x in torch.as_tensor(output["input_ids"]).flatten())
+    settings = recorded_settings(processor.image_processor, own.options | given)
+    return Probe(preprocess, image, str(text), ids, settings)
+
+
+class _Recorded:
+    """A part of a processor and its last call; all else is the part's."""
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
+        self.given: Any = None
+        self.options: dict[str, Any] = {}
+        self.output: Any = None
+
+    def __call__(self, given: Any = None, *args: Any, **options: Any) -> Any:
+        self.given = [given] if isinstance(given, str) else given
+        self.options = options
+        self.output = self._part(given, *args, **options)
+        return self.output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name)
+
+
+@contextmanager
+def _recorded(processor: Any, name: str) -> Iterator[_Recorded]:
+    """Within it, what a processor gives to one of its parts is recorded."""
+    part = getattr(processor, name)
+    recorded = _Recorded(part)
+    setattr(processor, name, recorded)
+    try:
+        yield recorded
+    finally:
+        setattr(processor, name, part)
