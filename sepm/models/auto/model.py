@@ -339,16 +339,22 @@ def _joined(features: Sequence[SimpleNamespace]) -> SimpleNamespace:
     """Features of several images as the model gives them for all at once."""
     if len(features) == 1:
         return features[0]
-    names = vars(features[0])
+    columns = {name: [getattr(own, name) for own in features] for name in vars(features[0])}
     return SimpleNamespace(
-        **{name: _joined_field(name, [getattr(own, name) for own in features]) for name in names}
+        **{
+            name: _of_all(values) if name == "pooler_output" else _by_layer(values)
+            for name, values in columns.items()
+        }
     )
 
 
-def _joined_field(name: str, values: list[Any]) -> Any:
-    """Tensors one after another; lists too, unless there is one tensor a vision layer in them."""
+def _of_all(values: Sequence[Any]) -> Any:
+    """One tensor, or one after another in a list, as the family has them."""
     if isinstance(values[0], Tensor):
-        return torch.cat(values)
-    if name == "pooler_output":
-        return type(values[0])(part for own in values for part in own)
-    return type(values[0])(torch.cat(layer) for layer in zip(*values, strict=True))
+        return torch.cat(list(values))
+    return type(values[0])(part for own in values for part in own)
+
+
+def _by_layer(values: Sequence[Any]) -> Any:
+    """Features of several layers of the vision tower, such as Qwen3-VL's."""
+    return type(values[0])(_of_all(layer) for layer in zip(*values, strict=True))
