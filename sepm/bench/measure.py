@@ -12,13 +12,14 @@ from sepm.bench.arithmetic import count_flops
 from sepm.bench.reference import Reference
 from sepm.bench.request import BenchRequest
 from sepm.bench.stages import StageClock
-from sepm.bench.workload import SEED, SEPM, Workload
+from sepm.bench.workload import SEPM, Workload
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
 from sepm.inference.batch_size import Batcher
 from sepm.inference.runner import run_questions
 from sepm.method.dialogue import Outcome
 from sepm.models.device import PeakMemory, peak_memory
+from sepm.models.transformers_parts import transformers_parts
 from sepm.progress import tell
 
 COUNTED_IMAGES = 8
@@ -42,7 +43,7 @@ class Variant:
 
 def reference_variant(workload: Workload) -> Variant:
     """The reference script, which our variants are compared with."""
-    reference = Reference(workload.model, workload.shape, SEED)
+    reference = Reference(workload.model, transformers_parts(workload.model))
 
     def run(questions: Sequence[Question], clock: StageClock) -> Answers:
         for question in questions:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from sepm.bench.shapes import SHAPES
 from sepm.errors import InputError, require_known
 from sepm.evaluation.request import check_batch_size
 from sepm.models.options import Dtype
+from sepm.models.shapes import SHAPES
 
 PARTS = {
     "reference": "a plain script on transformers alone, image by image",

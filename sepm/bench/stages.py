@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from llava.prompt import Prompt
-from sepm.models.protocol import VisionLanguageModel
+from sepm.models.protocol import Prompt, VisionLanguageModel
 
 LOAD = "decode + preprocess"
 """From the file to pixels."""

@@ -1,0 +1,72 @@
+"""A random model's weights inside transformers' own classes, for scripts that know no others."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from accelerate import init_empty_weights
+from PIL import Image
+from torch import nn
+from transformers import (
+    CLIPVisionModel,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    SiglipVisionModel,
+)
+
+from sepm.models.random_llava import SELECT_LAYER, RandomModel, fill, tower_config
+
+
+@dataclass(frozen=True)
+class TransformersParts:
+    """Parts of a model, both networks with eager attention."""
+
+    preprocess: Callable[[Image.Image], np.ndarray]
+    """Image to pixels float32[3, height, width]."""
+    vision_tower: CLIPVisionModel | SiglipVisionModel
+    """The whole tower, with the layers after the one that is read."""
+    select_layer: int
+    """Index of the tower's hidden state that is read."""
+    projector: nn.Module
+    """Features of the tower to visual tokens."""
+    tokenizer: PreTrainedTokenizerBase
+    ids_around_image: Callable[[str], tuple[Sequence[int], Sequence[int]]]
+    """A query to its prompt's ids before the image and after it."""
+    language_model: LlamaForCausalLM
+
+
+def transformers_parts(model: RandomModel) -> TransformersParts:
+    """The parts of a random model; they share its weights.
+
+    The end of the vision tower, which a script computes and nobody reads, is filled with random
+    values; no other weight is added.
+    """
+    own_tower = model.vision_tower.vision_model
+    tower_class = CLIPVisionModel if model.shape.tower.kind == "clip" else SiglipVisionModel
+    vision_config = tower_config(model.shape.tower)
+    language_config = copy.deepcopy(model.language_model.config)
+    for config in (vision_config, language_config):
+        config._attn_implementation = "eager"
+    with init_empty_weights(include_buffers=False):
+        tower = tower_class(vision_config)  # type: ignore[arg-type]
+        language_model = LlamaForCausalLM(language_config)
+    tower.load_state_dict(own_tower.state_dict(), strict=False, assign=True)
+    fill(tower, model.device, own_tower.dtype, model.seed)
+    language_model.load_state_dict(model.language_model.state_dict(), assign=True)
+    language_model.to(model.device)  # type: ignore[arg-type]
+
+    def ids_around_image(query: str) -> tuple[Sequence[int], Sequence[int]]:
+        prompt = model.tokenize(query)
+        at = prompt.image_position
+        return prompt.input_ids[:at], prompt.input_ids[at + 1 :]
+
+    return TransformersParts(
+        model.preprocess,
+        tower.eval(),
+        SELECT_LAYER,
+        model.mm_projector,
+        model.prompts.tokenizer,
+        ids_around_image,
+        language_model.eval(),
+    )
