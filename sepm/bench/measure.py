@@ -183,20 +183,17 @@ def ratios(seconds: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
         seconds: of each repeat, by variant.
     """
     ours = [key for key in seconds if key.startswith("batch-")]
-    pairs = [
-        *(("reference", key) for key in ours),
-        *(("batch-1", key) for key in ours if key != "batch-1"),
-        ("separate", "together"),
-    ]
+    pairs = [("reference", key) for key in ours]
+    pairs += [("batch-1", key) for key in ours if key != "batch-1"]
     found = []
-    for numerator, denominator in pairs:
-        if numerator in seconds and denominator in seconds:
-            long, short = seconds[numerator], seconds[denominator]
+    for pair in (*pairs, ("separate", "together")):
+        if seconds.keys() >= set(pair):
+            long, short = (seconds[key] for key in pair)
             ratio = spread([a / b for a, b in zip(long, short, strict=True)])
-            if numerator == "reference":
+            if pair[0] == "reference":
                 ratio["median"] = median(long) / median(short)
                 ratio |= {"min": min(long) / max(short), "max": max(long) / min(short)}
-            found.append({"numerator": numerator, "denominator": denominator, **ratio})
+            found.append({"numerator": pair[0], "denominator": pair[1], **ratio})
     return found
 
 

@@ -101,7 +101,7 @@ def merge_shards(folder: Path, order: Iterable[str]) -> None:
         return
     records = read_records(row_files(folder), taxonomy=None)
     write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
-    _remove_shards(folder)
+    _remove(shards(folder).values())
 
 
 def finished_records(
@@ -159,24 +159,19 @@ def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> Non
     """
     lines = [as_line(record) for record in kept]
     if not lines:
-        for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES):
-            _remove(folder / name)
-        _remove_shards(folder)  # before they could be taken for those of the new identity
+        _remove(folder / name for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES))
+        _remove(shards(folder).values())  # before they are taken for those of the new identity
     write_whole(folder / IDENTITY, as_json(identity))
     write_whole(folder / PREDICTIONS, "".join(lines))
-    _remove_shards(folder)  # whose rows are among those that are kept
+    _remove(shards(folder).values())  # whose rows are among those that are kept
 
 
-def _remove_shards(folder: Path) -> None:
-    for shard in shards(folder).values():
-        _remove(shard)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:

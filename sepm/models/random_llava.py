@@ -29,6 +29,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from llava import Llava
+from llava.checkpoints.weights import set_parameter
 from llava.conversation import VICUNA_V1
 from llava.image import ImageProcessor
 from llava.projector import DownsampleProjector, build_projector
@@ -136,9 +137,7 @@ def fill(module: nn.Module, device: torch.device, dtype: torch.dtype, seed: int)
                 is_embedding = name.endswith(("embed_tokens.weight", "position_embedding.weight"))
                 std = 0.5 if is_embedding else 1 / math.sqrt(values[0].numel())
                 values.normal_(0.0, std, generator=generator)
-            owner, _, attribute = name.rpartition(".")
-            parent = module.get_submodule(owner)
-            setattr(parent, attribute, nn.Parameter(values, requires_grad=False))
+            set_parameter(module, name, values)
     module.to(device)
 
 
