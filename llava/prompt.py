@@ -70,7 +70,11 @@ class PromptTokenizer:
         self.conversation = conversation
         before_image = tokenizer(conversation.before_image).input_ids
         self._require_kept(conversation.before_image, before_image)
-        self._before_image = self._without_second_bos(before_image)
+        bos = tokenizer.bos_token_id
+        # Tokenizer and template may both write BOS. The original code would feed it twice then,
+        # which no model was trained with.
+        twice = before_image[:2] == [bos, bos]
+        self._before_image = tuple(before_image[1:] if twice else before_image)
         self.tokenize = lru_cache(maxsize=4096)(self._tokenize)
 
     def _tokenize(self, query: str) -> Prompt:
@@ -113,14 +117,6 @@ class PromptTokenizer:
                 f"the tokenizer does not give back what it was given: {text!r:.80}… came back as "
                 f"{kept!r:.80}…; is it the tokenizer of this model, and is it whole?"
             )
-
-    def _without_second_bos(self, ids: list[int]) -> tuple[int, ...]:
-        """The first chunk's ids: BOS once where both the tokenizer and the template write it.
-
-        The original code would feed it twice, which no model was trained with.
-        """
-        bos = self.tokenizer.bos_token_id
-        return tuple(ids[1:] if ids[:2] == [bos, bos] else ids)
 
     @property
     def _begins_with_bos(self) -> bool:

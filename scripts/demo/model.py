@@ -45,12 +45,7 @@ class DemoModel(nn.Module):
         return output.hidden_states[SELECT_LAYER][:, 1:]
 
     def forward(self, visual_tokens: Tensor, packed: PackedBatch) -> Tensor:
-        """Final hidden states float32[B, T, D] of texts around an image.
-
-        Args:
-            visual_tokens: float32[B, N, D], those that were not dropped.
-            packed: the texts.
-        """
+        """Final hidden states float32[B, T, D] of texts around visual tokens float32[B, N, D]."""
         start = packed.image_position
         words = self.language_model.get_input_embeddings()(packed.ids)
         before, behind = words[:, :start], words[:, start:]

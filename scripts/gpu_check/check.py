@@ -22,6 +22,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DEMO = ROOT / "data" / "demo"
+ON_DEMO = (
+    *("--model-path", DEMO / "llava-demo", "--sparsevlm-layers", "0", "1", "2"),
+    *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
+)
+"""Options of a `sepm` command over the demo's scenes."""
 TOTAL_SECONDS = 470
 SCENES = 128
 METHODS = ("zero-shot", "zero-shot-cot", "sparsevlm", "fp", "cci", "cci+fp", "sepm")
@@ -95,14 +100,6 @@ class Check:
         require(found == status, f"exit status {found}: {last[:300]}; see {path}")
         return printed
 
-    def on_demo(self, log: str, command: str, *words: object, launcher: Words = ()) -> None:
-        """Run a `sepm` command over the demo's scenes."""
-        self.run(
-            *(log, *launcher, "-m", "sepm", command, *words, "--limit", self.scenes),
-            *("--model-path", DEMO / "llava-demo", "--sparsevlm-layers", "0", "1", "2"),
-            *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
-        )
-
     def evaluate(
         self, name: str, methods: Words, device: str, dtype: str = "float32", launcher: Words = ()
     ) -> Path:
@@ -111,10 +108,10 @@ class Check:
         All scenes are two windows, so that two processes have one each.
         """
         output = self.folder / name
-        self.on_demo(
-            *(name, "eval", "--method", *methods, "--output-dir", output, "--device", device),
+        self.run(
+            *(name, *launcher, "-m", "sepm", "eval", *ON_DEMO, "--limit", self.scenes),
+            *("--method", *methods, "--output-dir", output, "--device", device),
             *("--batch-size", max(1, self.scenes // 16), "--dtype", dtype),
-            launcher=launcher,
         )
         return output / "emoset" / "llava-demo"
 
@@ -198,9 +195,9 @@ def _rows(folder: Path) -> dict[tuple[str, str], tuple[Json, list[float]]]:
 
 def audit(check: Check) -> str:
     output = check.folder / "audit.json"
-    check.on_demo(
-        *("audit", "audit", "--method", "zero-shot", "cci+fp", "sepm", "--output", output),
-        *("--dtypes", "float32", "float16", "bfloat16"),
+    check.run(
+        *("audit", "-m", "sepm", "audit", *ON_DEMO, "--limit", check.scenes, "--output", output),
+        *("--method", "zero-shot", "cci+fp", "sepm", "--dtypes", "float32", "float16", "bfloat16"),
     )
     shown = []
     for comparison in json.loads(output.read_text(encoding="utf-8"))["comparisons"]:

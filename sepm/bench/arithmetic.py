@@ -65,9 +65,8 @@ def own_products(shape: LanguageShape, positions: int) -> list[tuple[int, int, i
 
 def _product_tflops(m: int, k: int, n: int, place: Placement) -> float:
     """Best speed of a product on the device and in the precision of the language model."""
-    left, right = (
-        torch.rand(*sides, device=place.device, dtype=place.dtype) for sides in ((m, k), (k, n))
-    )
+    where = {"device": place.device, "dtype": place.dtype}
+    left, right = torch.rand(m, k, **where), torch.rand(k, n, **where)
     out = left @ right
     seconds = seconds_of(lambda: torch.mm(left, right, out=out), place.device)
     return 2 * m * k * n / min(seconds) / 1e12

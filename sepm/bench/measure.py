@@ -178,9 +178,6 @@ def ratios(seconds: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
 
     Ours are compared within each repeat, since they are measured in turn. The reference's repeats
     come before all of ours: there it is the ratio of medians, and what lies furthest apart.
-
-    Args:
-        seconds: of each repeat, by variant.
     """
     ours = [key for key in seconds if key.startswith("batch-")]
     pairs = [("reference", key) for key in ours]

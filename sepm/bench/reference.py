@@ -7,7 +7,6 @@ it. Two tokens are generated, as `generate` does with a trained model: the lette
 that it stops at.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,12 @@ from transformers import CLIPVisionModel
 
 from sepm.bench.stages import ENCODE, LOAD, StageClock
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
-from sepm.models.protocol import VisionLanguageModel
+from sepm.models.protocol import Prompt, VisionLanguageModel
 from sepm.models.transformers_parts import TransformersParts
 
 
 class Reference:
-    """A model's parts inside transformers' own classes, run one by one.
-
-    Args:
-        model: tells where a query's tokens are, and the ids of its options.
-        parts: do all the rest.
-    """
+    """A model's parts inside transformers' own classes; the model itself only prepares inputs."""
 
     def __init__(self, model: VisionLanguageModel, parts: TransformersParts) -> None:
         self.model, self.parts = model, parts
@@ -39,11 +33,12 @@ class Reference:
         ask = next(dialogue)
         while True:
             with clock.stage(LOAD):
-                pixel_values = self.parts.preprocess(Image.open(image).convert("RGB"))
+                pixel_values = self.model.preprocess(Image.open(image).convert("RGB"))
             with clock.stage(ENCODE):
                 visual_tokens = self._encode(torch.from_numpy(pixel_values)[None])
-            with clock.stage(clock.prefill_stage(self.model.tokenize(ask.query.text))):
-                reply = self._answer(ask, visual_tokens)
+            prompt = self.model.tokenize(ask.query.text)
+            with clock.stage(clock.prefill_stage(prompt)):
+                reply = self._answer(ask, prompt, visual_tokens)
             try:
                 ask = dialogue.send(reply)
             except StopIteration as stop:
@@ -58,12 +53,11 @@ class Reference:
             features = features[:, 1:]  # without the class token
         return self.parts.projector(features)
 
-    def _answer(self, ask: Ask, visual_tokens: Tensor) -> Reply:
+    def _answer(self, ask: Ask, prompt: Prompt, visual_tokens: Tensor) -> Reply:
         """The reply to an ask over float[1, N, D], from one call of `generate`."""
         shown = [i for i in range(visual_tokens.shape[1]) if i not in set(ask.dropped)]
-        before, after = map(self._embed, self.parts.ids_around_image(ask.query.text))
         generated: Any = self.parts.language_model.generate(  # type: ignore[attr-defined]
-            inputs_embeds=torch.cat([before, visual_tokens[:, shown], after], dim=1),
+            inputs_embeds=self.parts.splice([prompt], visual_tokens[:, shown]),
             do_sample=False,
             min_new_tokens=2,  # letter and end: a random model does not end by itself
             max_new_tokens=2,
@@ -76,9 +70,8 @@ class Reference:
         probs = generated.logits[0][0].float().softmax(dim=-1)
         scores = None
         if ask.scored_by is not None:
-            first, num_tokens = before.shape[1], len(shown)
-            positions = self.model.tokenize(ask.query.text).positions_of(*ask.scored_by)
-            rows = [position + num_tokens - 1 for position in positions]
+            first, num_tokens = prompt.num_text_tokens - prompt.num_tokens_after_image, len(shown)
+            rows = [position + num_tokens - 1 for position in prompt.positions_of(*ask.scored_by)]
             last_layer = generated.attentions[0][-1][0].float()  # [H, T, T]
             attention = last_layer[:, rows, first : first + num_tokens]
             scores = tuple(attention.mean(dim=(0, 1)).tolist())  # Eq. 8
@@ -87,11 +80,4 @@ class Reference:
             text=text,
             probs={letter: float(probs[self.model.option_id(letter)]) for letter in ask.options},
             scores=scores,
-        )
-
-    def _embed(self, ids: Sequence[int]) -> Tensor:
-        """Embeddings float[1, S, D] of S ids."""
-        language_model = self.parts.language_model
-        return language_model.get_input_embeddings()(
-            torch.tensor([ids], device=language_model.device)
         )

@@ -88,10 +88,7 @@ def free_shards(folder: Path) -> list[Path]:
 
 
 def merge_shards(folder: Path, order: Iterable[str]) -> None:
-    """Put the shards' rows among the others, each question once, and remove the shards.
-
-    Args:
-        order: ids of all questions; rows stand in their order afterwards.
+    """Put the shards' rows among the others, by question in that order, and remove the shards.
 
     Raises:
         InputError: the rows contradict each other or cannot be written; the shards are then still
@@ -110,11 +107,7 @@ def finished_records(
     """The records of an earlier run with the same identity, by question id; nothing is changed.
 
     A torn last line and rows with errors are left out, to be computed again. A run that kept scores
-    serves one that is to keep none.
-
-    Args:
-        identity: what its rows depend on.
-        questions: all of the question file.
+    serves one that is to keep none. The questions are all of the question file.
 
     Raises:
         InputError: the folder holds a run with another configuration (the differences are named),

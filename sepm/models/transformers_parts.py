@@ -3,11 +3,10 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from accelerate import init_empty_weights
-from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     CLIPVisionModel,
     LlamaForCausalLM,
@@ -22,8 +21,6 @@ from sepm.models.random_llava import SELECT_LAYER, RandomModel, fill, tower_conf
 class TransformersParts:
     """Parts of a model, both networks with eager attention."""
 
-    preprocess: Callable[[Image.Image], np.ndarray]
-    """Image to pixels float32[3, height, width]."""
     vision_tower: CLIPVisionModel | SiglipVisionModel
     """The whole tower, with the layers after the one that is read."""
     select_layer: int
@@ -31,8 +28,8 @@ class TransformersParts:
     projector: nn.Module
     """Features of the tower to visual tokens."""
     tokenizer: PreTrainedTokenizerBase
-    ids_around_image: Callable[[str], tuple[Sequence[int], Sequence[int]]]
-    """A query to its prompt's ids before the image and after it."""
+    splice: Callable[[Sequence[Any], Tensor], Tensor]
+    """Prompts and visual tokens float[B, N, D] to embeddings float[B, T, D]."""
     language_model: LlamaForCausalLM
 
 
@@ -55,18 +52,11 @@ def transformers_parts(model: RandomModel) -> TransformersParts:
     fill(tower, model.device, own_tower.dtype, model.seed)
     language_model.load_state_dict(model.language_model.state_dict(), assign=True)
     language_model.to(model.device)  # type: ignore[arg-type]
-
-    def ids_around_image(query: str) -> tuple[Sequence[int], Sequence[int]]:
-        prompt = model.tokenize(query)
-        at = prompt.image_position
-        return prompt.input_ids[:at], prompt.input_ids[at + 1 :]
-
     return TransformersParts(
-        model.preprocess,
         tower.eval(),
         SELECT_LAYER,
         model.mm_projector,
         model.prompts.tokenizer,
-        ids_around_image,
+        model.splice,
         language_model.eval(),
     )
