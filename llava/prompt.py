@@ -12,9 +12,6 @@ IMAGE_TOKEN_ID = -200
 """Stands for the image in `input_ids`, as in the original code; it is no id of any vocabulary."""
 
 
-BosSource = Literal["tokenizer", "template", "none"]
-
-
 @dataclass(frozen=True)
 class Prompt:
     """One rendered prompt: S ids, one of them `IMAGE_TOKEN_ID`."""
@@ -123,7 +120,7 @@ class PromptTokenizer:
         return self._before_image[:1] == (self.tokenizer.bos_token_id,)
 
     @property
-    def bos_source(self) -> BosSource:
+    def bos_source(self) -> Literal["tokenizer", "template", "none"]:
         """Writer of the BOS at a prompt's beginning; where both write one, the tokenizer."""
         if not self._begins_with_bos:
             return "none"

@@ -19,21 +19,18 @@ from llava.model import Llava
 from llava.prompt import PromptTokenizer
 from llava.vision import VisionTower
 
-Family = Literal["llava-1.5", "vila-1.5"]
-ConversationSource = Literal["family", "recorded name", "default", "option"]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
     """A checkpoint by its configuration, as its family stores it; no weight is read."""
 
     folder: Path
-    family: Family
+    family: Literal["llava-1.5", "vila-1.5"]
     folders: tuple[Path, ...]
     """All folders that it is read from, the language model's weights first."""
     conversation: Conversation
     """The template of its prompts."""
-    conversation_source: ConversationSource
+    conversation_source: Literal["family", "recorded name", "default", "option"]
     """Reason for the template: the family has one, the recorded name tells, nothing does (the
     likeliest), or the caller."""
     recorded_name: str = ""

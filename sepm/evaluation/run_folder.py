@@ -53,7 +53,7 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / (f".lock-{process}" if process else ".lock"), timeout=0)
-        lock.acquire()
+        held = lock.acquire()
     except Timeout as error:
         raise InputError(
             f"{folder} is being written by another run; wait for it or choose another --output-dir"
@@ -67,10 +67,8 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
         raise InputError(
             f"{folder}: cannot be written: {error.strerror}; choose another --output-dir"
         ) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def free_shards(folder: Path) -> list[Path]:

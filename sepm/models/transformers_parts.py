@@ -1,6 +1,5 @@
 """A random model's weights inside transformers' own classes, for scripts that know no others."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from sepm.models.random_llava import SELECT_LAYER, RandomModel, fill, tower_config
+from sepm.models.random_llava import SELECT_LAYER, RandomModel, fill, language_config, tower_config
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,12 @@ def transformers_parts(model: RandomModel) -> TransformersParts:
     own_tower = model.vision_tower.vision_model
     tower_class = CLIPVisionModel if model.shape.tower.kind == "clip" else SiglipVisionModel
     vision_config = tower_config(model.shape.tower)
-    language_config = copy.deepcopy(model.language_model.config)
-    for config in (vision_config, language_config):
+    llama_config = language_config(model.shape.language)
+    for config in (vision_config, llama_config):
         config._attn_implementation = "eager"
     with init_empty_weights(include_buffers=False):
         tower = tower_class(vision_config)  # type: ignore[arg-type]
-        language_model = LlamaForCausalLM(language_config)
+        language_model = LlamaForCausalLM(llama_config)
     tower.load_state_dict(own_tower.state_dict(), strict=False, assign=True)
     fill(tower, model.device, own_tower.dtype, model.seed)
     language_model.load_state_dict(model.language_model.state_dict(), assign=True)
