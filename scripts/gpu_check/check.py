@@ -341,12 +341,10 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=SCENES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if (reason := why_not_here()) is not None:
-        print(f"gpu_check: {reason}", file=sys.stderr)
-        return 2
+        parser.exit(2, f"gpu_check: {reason}\n")
     args.folder.mkdir(parents=True, exist_ok=True)
     if any(args.folder.iterdir()):
-        print(f"gpu_check: {args.folder} is not empty; name a new folder", file=sys.stderr)
-        return 2
+        parser.exit(2, f"gpu_check: {args.folder} is not empty; name a new folder\n")
     check = Check(args.folder.resolve(), args.scenes, time.monotonic() + TOTAL_SECONDS)
     results: list[Json] = []
     for name in args.steps:
@@ -356,9 +354,8 @@ def main() -> int:
         seconds = time.monotonic() - started
         mark = {True: "held", False: "NOT HELD", None: "not run"}[held]
         print(f"{mark:8}  {name}: {must}\n          {shown} ({seconds:.0f} s)", flush=True)
-        results.append(
-            {"step": name, "must": must, "held": held, "shown": shown, "seconds": seconds}
-        )
+        result = {"step": name, "must": must, "held": held, "shown": shown, "seconds": seconds}
+        results.append(result)
         (check.folder / "summary.json").write_text(json.dumps(results, indent=2) + "\n")
     print(f"logs and JSON: {check.folder}")
     return int(any(result["held"] is False for result in results))

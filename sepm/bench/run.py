@@ -41,12 +41,11 @@ def bench(request: BenchRequest) -> dict[str, Any]:
     place = choose_placement(request.device, request.dtype)
     shape = SHAPES[request.shape]
     try:
-        reference: dict[str, Measured] = {}
-        if "reference" in request.only:
-            reference = reference_apart(shape, place, request)
+        wanted = "reference" in request.only
+        reference = reference_apart(shape, place, request) if wanted else {}
         prepare_device(place.device)
-        advice = "Give smaller --batch-sizes"
-        with built(shape, place, request) as workload, worker_failures(advice):
+        advised = worker_failures("Give smaller --batch-sizes")
+        with built(shape, place, request) as workload, advised:
             return measure_all(request, workload, reference)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
