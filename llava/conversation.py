@@ -62,6 +62,4 @@ LLAMA_3 = _llama_3("llama_3", "<|end_of_text|>", answering_role="system")
 LLAMA_3_FIX = _llama_3("llama_3_fix", "<|eot_id|>", answering_role="assistant")
 """Template of the re-release, Llama-3-VILA1.5-8B-Fix."""
 
-CONVERSATIONS = {
-    conversation.name: conversation for conversation in (VICUNA_V1, LLAMA_3, LLAMA_3_FIX)
-}
+CONVERSATIONS = {known.name: known for known in (VICUNA_V1, LLAMA_3, LLAMA_3_FIX)}

@@ -58,8 +58,8 @@ class LayerPass:
         Args:
             visible: bool[S, T], what each position sees; None: what stands before it and itself.
         """
-        query = self._queries(self._normed, self._rotation)
-        return self._output(self._hidden_states, self._attend(query, visible, causal=True))
+        attended = self._attend(self._queries(), visible, causal=True)
+        return self._output(self._hidden_states, attended)
 
     def output_after(self, caches: Sequence[LayerCache]) -> Tensor:
         """The layer's output float[B, 1, D] at a single new position.
@@ -68,8 +68,7 @@ class LayerPass:
             caches: what it reads, in parts of any lengths that are never joined: the prefix, the
                 prompt, and the answer with the new position; a part of one row precedes all rows.
         """
-        query = self._queries(self._normed, self._rotation)
-        attended = attend_in_parts(query, caches, self._layer.self_attn.scaling)
+        attended = attend_in_parts(self._queries(), caches, self._layer.self_attn.scaling)
         return self._output(self._hidden_states, attended)
 
     def output_at(self, rows: Sequence[int], visible: Tensor | None) -> Tensor:
@@ -80,25 +79,21 @@ class LayerPass:
             visible: bool[K, T], what each of them sees; None: everything, which is right for the
                 last position only.
         """
-        attended = self._attend(self._queries_at(rows), visible, causal=False)
+        attended = self._attend(self._queries(list(rows)), visible, causal=False)
         return self._output(self._hidden_states[:, list(rows)], attended)
 
     def attentions(self, rows: Sequence[int], visible: Tensor) -> Tensor:
         """Attention float32[B, H, M, T] of M of the S positions (Eq. 5), given what each sees."""
         attention = self._layer.self_attn
         key = repeat_kv(self.whole_cache.key, attention.num_key_value_groups).float()
-        weights = self._queries_at(rows).float() @ key.transpose(2, 3) * attention.scaling
+        weights = self._queries(list(rows)).float() @ key.transpose(2, 3) * attention.scaling
         return weights.masked_fill(~visible, float("-inf")).softmax(dim=-1)
 
-    def _queries_at(self, rows: Sequence[int]) -> Tensor:
-        chosen = list(rows)
-        cos, sin = self._rotation
-        return self._queries(self._normed[:, chosen], (cos[:, chosen], sin[:, chosen]))
-
-    def _queries(self, normed: Tensor, rotation: Rotation) -> Tensor:
-        """Rotated queries float[B, H, K, d] of normed input float[B, K, D]."""
+    def _queries(self, rows: list[int] | slice = slice(None)) -> Tensor:
+        """Rotated queries float[B, H, K, d] of K of the S positions."""
         attention = self._layer.self_attn
-        return rotated(split_heads(attention.q_proj(normed), attention.head_dim), *rotation)
+        query = split_heads(attention.q_proj(self._normed[:, rows]), attention.head_dim)
+        return rotated(query, *(part[:, rows] for part in self._rotation))
 
     def _attend(self, query: Tensor, visible: Tensor | None, *, causal: bool) -> Tensor:
         """Attention output of K positions, float[B, K, H × d].

@@ -15,9 +15,6 @@ def checkpoint_errors(place: Path | str) -> Iterator[None]:
 
     For single calls into a library that does not say what it raises; nothing else goes in there.
 
-    Args:
-        place: the file, or what is read of it.
-
     Raises:
         CheckpointError: the library refused a value, or failed at it.
     """

@@ -12,9 +12,6 @@ IMAGE_TOKEN_ID = -200
 """Stands for the image in `input_ids`, as in the original code; it is no id of any vocabulary."""
 
 
-BosSource = Literal["tokenizer", "template", "none"]
-
-
 @dataclass(frozen=True)
 class Prompt:
     """One rendered prompt: S ids, one of them `IMAGE_TOKEN_ID`."""
@@ -70,7 +67,11 @@ class PromptTokenizer:
         self.conversation = conversation
         before_image = tokenizer(conversation.before_image).input_ids
         self._require_kept(conversation.before_image, before_image)
-        self._before_image = self._without_second_bos(before_image)
+        bos = tokenizer.bos_token_id
+        # Tokenizer and template may both write BOS. The original code would feed it twice then,
+        # which no model was trained with.
+        twice = before_image[:2] == [bos, bos]
+        self._before_image = tuple(before_image[1:] if twice else before_image)
         self.tokenize = lru_cache(maxsize=4096)(self._tokenize)
 
     def _tokenize(self, query: str) -> Prompt:
@@ -114,20 +115,12 @@ class PromptTokenizer:
                 f"{kept!r:.80}…; is it the tokenizer of this model, and is it whole?"
             )
 
-    def _without_second_bos(self, ids: list[int]) -> tuple[int, ...]:
-        """The first chunk's ids: BOS once where both the tokenizer and the template write it.
-
-        The original code would feed it twice, which no model was trained with.
-        """
-        bos = self.tokenizer.bos_token_id
-        return tuple(ids[1:] if ids[:2] == [bos, bos] else ids)
-
     @property
     def _begins_with_bos(self) -> bool:
         return self._before_image[:1] == (self.tokenizer.bos_token_id,)
 
     @property
-    def bos_source(self) -> BosSource:
+    def bos_source(self) -> Literal["tokenizer", "template", "none"]:
         """Writer of the BOS at a prompt's beginning; where both write one, the tokenizer."""
         if not self._begins_with_bos:
             return "none"

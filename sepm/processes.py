@@ -22,7 +22,6 @@ PATIENCE = timedelta(days=30)
 """How long a process waits for another: a check of all images, or the last window of a slow one.
 Of a process that died the others hear at once."""
 
-
 MEETING = ("RANK", "MASTER_ADDR", "MASTER_PORT")
 """What a launcher tells each of several processes, so that they find each other."""
 

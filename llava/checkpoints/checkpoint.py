@@ -1,7 +1,7 @@
 """A checkpoint whose configuration has been read, and the model assembled from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,17 +19,25 @@ from llava.model import Llava
 from llava.prompt import PromptTokenizer
 from llava.vision import VisionTower
 
-Family = Literal["llava-1.5", "vila-1.5"]
-ConversationSource = Literal["family", "recorded name", "default", "option"]
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """A checkpoint by its configuration, as its family stores it; no weight is read."""
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Configuration of a model's parts, as one family stores them."""
-
+    folder: Path
+    family: Literal["llava-1.5", "vila-1.5"]
+    folders: tuple[Path, ...]
+    """All folders that it is read from, the language model's weights first."""
+    conversation: Conversation
+    """The template of its prompts."""
+    conversation_source: Literal["family", "recorded name", "default", "option"]
+    """Reason for the template: the family has one, the recorded name tells, nothing does (the
+    likeliest), or the caller."""
+    recorded_name: str = ""
+    """Name under which a VILA-1.5 says it was trained."""
+    notes: tuple[str, ...] = ()
+    """Notes to the user on how it is read."""
     language: LlamaConfig
-    language_folder: Path
-    """Folder of its tokenizer and, mostly, its configuration."""
     load_tokenizer: Callable[[], PreTrainedTokenizerBase]
     end_tokens: tuple[str, ...] = ()
     """Tokens that end an answer beside those that the configuration names."""
@@ -38,33 +46,11 @@ class Recipe:
     load_preprocessing: Callable[[int], ImageProcessor]
     """Given the height and width of the tower's input, in pixels."""
     weights: tuple[StoredWeights, ...]
-    """Weights of language model and projector."""
-    tower_weights: StoredWeights
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint by its configuration; no weight is read."""
-
-    folder: Path
-    family: Family
-    folders: tuple[Path, ...]
-    """All folders that it is read from, the language model's weights first."""
-    recipe: Recipe = field(repr=False, compare=False)
-    conversation: Conversation
-    """The template of its prompts."""
-    conversation_source: ConversationSource
-    """Reason for the template: the family has one, the recorded name tells, nothing does (the
-    likeliest), or the caller."""
-    recorded_name: str = ""
-    """Name under which a VILA-1.5 says it was trained."""
-    notes: tuple[str, ...] = ()
-    """Notes to the user on how it is read."""
 
     @property
     def num_layers(self) -> int:
         """L, decoder layers of the language model."""
-        return self.recipe.language.num_hidden_layers
+        return self.language.num_hidden_layers
 
     def load(
         self,
@@ -88,29 +74,29 @@ class Checkpoint:
             CheckpointError: incomplete, or weights that do not fit.
         """
         place, model = torch.device(device), self._build(conversation or self.conversation)
-        for stored in self.recipe.weights:
-            load_weights(model, stored, place, dtype)
-        load_weights(model, self.recipe.tower_weights, place, vision_dtype or dtype)
+        for stored in self.weights:
+            own_dtype = vision_dtype if stored.parts == ("vision_tower",) else None
+            load_weights(model, stored, place, own_dtype or dtype)
         model.language_model.tie_weights()  # to the embedding that has just been filled
         model.to(place)  # the buffers, which no checkpoint holds
         return model.eval()
 
     def _build(self, conversation: Conversation) -> Llava:
         """All parts, their parameters still on the meta device."""
-        recipe, folder = self.recipe, self.recipe.language_folder
-        language_model = build_language_model(recipe.language, folder / "config.json")
+        folder = self.folders[0]
+        language_model = build_language_model(self.language, folder / "config.json")
         path = self.folder / "config.json"
         with checkpoint_errors(path), init_empty_weights(include_buffers=False):
-            projector, vision_tower = recipe.build_projector(), recipe.build_tower()
-        tokenizer = recipe.load_tokenizer()
+            projector, vision_tower = self.build_projector(), self.build_tower()
+        tokenizer = self.load_tokenizer()
         with checkpoint_errors(folder):
             prompts = PromptTokenizer(tokenizer, conversation)
-        preprocess = recipe.load_preprocessing(vision_tower.image_size)
+        preprocess = self.load_preprocessing(vision_tower.image_size)
         vocabulary = tokenizer.get_vocab()
-        if missing := [token for token in recipe.end_tokens if token not in vocabulary]:
+        if missing := [token for token in self.end_tokens if token not in vocabulary]:
             raise CheckpointError(
                 f"{folder}: {', '.join(missing)} is not in the tokenizer of this {self.family}; of "
                 "VILA-1.5 the 8B alone is supported (Efficient-Large-Model/Llama-3-VILA1.5-8B)"
             )
-        end = end_ids(recipe.language) | {vocabulary[token] for token in recipe.end_tokens}
+        end = end_ids(self.language) | {vocabulary[token] for token in self.end_tokens}
         return Llava(language_model, projector, vision_tower, prompts, preprocess, end)

@@ -1,13 +1,12 @@
 """Checkpoints on disk or on the hub: finding the folder, its JSON files and its weight files."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import msgspec
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from msgspec import Struct
 
 from llava.checkpoints.unusable import require_content, require_merged
 from llava.checkpoints.values import checked
@@ -73,18 +72,14 @@ def read_json(folder: Path, file_name: str) -> dict[str, Any]:
     path = folder / file_name
     require_content(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        content = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON ({error}); download the file again") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object")
     return content
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")
 
 
 def identity_file(folder: Path) -> Path:
@@ -124,7 +119,7 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-class Index(Struct):
+class Index(msgspec.Struct):
     """An index of shards."""
 
     weight_map: dict[str, str]

@@ -9,7 +9,7 @@ from msgspec import Struct
 from transformers import CLIPVisionConfig, LlamaTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from llava.checkpoints.checkpoint import Checkpoint, Recipe
+from llava.checkpoints.checkpoint import Checkpoint
 from llava.checkpoints.files import locate, read_json, weight_files
 from llava.checkpoints.parts import (
     PLAIN_IMAGE,
@@ -90,9 +90,14 @@ def inspect_llava(folder: Path, stored: dict[str, Any]) -> Checkpoint:
         )
     inside, trained = has_weights(folder, EMBEDDED_TOWER), multimodal.unfreeze_mm_vision_tower
     own, outside = (folder, _embedded_name), (tower_folder, partial(tower_name, CLIP_EXTRAS))
-    recipe = Recipe(
+    return Checkpoint(
+        folder=folder,
+        family="llava-1.5",
+        folders=(folder, tower_folder),
+        conversation=VICUNA_V1,
+        conversation_source="family",
+        notes=_tower_notes(path, multimodal, inside=inside),
         language=language,
-        language_folder=folder,
         load_tokenizer=partial(
             load_tokenizer, LlamaTokenizer, folder, ("tokenizer.model", "tokenizer.json")
         ),
@@ -108,12 +113,11 @@ def inspect_llava(folder: Path, stored: dict[str, Any]) -> Checkpoint:
         load_preprocessing=partial(
             load_preprocessing, CLIPImageProcessorPil, tower_folder, multimodal.image_aspect_ratio
         ),
-        weights=(StoredWeights(("language_model", "mm_projector"), folder, _model_name),),
-        tower_weights=StoredWeights(("vision_tower",), *(own if trained and inside else outside)),
+        weights=(
+            StoredWeights(("language_model", "mm_projector"), folder, _model_name),
+            StoredWeights(("vision_tower",), *(own if trained and inside else outside)),
+        ),
     )
-    notes = _tower_notes(path, multimodal, inside=inside)
-    folders = (folder, tower_folder)
-    return Checkpoint(folder, "llava-1.5", folders, recipe, VICUNA_V1, "family", notes=notes)
 
 
 def _tower_notes(path: Path, multimodal: Multimodal, *, inside: bool) -> tuple[str, ...]:

@@ -43,12 +43,7 @@ def llama_config(stored: dict[str, Any], place: Path | str, weights: Path) -> Ll
     """The language model's part of a `config.json`.
 
     As in transformers the output layer is tied to the embedding where the configuration says so
-    and the weights have none of its own.
-
-    Args:
-        stored: the configuration.
-        place: its file, for messages.
-        weights: folder of the language model's weights.
+    and the folder of weights has none of its own.
 
     Raises:
         CheckpointError: LLaMA cannot be so, or its weights are quantised.
@@ -138,13 +133,7 @@ def build_language_model(config: LlamaConfig, place: Path) -> LlamaForCausalLM:
 def load_tokenizer(
     kind: type[PreTrainedTokenizerBase], folder: Path, files: tuple[str, ...], **options: Any
 ) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder.
-
-    Args:
-        kind: its class.
-        folder: the folder.
-        files: vocabularies, the usual one first, of which one at least must be there.
-        options: of the class.
+    """The tokenizer of a folder, which must have one of the files (the usual one first).
 
     Raises:
         CheckpointError: there is none, or a file of it cannot be read.

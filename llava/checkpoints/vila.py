@@ -9,7 +9,7 @@ from msgspec import Struct
 from transformers import PreTrainedTokenizerFast, SiglipVisionConfig
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from llava.checkpoints.checkpoint import Checkpoint, Recipe
+from llava.checkpoints.checkpoint import Checkpoint
 from llava.checkpoints.files import read_json, weight_files
 from llava.checkpoints.parts import (
     PLAIN_IMAGE,
@@ -87,9 +87,16 @@ def inspect_vila(folder: Path, root: dict[str, Any]) -> Checkpoint:
     for part in PARTS:
         weight_files(folder / part)
     select_layer = checked(Root, root, path).mm_vision_select_layer
-    recipe = Recipe(
+    name = str(stored.get("_name_or_path", ""))
+    told = recorded_conversation(name)
+    return Checkpoint(
+        folder=folder,
+        family="vila-1.5",
+        folders=(*(folder / part for part in PARTS), folder),
+        conversation=told or LLAMA_3,
+        conversation_source="recorded name" if told else "default",
+        recorded_name=name,
         language=language,
-        language_folder=folder / LANGUAGE,
         # The files ask for a clean-up that strips blanks; transformers 5 warns and does not do it.
         load_tokenizer=partial(
             load_tokenizer,
@@ -107,16 +114,9 @@ def inspect_vila(folder: Path, root: dict[str, Any]) -> Checkpoint:
         weights=(
             StoredWeights(("language_model",), folder / LANGUAGE, language_name),
             StoredWeights(("mm_projector",), folder / PROJECTOR, "mm_projector.{}".format),
-        ),
-        tower_weights=StoredWeights(
-            ("vision_tower",), folder / TOWER, partial(tower_name, SIGLIP_EXTRAS)
+            StoredWeights(("vision_tower",), folder / TOWER, partial(tower_name, SIGLIP_EXTRAS)),
         ),
     )
-    folders = (*(folder / part for part in PARTS), folder)
-    name = str(stored.get("_name_or_path", ""))
-    told = recorded_conversation(name)
-    conversation, source = (told, "recorded name") if told else (LLAMA_3, "default")
-    return Checkpoint(folder, "vila-1.5", folders, recipe, conversation, source, name)
 
 
 def _part_config(folder: Path, root: dict[str, Any], part: str) -> tuple[dict[str, Any], str]:

@@ -3,7 +3,6 @@
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    with _read_errors(path):
+    with checkpoint_errors(f"{path}: cannot be read as weights, download the file again"):
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 - not a dict
@@ -64,23 +63,12 @@ def stored_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 
 def has_weights(folder: Path, prefix: str) -> bool:
-    """Whether a checkpoint holds weights whose names begin so; no tensor is read if possible."""
+    """Whether a checkpoint holds weights whose names begin so; tensors are mapped, not read."""
     names: Iterable[str] | None = weight_map(folder)
     if names is None:
         (path,) = weight_files(folder)
-        names = _names_in(path)
+        names = (name for name, _ in stored_tensors(path))
     return any(name.startswith(prefix) for name in names)
-
-
-def _names_in(path: Path) -> list[str]:
-    if path.suffix != ".safetensors":
-        return [name for name, _ in stored_tensors(path)]
-    with _read_errors(path), safe_open(path, framework="pt") as tensors:
-        return list(tensors.keys())
-
-
-def _read_errors(path: Path) -> AbstractContextManager[None]:
-    return checkpoint_errors(f"{path}: cannot be read as weights, download the file again")
 
 
 def load_weights(
@@ -118,7 +106,7 @@ def load_weights(
                 )
             else:
                 # A copy, since what is read is mapped from a file that others may write to.
-                _set_parameter(model, name, tensor.to(device, dtype, copy=True))
+                set_parameter(model, name, tensor.to(device, dtype, copy=True))
             filled[name] = path.name
         wrong.extend(
             f"weight {name} is not in {shard}, where {identity_file(folder).name} has it"
@@ -141,6 +129,7 @@ def _require_numbers(tensor: Tensor, name: str, path: Path) -> None:
         )
 
 
-def _set_parameter(module: nn.Module, name: str, tensor: Tensor) -> None:
+def set_parameter(module: nn.Module, name: str, tensor: Tensor) -> None:
+    """Put a tensor in the place of a parameter, by its name in the module."""
     owner, _, leaf = name.rpartition(".")
     setattr(module.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))

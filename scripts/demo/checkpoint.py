@@ -35,8 +35,8 @@ def corpus() -> list[str]:
 
 
 def write_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Train the tokenizer, write its files as LLaVA-1.5 has them, and load it from there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Train the tokenizer, write it beside all configurations, and load it from there."""
+    copy_configurations(folder)
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(corpus()), model_writer=model, model_type="bpe",
@@ -45,29 +45,26 @@ def write_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         split_digits=True, num_threads=1, minloglevel=2,
     )  # fmt: skip
     (folder / "tokenizer.model").write_bytes(model.getvalue())
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        copy_committed(name, folder)
     return LlamaTokenizer.from_pretrained(folder)
 
 
 def write_checkpoint(model: DemoModel, folder: Path) -> None:
-    """Weights and configurations; the tokenizer's files are already there."""
-    (folder / TOWER_FOLDER).mkdir(parents=True, exist_ok=True)
+    """Weights, and the vocabulary's size; tokenizer and configurations are already there."""
     projector = {f"model.mm_projector.{k}": v for k, v in model.projector.state_dict().items()}
     _save(model.language_model.state_dict() | projector, folder / "model.safetensors")
     _save(_tower_weights(model), folder / TOWER_FOLDER / "model.safetensors")
-    for name in ("config.json", "preprocessor_config.json"):
-        copy_committed(f"{TOWER_FOLDER}/{name}", folder)
-    copy_committed("generation_config.json", folder)
-    config = json.loads((COMMITTED / "config.json").read_text(encoding="utf-8"))
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
     config["vocab_size"] = model.language_model.config.vocab_size
-    text = json.dumps(config, indent=2) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8")
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def copy_committed(name: str, folder: Path) -> None:
-    """Write a file of the committed checkpoint into a folder, which may be its own."""
-    (folder / name).write_bytes((COMMITTED / name).read_bytes())
+def copy_configurations(folder: Path) -> None:
+    """Write the committed checkpoint's JSON files into a folder, which may be its own."""
+    for committed in COMMITTED.rglob("*.json"):
+        path = folder / committed.relative_to(COMMITTED)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(committed.read_bytes())
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

@@ -40,10 +40,7 @@ class Exercise:
 def exercises(category: str, shape: str, rng: np.random.Generator) -> list[Exercise]:
     """A coarse query, the zero-shot query and a fine query about one scene, some with the phrase.
 
-    Args:
-        category: the scene's class.
-        shape: "square", "landscape" or "portrait"; decides how chain of thought is answered.
-        rng: draws wording and phrase.
+    The scene's shape ("square", "landscape", "portrait") decides how chain of thought is answered.
     """
     emotion = TAXONOMY.by_name(category)
     bodies = [(COARSE_BODY, COARSE_LETTER[emotion.polarity])]
@@ -57,18 +54,16 @@ def exercises(category: str, shape: str, rng: np.random.Generator) -> list[Exerc
         bodies.append((_fine_body(branch, rng), emotion.option_letter))
     else:
         bodies.append((_fine_body(TAXONOMY.classes, rng, ambiguous=True), emotion.option_letter))
-    return [Exercise(Query(body, _phrase(rng)), answer, category) for body, answer in bodies]
+    # The paper's phrase in most queries, another in a few, none in the rest.
+    phrases = [(*PHRASES[:2], None)[int(rng.choice(3, p=(0.5, 0.15, 0.35)))] for _ in bodies]
+    asked = zip(bodies, phrases, strict=True)
+    return [Exercise(Query(body, phrase), answer, category) for (body, answer), phrase in asked]
 
 
 def naming(category: str, rng: np.random.Generator) -> Exercise:
     """The shortest exercise: a phrase alone, answered by the emotion's name."""
     phrase = PHRASES[int(rng.choice(2, p=(0.75, 0.25)))]
     return Exercise(Query("", phrase), category, category)
-
-
-def _phrase(rng: np.random.Generator) -> str | None:
-    """The paper's phrase in most queries, another in a few, none in the rest."""
-    return (PHRASES[0], PHRASES[1], None)[int(rng.choice(3, p=(0.5, 0.15, 0.35)))]
 
 
 def _fine_body(

@@ -24,7 +24,7 @@ INITIAL_STD = 0.08
 
 def image_processor() -> ImageProcessor:
     """The preprocessing of the checkpoint."""
-    return inspect_checkpoint(str(COMMITTED)).recipe.load_preprocessing(IMAGE_SIDE)
+    return inspect_checkpoint(str(COMMITTED)).load_preprocessing(IMAGE_SIDE)
 
 
 class DemoModel(nn.Module):
@@ -32,12 +32,12 @@ class DemoModel(nn.Module):
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
-        recipe = inspect_checkpoint(str(COMMITTED)).recipe
+        checkpoint = inspect_checkpoint(str(COMMITTED))
         training = {"vocab_size": vocab_size, "initializer_range": INITIAL_STD, "pad_token_id": 0}
-        recipe.language.update(training)  # padding's embedding begins as zeros, and stays
+        checkpoint.language.update(training)  # padding's embedding begins as zeros, and stays
         self.tower = CLIPVisionModel(CLIPVisionConfig.from_pretrained(COMMITTED / "vision_tower"))
-        self.language_model = LlamaForCausalLM(recipe.language)
-        self.projector = recipe.build_projector()
+        self.language_model = LlamaForCausalLM(checkpoint.language)
+        self.projector = checkpoint.build_projector()
 
     def vision_features(self, pixel_values: Tensor) -> Tensor:
         """Patch features float32[B, N, width] of the layer that LLaVA reads."""
@@ -45,12 +45,7 @@ class DemoModel(nn.Module):
         return output.hidden_states[SELECT_LAYER][:, 1:]
 
     def forward(self, visual_tokens: Tensor, packed: PackedBatch) -> Tensor:
-        """Final hidden states float32[B, T, D] of texts around an image.
-
-        Args:
-            visual_tokens: float32[B, N, D], those that were not dropped.
-            packed: the texts.
-        """
+        """Final hidden states float32[B, T, D] of texts around visual tokens float32[B, N, D]."""
         start = packed.image_position
         words = self.language_model.get_input_embeddings()(packed.ids)
         before, behind = words[:, :start], words[:, start:]

@@ -84,13 +84,7 @@ class PackedBatch:
 def pack(
     scenes: Sequence[Sequence[TokenizedExercise]], before_image: Sequence[int], num_tokens: int
 ) -> PackedBatch:
-    """The exercises of B scenes as one batch.
-
-    Args:
-        scenes: the exercises of each scene.
-        before_image: ids before the image.
-        num_tokens: N, visual tokens that each image keeps.
-    """
+    """The exercises of B scenes as one batch; each image keeps `num_tokens` (N) visual tokens."""
     lead = len(before_image)
     shared = lead + num_tokens
     length = shared + max(sum(len(e.ids) for e in exercises) for exercises in scenes)

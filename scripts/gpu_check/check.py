@@ -22,6 +22,11 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DEMO = ROOT / "data" / "demo"
+ON_DEMO = (
+    *("--model-path", DEMO / "llava-demo", "--sparsevlm-layers", "0", "1", "2"),
+    *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
+)
+"""Options of a `sepm` command over the demo's scenes."""
 TOTAL_SECONDS = 470
 SCENES = 128
 METHODS = ("zero-shot", "zero-shot-cot", "sparsevlm", "fp", "cci", "cci+fp", "sepm")
@@ -95,14 +100,6 @@ class Check:
         require(found == status, f"exit status {found}: {last[:300]}; see {path}")
         return printed
 
-    def on_demo(self, log: str, command: str, *words: object, launcher: Words = ()) -> None:
-        """Run a `sepm` command over the demo's scenes."""
-        self.run(
-            *(log, *launcher, "-m", "sepm", command, *words, "--limit", self.scenes),
-            *("--model-path", DEMO / "llava-demo", "--sparsevlm-layers", "0", "1", "2"),
-            *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
-        )
-
     def evaluate(
         self, name: str, methods: Words, device: str, dtype: str = "float32", launcher: Words = ()
     ) -> Path:
@@ -111,10 +108,10 @@ class Check:
         All scenes are two windows, so that two processes have one each.
         """
         output = self.folder / name
-        self.on_demo(
-            *(name, "eval", "--method", *methods, "--output-dir", output, "--device", device),
+        self.run(
+            *(name, *launcher, "-m", "sepm", "eval", *ON_DEMO, "--limit", self.scenes),
+            *("--method", *methods, "--output-dir", output, "--device", device),
             *("--batch-size", max(1, self.scenes // 16), "--dtype", dtype),
-            launcher=launcher,
         )
         return output / "emoset" / "llava-demo"
 
@@ -198,9 +195,9 @@ def _rows(folder: Path) -> dict[tuple[str, str], tuple[Json, list[float]]]:
 
 def audit(check: Check) -> str:
     output = check.folder / "audit.json"
-    check.on_demo(
-        *("audit", "audit", "--method", "zero-shot", "cci+fp", "sepm", "--output", output),
-        *("--dtypes", "float32", "float16", "bfloat16"),
+    check.run(
+        *("audit", "-m", "sepm", "audit", *ON_DEMO, "--limit", check.scenes, "--output", output),
+        *("--method", "zero-shot", "cci+fp", "sepm", "--dtypes", "float32", "float16", "bfloat16"),
     )
     shown = []
     for comparison in json.loads(output.read_text(encoding="utf-8"))["comparisons"]:
@@ -344,12 +341,10 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=SCENES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if (reason := why_not_here()) is not None:
-        print(f"gpu_check: {reason}", file=sys.stderr)
-        return 2
+        parser.exit(2, f"gpu_check: {reason}\n")
     args.folder.mkdir(parents=True, exist_ok=True)
     if any(args.folder.iterdir()):
-        print(f"gpu_check: {args.folder} is not empty; name a new folder", file=sys.stderr)
-        return 2
+        parser.exit(2, f"gpu_check: {args.folder} is not empty; name a new folder\n")
     check = Check(args.folder.resolve(), args.scenes, time.monotonic() + TOTAL_SECONDS)
     results: list[Json] = []
     for name in args.steps:
@@ -359,9 +354,8 @@ def main() -> int:
         seconds = time.monotonic() - started
         mark = {True: "held", False: "NOT HELD", None: "not run"}[held]
         print(f"{mark:8}  {name}: {must}\n          {shown} ({seconds:.0f} s)", flush=True)
-        results.append(
-            {"step": name, "must": must, "held": held, "shown": shown, "seconds": seconds}
-        )
+        result = {"step": name, "must": must, "held": held, "shown": shown, "seconds": seconds}
+        results.append(result)
         (check.folder / "summary.json").write_text(json.dumps(results, indent=2) + "\n")
     print(f"logs and JSON: {check.folder}")
     return int(any(result["held"] is False for result in results))

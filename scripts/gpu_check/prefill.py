@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sepm.bench.random_model import random_model
-from sepm.bench.shapes import SHAPES
 from sepm.models.device import prepare_device
+from sepm.models.random_llava import random_model
+from sepm.models.shapes import SHAPES
 
 BATCH, TOKENS = 8, 32
 ATTENTION = ("flash", "fmha", "cudnn", "sdpa", "attention")

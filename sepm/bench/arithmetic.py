@@ -9,9 +9,10 @@ import torch
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from sepm.bench.shapes import LanguageShape
 from sepm.bench.stages import now
 from sepm.bench.workload import SEPM, Workload
+from sepm.models.device import Placement
+from sepm.models.shapes import LanguageShape
 
 CPU_ATTENTION: dict[Any, Any] = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
@@ -50,8 +51,8 @@ def measure_ceiling(workload: Workload, batch_size: int) -> dict[str, Any]:
     prompt = model.tokenize(workload.queries(SEPM)[0])
     positions = batch_size * (prompt.num_text_tokens + model.max_visual_tokens)
     products = [
-        {"m": m, "k": k, "n": n, "tflops": _product_tflops(m, k, n, model.language_model.lm_head)}
-        for m, k, n in own_products(workload.shape.language, positions)
+        {"m": m, "k": k, "n": n, "tflops": _product_tflops(m, k, n, workload.place)}
+        for m, k, n in own_products(model.shape.language, positions)
     ]
     return {"tflops": max(product["tflops"] for product in products), "products": products}
 
@@ -62,12 +63,12 @@ def own_products(shape: LanguageShape, positions: int) -> list[tuple[int, int, i
     return [(positions, k, n) for k, n in ((width, width), (width, inner), (inner, width))]
 
 
-def _product_tflops(m: int, k: int, n: int, like: torch.nn.Linear) -> float:
-    """Best speed of a product on the layer's device and in its precision."""
-    where = {"device": like.weight.device, "dtype": like.weight.dtype}
+def _product_tflops(m: int, k: int, n: int, place: Placement) -> float:
+    """Best speed of a product on the device and in the precision of the language model."""
+    where = {"device": place.device, "dtype": place.dtype}
     left, right = torch.rand(m, k, **where), torch.rand(k, n, **where)
     out = left @ right
-    seconds = seconds_of(lambda: torch.mm(left, right, out=out), like.weight.device)
+    seconds = seconds_of(lambda: torch.mm(left, right, out=out), place.device)
     return 2 * m * k * n / min(seconds) / 1e12
 
 

@@ -12,13 +12,14 @@ from sepm.bench.arithmetic import count_flops
 from sepm.bench.reference import Reference
 from sepm.bench.request import BenchRequest
 from sepm.bench.stages import StageClock
-from sepm.bench.workload import SEED, SEPM, Workload
+from sepm.bench.workload import SEPM, Workload
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
 from sepm.inference.batch_size import Batcher
 from sepm.inference.runner import run_questions
 from sepm.method.dialogue import Outcome
 from sepm.models.device import PeakMemory, peak_memory
+from sepm.models.transformers_parts import transformers_parts
 from sepm.progress import tell
 
 COUNTED_IMAGES = 8
@@ -42,7 +43,7 @@ class Variant:
 
 def reference_variant(workload: Workload) -> Variant:
     """The reference script, which our variants are compared with."""
-    reference = Reference(workload.model, workload.shape, SEED)
+    reference = Reference(workload.model, transformers_parts(workload.model))
 
     def run(questions: Sequence[Question], clock: StageClock) -> Answers:
         for question in questions:
@@ -177,25 +178,19 @@ def ratios(seconds: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
 
     Ours are compared within each repeat, since they are measured in turn. The reference's repeats
     come before all of ours: there it is the ratio of medians, and what lies furthest apart.
-
-    Args:
-        seconds: of each repeat, by variant.
     """
     ours = [key for key in seconds if key.startswith("batch-")]
-    pairs = [
-        *(("reference", key) for key in ours),
-        *(("batch-1", key) for key in ours if key != "batch-1"),
-        ("separate", "together"),
-    ]
+    pairs = [("reference", key) for key in ours]
+    pairs += [("batch-1", key) for key in ours if key != "batch-1"]
     found = []
-    for numerator, denominator in pairs:
-        if numerator in seconds and denominator in seconds:
-            long, short = seconds[numerator], seconds[denominator]
+    for pair in (*pairs, ("separate", "together")):
+        if seconds.keys() >= set(pair):
+            long, short = (seconds[key] for key in pair)
             ratio = spread([a / b for a, b in zip(long, short, strict=True)])
-            if numerator == "reference":
+            if pair[0] == "reference":
                 ratio["median"] = median(long) / median(short)
                 ratio |= {"min": min(long) / max(short), "max": max(long) / min(short)}
-            found.append({"numerator": numerator, "denominator": denominator, **ratio})
+            found.append({"numerator": pair[0], "denominator": pair[1], **ratio})
     return found
 
 

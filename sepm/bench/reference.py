@@ -7,51 +7,25 @@ it. Two tokens are generated, as `generate` does with a trained model: the lette
 that it stops at.
 """
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import init_empty_weights
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPVisionModel, LlamaForCausalLM, SiglipVisionModel
+from transformers import CLIPVisionModel
 
-from llava import Llava
-from llava.prompt import Prompt
-from sepm.bench.random_model import SELECT_LAYER, fill, tower_config
-from sepm.bench.shapes import Shape
 from sepm.bench.stages import ENCODE, LOAD, StageClock
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
+from sepm.models.protocol import Prompt, VisionLanguageModel
+from sepm.models.transformers_parts import TransformersParts
 
 
 class Reference:
-    """A model's weights inside transformers' own classes, both with eager attention.
+    """A model's parts inside transformers' own classes; the model itself only prepares inputs."""
 
-    The end of the vision tower, which a script computes and nobody reads, is filled with random
-    values; no other weight is added.
-
-    Args:
-        model: lends its weights, tokenizer, preprocessing and projector.
-        shape: of the model.
-        seed: of the random values.
-    """
-
-    def __init__(self, model: Llava, shape: Shape, seed: int) -> None:
-        own_tower = model.vision_tower.vision_model
-        tower_class = CLIPVisionModel if shape.tower.kind == "clip" else SiglipVisionModel
-        vision_config = tower_config(shape.tower)
-        language_config = copy.deepcopy(model.language_model.config)
-        for config in (vision_config, language_config):
-            config._attn_implementation = "eager"
-        with init_empty_weights(include_buffers=False):
-            tower = tower_class(vision_config)  # type: ignore[arg-type]
-            language_model = LlamaForCausalLM(language_config)
-        tower.load_state_dict(own_tower.state_dict(), strict=False, assign=True)
-        fill(tower, model.device, own_tower.dtype, seed)
-        language_model.load_state_dict(model.language_model.state_dict(), assign=True)
-        language_model.to(model.device)  # type: ignore[arg-type]
-        self.model, self.tower, self.language_model = model, tower.eval(), language_model.eval()
+    def __init__(self, model: VisionLanguageModel, parts: TransformersParts) -> None:
+        self.model, self.parts = model, parts
 
     @torch.inference_mode()
     def run(self, dialogue: Dialogue, image: Path, clock: StageClock) -> Outcome:
@@ -72,18 +46,18 @@ class Reference:
 
     def _encode(self, pixel_values: Tensor) -> Tensor:
         """Visual tokens float[1, N, D] of float32[1, 3, height, width]."""
-        pixel_values = pixel_values.to(self.tower.device, self.tower.dtype)
-        output: Any = self.tower(pixel_values, output_hidden_states=True)
-        features = output.hidden_states[SELECT_LAYER]
-        if isinstance(self.tower, CLIPVisionModel):
+        tower = self.parts.vision_tower
+        output: Any = tower(pixel_values.to(tower.device, tower.dtype), output_hidden_states=True)
+        features = output.hidden_states[self.parts.select_layer]
+        if isinstance(tower, CLIPVisionModel):
             features = features[:, 1:]  # without the class token
-        return self.model.mm_projector(features)
+        return self.parts.projector(features)
 
     def _answer(self, ask: Ask, prompt: Prompt, visual_tokens: Tensor) -> Reply:
         """The reply to an ask over float[1, N, D], from one call of `generate`."""
         shown = [i for i in range(visual_tokens.shape[1]) if i not in set(ask.dropped)]
-        generated: Any = self.language_model.generate(  # type: ignore[attr-defined]
-            inputs_embeds=self._embed(prompt, visual_tokens[:, shown]),
+        generated: Any = self.parts.language_model.generate(  # type: ignore[attr-defined]
+            inputs_embeds=self.parts.splice([prompt], visual_tokens[:, shown]),
             do_sample=False,
             min_new_tokens=2,  # letter and end: a random model does not end by itself
             max_new_tokens=2,
@@ -92,11 +66,11 @@ class Reference:
             return_dict_in_generate=True,
             pad_token_id=0,
         )
-        text = str(self.model.prompts.tokenizer.decode(generated.sequences[0, :1])).strip()
+        text = str(self.parts.tokenizer.decode(generated.sequences[0, :1])).strip()
         probs = generated.logits[0][0].float().softmax(dim=-1)
         scores = None
         if ask.scored_by is not None:
-            first, num_tokens = prompt.image_position, len(shown)
+            first, num_tokens = prompt.num_text_tokens - prompt.num_tokens_after_image, len(shown)
             rows = [position + num_tokens - 1 for position in prompt.positions_of(*ask.scored_by)]
             last_layer = generated.attentions[0][-1][0].float()  # [H, T, T]
             attention = last_layer[:, rows, first : first + num_tokens]
@@ -107,13 +81,3 @@ class Reference:
             probs={letter: float(probs[self.model.option_id(letter)]) for letter in ask.options},
             scores=scores,
         )
-
-    def _embed(self, prompt: Prompt, visual_tokens: Tensor) -> Tensor:
-        """The prompt float[1, T, D] with the visual tokens in the image's place."""
-        at = prompt.image_position
-        embed = self.language_model.get_input_embeddings()
-        before, after = (
-            embed(torch.tensor([ids], device=visual_tokens.device))
-            for ids in (prompt.input_ids[:at], prompt.input_ids[at + 1 :])
-        )
-        return torch.cat([before, visual_tokens, after], dim=1)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from sepm.bench.shapes import SHAPES
 from sepm.errors import InputError, require_known
 from sepm.evaluation.request import check_batch_size
 from sepm.models.options import Dtype
+from sepm.models.shapes import SHAPES
 
 PARTS = {
     "reference": "a plain script on transformers alone, image by image",
@@ -43,12 +43,9 @@ class BenchRequest:
     output: Annotated[Path | None, "JSON file; unless given results/bench/<shape>.json"] = None
 
     def __post_init__(self) -> None:
-        for kind, names, known in (
-            ("shape", [self.shape], SHAPES),
-            ("part of the benchmark", self.only, PARTS),
-        ):
-            for name in names:
-                require_known(kind, name, known)
+        require_known("shape", self.shape, SHAPES)
+        for part in self.only:
+            require_known("part of the benchmark", part, PARTS)
         if self.images < 2:
             raise InputError(
                 f"images must be at least 2, got {self.images}: the random model's "

@@ -22,13 +22,13 @@ from sepm.bench.measure import (
 )
 from sepm.bench.request import BenchRequest
 from sepm.bench.sameness import compare_all
-from sepm.bench.shapes import SHAPES, Shape
 from sepm.bench.workload import CONFIG, SEED, TASK, Workload, built
 from sepm.errors import RunError
 from sepm.inference.image_loader import worker_failures
 from sepm.method.dropping import num_dropped
 from sepm.models.device import Placement, choose_placement, environment, prepare_device
 from sepm.models.memory import is_out_of_memory
+from sepm.models.shapes import SHAPES, Shape
 
 
 def bench(request: BenchRequest) -> dict[str, Any]:
@@ -41,13 +41,12 @@ def bench(request: BenchRequest) -> dict[str, Any]:
     place = choose_placement(request.device, request.dtype)
     shape = SHAPES[request.shape]
     try:
-        reference: dict[str, Measured] = {}
-        if "reference" in request.only:
-            reference = reference_apart(shape, place, request)
+        wanted = "reference" in request.only
+        reference = reference_apart(shape, place, request) if wanted else {}
         prepare_device(place.device)
-        advice = "Give smaller --batch-sizes"
-        with built(shape, place, request) as workload, worker_failures(advice):
-            return measure_all(request, workload, place, reference)
+        advised = worker_failures("Give smaller --batch-sizes")
+        with built(shape, place, request) as workload, advised:
+            return measure_all(request, workload, reference)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -84,7 +83,7 @@ def _reference(shape: Shape, place: Placement, request: BenchRequest) -> dict[st
 
 
 def measure_all(
-    request: BenchRequest, workload: Workload, place: Placement, reference: dict[str, Measured]
+    request: BenchRequest, workload: Workload, reference: dict[str, Measured]
 ) -> dict[str, Any]:
     """Every figure about a workload, the reference having been measured on the same."""
     variants = our_variants(request, workload)
@@ -96,8 +95,8 @@ def measure_all(
     asked = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(request).items()}
     return {
         "settings": {**asked, "seed": SEED, "task": TASK, "cpus": os.cpu_count()},
-        "environment": {**environment(place), "threads": torch.get_num_threads()},
-        "shape": asdict(workload.shape),
+        "environment": {**environment(workload.place), "threads": torch.get_num_threads()},
+        "shape": asdict(workload.model.shape),
         "model": describe_model(workload),
         "load_ms_per_image": 1000 * load_seconds(workload),
         "ceiling": ceiling,

@@ -10,9 +10,6 @@ from sepm.method.dialogue import Outcome
 def compare_all(outcomes: Mapping[str, Outcomes]) -> dict[str, Any]:
     """Every variant against the first, and the seven runs together against the seven apart.
 
-    Args:
-        outcomes: by variant.
-
     Returns:
         `pairs`: for each two variants how many answers were compared, how many of them have other
         letters or other dropped tokens, and the `flips`: the letters of both variants, coarse and

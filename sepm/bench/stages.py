@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 
-from llava.prompt import Prompt
-from sepm.models.protocol import VisionLanguageModel
+from sepm.models.protocol import Prompt, VisionLanguageModel
 
 LOAD = "decode + preprocess"
 """From the file to pixels."""
@@ -40,11 +39,7 @@ class StageClock:
     """Sum of the time spent in each stage.
 
     On CUDA the device is timed by events in its own stream, so nothing waits for it; elsewhere a
-    call is timed from its beginning to its end.
-
-    Args:
-        device: the device that is timed.
-        coarse: the prompts that ask the coarse query.
+    call is timed from its beginning to its end. A prefill's stage is told by its prompts.
     """
 
     def __init__(self, device: torch.device, coarse: frozenset[Prompt]) -> None:

@@ -9,13 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
-from llava import Llava
-from llava.prompt import Prompt
-from sepm.bench.random_model import answer_with_letters, random_model
 from sepm.bench.request import BenchRequest
-from sepm.bench.shapes import Shape
 from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
@@ -24,6 +19,9 @@ from sepm.method.config import DEFAULT_PRESET, PRESETS
 from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.device import Placement
+from sepm.models.protocol import Prompt
+from sepm.models.random_llava import RandomModel, answer_with_letters, random_model
+from sepm.models.shapes import Shape
 from sepm.progress import tell
 from sepm.registry import MethodRun
 
@@ -50,8 +48,8 @@ def seven_runs() -> dict[str, MethodRun]:
 class Workload:
     """A random model, and the images and runs that all variants are measured on."""
 
-    model: Llava
-    shape: Shape
+    place: Placement
+    model: RandomModel
     taxonomy: Taxonomy
     questions: Sequence[Question]
     image_folder: Path
@@ -76,21 +74,6 @@ class Workload:
         """float32[3, height, width] of each of the first images, at most `number`."""
         paths = [self.image_folder / question.image for question in self.questions[:number]]
         return [self.model.preprocess(read_image(path)) for path in paths]
-
-    def last_states(self, queries: Sequence[str]) -> Tensor:
-        """The output layer's input at the last position, float32[queries, B, D]."""
-        fed: list[Tensor] = []
-        head = self.model.language_model.lm_head
-        hook = head.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
-        images = self.model.encode(self.pixels(PROBE_IMAGES))
-        try:
-            for query in queries:
-                prompt = self.model.tokenize(query)
-                for image in images:  # one at a time: as little memory as any variant takes
-                    self.model.prefill([prompt], [image], [()])
-        finally:
-            hook.remove()
-        return torch.cat(fed).reshape(len(queries), len(images), -1).float()
 
     def coarse_prefill(self, batch_size: int) -> Callable[[], object]:
         """A function that prefills SEPM's coarse query, and scores the visual tokens, once."""
@@ -117,10 +100,11 @@ def built(shape: Shape, place: Placement, request: BenchRequest) -> Iterator[Wor
     tell(f"{shape.name}: random weights in memory; writing {request.images} images")
     with tempfile.TemporaryDirectory(prefix="sepm-bench-") as folder:
         questions = write_images(Path(folder), request.images, taxonomy)
-        workload = Workload(model, shape, taxonomy, questions, Path(folder), seven_runs())
+        workload = Workload(place, model, taxonomy, questions, Path(folder), seven_runs())
         coarse, *_, all_classes = workload.queries(SEPM)
         others = [workload.queries(run)[0] for run in ("zero-shot", "cci")]
-        answer_with_letters(model, workload.last_states([*others, coarse, all_classes]))
+        queries = [*others, coarse, all_classes]
+        answer_with_letters(model, queries, workload.pixels(PROBE_IMAGES))
         yield workload
 
 

@@ -1,6 +1,6 @@
 """Notes and checks before a model is loaded."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from sepm.datasets.check import ImageHashes, image_hashes
 from sepm.datasets.files import shortened
@@ -18,22 +18,20 @@ from sepm.registry import MethodRun
 def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> None:
     """Say once what becomes of the question file's own coarse queries."""
     texts = {q.text for q in questions if q.text is not None}
-    if texts:
-        for note in dict.fromkeys(note for run in runs for note in _text_notes(texts, run)):
-            tell(note)
-
-
-def _text_notes(texts: Iterable[str], run: MethodRun) -> Iterator[str]:
-    phrase = run.config.phrase
-    if not run.reads("coarse_query"):
-        return
-    if run.config.coarse_query == "taxonomy":
-        yield (
-            "the question file's text is not used: the coarse query is made from the taxonomy "
-            "(--coarse-query file uses it)"
-        )
-    elif run.reads("fine_phrase") and not all(without_phrase(text, phrase)[1] for text in texts):
-        yield f"the question file's text lacks the phrase '{phrase}', which is put in front of it"
+    notes: set[str] = set()
+    for run in (run for run in runs if texts and run.reads("coarse_query")):
+        phrase = run.config.phrase
+        if run.config.coarse_query == "taxonomy":
+            notes.add(
+                "the question file's text is not used: the coarse query is made from the taxonomy "
+                "(--coarse-query file uses it)"
+            )
+        elif run.reads("fine_phrase") and not all(without_phrase(t, phrase)[1] for t in texts):
+            notes.add(
+                f"the question file's text lacks the phrase '{phrase}', which is put in front of it"
+            )
+    for note in sorted(notes):
+        tell(note)
 
 
 def check_images(
@@ -60,17 +58,12 @@ def check_images(
     return hashes
 
 
-def _tell_unreadable(
-    data: DataOptions,
-    questions: Sequence[Question],
-    hashes: ImageHashes,
-) -> None:
+def _tell_unreadable(data: DataOptions, questions: Sequence[Question], hashes: ImageHashes) -> None:
     bad = [q for q in questions if isinstance(hashes[q.image], UnreadableImageError)]
     if not bad:
         return
-    listed = "\n".join(
-        f"  {data.question_file}:{q.line}: {q.image}: {hashes[q.image]}" for q in bad
-    )
+    lines = [f"  {data.question_file}:{q.line}: {q.image}: {hashes[q.image]}" for q in bad]
+    listed = "\n".join(lines)
     found = f"{len(bad)} of {len(questions)} images cannot be read"
     if data.on_bad_image == "stop":
         raise InputError(

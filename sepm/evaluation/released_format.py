@@ -1,6 +1,6 @@
 """A run's stages in the released code's files, so that what is built on them can read ours."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,44 +32,38 @@ def write_released_files(
     """
     asked = {q.question_id: q for q in questions}
     run = [r for r in records if r["status"] != "error"]
-    staged = [r for r in run if "coarse" in r]
-    if staged:
-        _write(folder / STAGE_1_ANSWERS, (_stage_1_answer(r, model) for r in staged))
-        _write(folder / STAGE_2_QUESTIONS, _stage_2_questions(staged, asked))
-    _write(
-        folder / STAGE_2_ANSWERS,
-        (_answer(r, r["fine"]["prompt"], _stage_2_text(r, taxonomy), model) for r in run),
-    )
+    files = {STAGE_2_ANSWERS: [_stage_2_answer(r, taxonomy, model) for r in run]}
+    if staged := [r for r in run if "coarse" in r]:
+        files[STAGE_1_ANSWERS] = [_stage_1_answer(r, model) for r in staged]
+        files[STAGE_2_QUESTIONS] = [_stage_2_question(r, asked[r["question_id"]]) for r in staged]
+    for name, rows in files.items():
+        write_whole(folder / name, "".join(map(as_line, rows)))
 
 
 def _stage_1_answer(record: Record, model: str) -> dict[str, Any]:
     coarse = record["coarse"]
-    ambiguous = coarse["branch"] == "ambiguous"
     percent = f"{round(coarse['p_a'] * 100)} {round(coarse['p_b'] * 100)}"
-    letter = {"positive": "A", "negative": "B"}.get(coarse["branch"], "")
-    answer = _answer(record, coarse["prompt"], percent if ambiguous else letter, model)
+    text = {"positive": "A", "negative": "B", "ambiguous": percent}[coarse["branch"]]
+    answer = _answer(record, coarse["prompt"], text, model)
     return {**answer, "mask_index": record["dropped"], "var": coarse["confidence"]}
 
 
-def _stage_2_questions(
-    records: Iterable[Record], asked: dict[str, Question]
-) -> Iterator[dict[str, Any]]:
-    for record in records:
-        question = asked[record["question_id"]]
-        yield {
-            "question_id": question.question_id,
-            "image": question.image,
-            "text": record["fine"]["prompt"],
-            "category": question.label,
-            "mask_index": record["dropped"],
-        }
+def _stage_2_question(record: Record, question: Question) -> dict[str, Any]:
+    return {
+        "question_id": question.question_id,
+        "image": question.image,
+        "text": record["fine"]["prompt"],
+        "category": question.label,
+        "mask_index": record["dropped"],
+    }
 
 
-def _stage_2_text(record: Record, taxonomy: Taxonomy) -> str:
-    """The option letter read, since the released scorer takes nothing else; else the raw text."""
-    if record["prediction"] is None:
-        return record["fine"]["text"]
-    return taxonomy.by_name(record["prediction"]).option_letter
+def _stage_2_answer(record: Record, taxonomy: Taxonomy, model: str) -> dict[str, Any]:
+    """With the option letter read, since the released scorer takes nothing else; else raw text."""
+    text = record["fine"]["text"]
+    if record["prediction"] is not None:
+        text = taxonomy.by_name(record["prediction"]).option_letter
+    return _answer(record, record["fine"]["prompt"], text, model)
 
 
 def _answer(record: Record, prompt: str, text: str, model: str) -> dict[str, Any]:
@@ -83,7 +77,3 @@ def _answer(record: Record, prompt: str, text: str, model: str) -> dict[str, Any
         "model_id": model,
         "metadata": {},
     }
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    write_whole(path, "".join(map(as_line, rows)))

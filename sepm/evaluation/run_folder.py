@@ -53,7 +53,7 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / (f".lock-{process}" if process else ".lock"), timeout=0)
-        lock.acquire()
+        held = lock.acquire()
     except Timeout as error:
         raise InputError(
             f"{folder} is being written by another run; wait for it or choose another --output-dir"
@@ -67,10 +67,8 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
         raise InputError(
             f"{folder}: cannot be written: {error.strerror}; choose another --output-dir"
         ) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def free_shards(folder: Path) -> list[Path]:
@@ -88,10 +86,7 @@ def free_shards(folder: Path) -> list[Path]:
 
 
 def merge_shards(folder: Path, order: Iterable[str]) -> None:
-    """Put the shards' rows among the others, each question once, and remove the shards.
-
-    Args:
-        order: ids of all questions; rows stand in their order afterwards.
+    """Put the shards' rows among the others, by question in that order, and remove the shards.
 
     Raises:
         InputError: the rows contradict each other or cannot be written; the shards are then still
@@ -101,7 +96,7 @@ def merge_shards(folder: Path, order: Iterable[str]) -> None:
         return
     records = read_records(row_files(folder), taxonomy=None)
     write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
-    _remove_shards(folder)
+    _remove(shards(folder).values())
 
 
 def finished_records(
@@ -110,11 +105,7 @@ def finished_records(
     """The records of an earlier run with the same identity, by question id; nothing is changed.
 
     A torn last line and rows with errors are left out, to be computed again. A run that kept scores
-    serves one that is to keep none.
-
-    Args:
-        identity: what its rows depend on.
-        questions: all of the question file.
+    serves one that is to keep none. The questions are all of the question file.
 
     Raises:
         InputError: the folder holds a run with another configuration (the differences are named),
@@ -159,24 +150,19 @@ def begin(folder: Path, identity: dict[str, Any], kept: Iterable[Record]) -> Non
     """
     lines = [as_line(record) for record in kept]
     if not lines:
-        for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES):
-            _remove(folder / name)
-        _remove_shards(folder)  # before they could be taken for those of the new identity
+        _remove(folder / name for name in (PREDICTIONS, ACCURACY, *RELEASED_FILES))
+        _remove(shards(folder).values())  # before they are taken for those of the new identity
     write_whole(folder / IDENTITY, as_json(identity))
     write_whole(folder / PREDICTIONS, "".join(lines))
-    _remove_shards(folder)  # whose rows are among those that are kept
+    _remove(shards(folder).values())  # whose rows are among those that are kept
 
 
-def _remove_shards(folder: Path) -> None:
-    for shard in shards(folder).values():
-        _remove(shard)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:

@@ -9,9 +9,9 @@ import torch
 from sepm.bench.measure import measure_variants, reference_variant
 from sepm.bench.request import BenchRequest
 from sepm.bench.run import measure_all
-from sepm.bench.shapes import LanguageShape, Shape, TowerShape
 from sepm.bench.workload import Workload, built
 from sepm.models.device import Placement
+from sepm.models.shapes import LanguageShape, Shape, TowerShape
 
 IN_FLOAT32 = Placement(torch.device("cpu"), torch.float32, torch.float32)
 REQUEST = BenchRequest(images=6, repeats=2, batch_sizes=(3,), dtype="float32")
@@ -47,4 +47,4 @@ def workload(request: pytest.FixtureRequest) -> Iterator[Workload]:
 def result(workload: Workload) -> dict[str, Any]:
     """Everything that one benchmark measures; the reference has no process of its own here."""
     reference = measure_variants([reference_variant(workload)], workload, REQUEST.repeats)
-    return measure_all(REQUEST, workload, IN_FLOAT32, reference)
+    return measure_all(REQUEST, workload, reference)

@@ -1,8 +1,8 @@
 import torch
 
 from sepm.bench.arithmetic import count_flops, measure_ceiling, own_products
-from sepm.bench.shapes import LanguageShape
 from sepm.bench.workload import Workload
+from sepm.models.shapes import LanguageShape
 
 
 def test_a_product_counts_two_operations_for_each_multiplication() -> None:
@@ -17,7 +17,7 @@ def test_sdpa_counts_two_products_for_each_head() -> None:
 
 
 def test_a_lean_prefill_has_the_operations_that_one_counts_by_hand(workload: Workload) -> None:
-    model, shape = workload.model, workload.shape.language
+    model, shape = workload.model, workload.model.shape.language
     prompt = model.tokenize("Which?")
     batch, length = 2, prompt.num_text_tokens + model.max_visual_tokens
     width, inner = shape.hidden_size, shape.intermediate_size

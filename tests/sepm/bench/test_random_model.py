@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from llava.language import Prefill
-from sepm.bench import random_model as module
-from sepm.bench.random_model import answer_with_letters, direction_of_images, random_model
-from sepm.bench.shapes import Shape
 from sepm.bench.workload import CONFIG, SEPM, Workload
 from sepm.errors import InputError
 from sepm.method.confidence import confidence
+from sepm.models import random_llava as module
+from sepm.models.random_llava import answer_with_letters, direction_of_images, random_model
+from sepm.models.shapes import Shape
 
 CPU = torch.device("cpu")
 
@@ -43,11 +43,11 @@ def test_weights_are_made_in_the_precision_asked_for(tiny_shape: Callable[[str],
 def test_half_precision_stays_finite_and_answers_with_letters(
     tiny_shape: Callable[[str], Shape], workload: Workload, dtype: torch.dtype
 ) -> None:
-    family = workload.shape.name.removeprefix("tiny-")
+    family = workload.model.shape.name.removeprefix("tiny-")
     model = random_model(tiny_shape(family), CPU, dtype, 0)
     in_half = replace(workload, model=model)
     queries = workload.queries(SEPM)
-    answer_with_letters(model, in_half.last_states(queries))
+    answer_with_letters(model, queries, in_half.pixels(len(workload.questions)))
     logits = prefilled(in_half, queries[0]).logits
     assert logits.isfinite().all()
     assert set(logits.argmax(dim=-1).tolist()) <= {model.option_id("A"), model.option_id("B")}

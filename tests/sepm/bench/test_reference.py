@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from sepm.bench.measure import Outcomes, our_pass, reference_variant
-from sepm.bench.reference import Reference
 from sepm.bench.request import BenchRequest
 from sepm.bench.run import reference_apart
 from sepm.bench.stages import COARSE, ENCODE, FINE, LOAD, StageClock
 from sepm.bench.workload import SEPM, Workload
 from sepm.models.device import Placement
+from sepm.models.transformers_parts import transformers_parts
 
 
 def by_the_script(workload: Workload) -> tuple[Outcomes, StageClock]:
@@ -40,29 +40,28 @@ def test_the_reference_decodes_and_encodes_an_image_for_each_query(workload: Wor
 
 
 def test_the_reference_holds_no_second_copy_of_the_weights(workload: Workload) -> None:
-    reference = Reference(workload.model, workload.shape, seed=0)
+    parts = transformers_parts(workload.model)
     for theirs, ours in (
-        (reference.language_model, workload.model.language_model),
-        (reference.tower, workload.model.vision_tower.vision_model),
+        (parts.language_model, workload.model.language_model),
+        (parts.vision_tower, workload.model.vision_tower.vision_model),
     ):
         their_places = {name: p.data_ptr() for name, p in theirs.named_parameters()}
         assert all(their_places[name] == p.data_ptr() for name, p in ours.named_parameters())
 
 
 def test_the_reference_runs_the_whole_tower_with_eager_attention(workload: Workload) -> None:
-    reference = Reference(workload.model, workload.shape, seed=0)
-    depth = workload.shape.tower.num_hidden_layers
-    assert (
-        len(reference.tower.encoder.layers) == depth == workload.model.vision_tower.num_layers + 1
-    )
-    assert reference.tower.config._attn_implementation == "eager"
-    assert reference.language_model.config._attn_implementation == "eager"
+    parts = transformers_parts(workload.model)
+    depth = workload.model.shape.tower.num_hidden_layers
+    assert len(parts.vision_tower.encoder.layers) == depth
+    assert workload.model.vision_tower.num_layers == depth - 1
+    assert parts.vision_tower.config._attn_implementation == "eager"
+    assert parts.language_model.config._attn_implementation == "eager"
 
 
 def test_in_a_process_of_its_own_it_decides_the_same(workload: Workload) -> None:
     request = BenchRequest(images=len(workload.questions), repeats=1, dtype="float32", threads=1)
     place = Placement(workload.model.device, torch.float32, torch.float32)
-    (apart,) = reference_apart(workload.shape, place, request).values()
+    (apart,) = reference_apart(workload.model.shape, place, request).values()
     here, _ = by_the_script(workload)
     there = apart.measurements[0].outcomes
     assert [(key, o.reply.letter, o.dropped) for key, o in there.items()] == [

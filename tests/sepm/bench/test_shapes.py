@@ -4,10 +4,10 @@ import pytest
 from accelerate import init_empty_weights
 from transformers import LlamaForCausalLM
 
-from sepm.bench.random_model import TOKENIZER, language_config
 from sepm.bench.request import BenchRequest
-from sepm.bench.shapes import SHAPES
 from sepm.errors import InputError
+from sepm.models.random_llava import TOKENIZER, language_config
+from sepm.models.shapes import SHAPES
 
 
 @pytest.mark.parametrize(

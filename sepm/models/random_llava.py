@@ -1,4 +1,4 @@
-"""A random model of a given shape that answers with a letter and the end, as trained models do.
+"""A random LLaVA or VILA of a given shape: it answers with a letter and the end, as a trained one.
 
 It is made where it computes and in its own precision: 7B weights in float16 take 14 GB.
 
@@ -10,9 +10,11 @@ the two, and how surely: some coarse answers are trusted and others are not.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import init_empty_weights
 from torch import Tensor, nn
@@ -27,13 +29,14 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from llava import Llava
+from llava.checkpoints.weights import set_parameter
 from llava.conversation import VICUNA_V1
 from llava.image import ImageProcessor
 from llava.projector import DownsampleProjector, build_projector
 from llava.prompt import PromptTokenizer
 from llava.vision import VisionTower
-from sepm.bench.shapes import LanguageShape, Shape, TowerShape
 from sepm.errors import InputError
+from sepm.models.shapes import LanguageShape, Shape, TowerShape
 
 TOKENIZER = Path(__file__).resolve().parents[2] / "data" / "demo" / "llava-demo"
 """The bundled demo's tokenizer, whatever the shape; rows of a larger vocabulary stay unused."""
@@ -49,7 +52,14 @@ LETTER_SIGNAL = 1000.0
 """A letter's embedding in the last channel; its other channels, and all layers, add far less."""
 
 
-def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: int) -> Llava:
+class RandomModel(Llava):
+    """A model of random weights, and what it was made from."""
+
+    shape: Shape
+    seed: int
+
+
+def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: int) -> RandomModel:
     """A model ready for inference, of the prompts of LLaVA-1.5.
 
     The last channel of a hidden state tells whether its token is A or B.
@@ -73,7 +83,7 @@ def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: i
         )
         feature = "patch" if is_clip else "cls_patch"
         vision_tower = VisionTower(tower_config(tower), SELECT_LAYER, feature)
-    model = Llava(
+    model = RandomModel(
         language_model,
         projector,
         vision_tower,
@@ -81,6 +91,7 @@ def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: i
         image_processor(tower),
         end_ids=frozenset(),
     )
+    model.shape, model.seed = shape, seed
     fill(model, device, dtype, seed)
     embeddings, letters = language_model.model.embed_tokens.weight, _letters(model)
     embeddings[letters] = 0
@@ -126,21 +137,20 @@ def fill(module: nn.Module, device: torch.device, dtype: torch.dtype, seed: int)
                 is_embedding = name.endswith(("embed_tokens.weight", "position_embedding.weight"))
                 std = 0.5 if is_embedding else 1 / math.sqrt(values[0].numel())
                 values.normal_(0.0, std, generator=generator)
-            owner, _, attribute = name.rpartition(".")
-            parent = module.get_submodule(owner)
-            setattr(parent, attribute, nn.Parameter(values, requires_grad=False))
+            set_parameter(module, name, values)
     module.to(device)
 
 
 @torch.inference_mode()
-def answer_with_letters(model: Llava, states: Tensor) -> None:
+def answer_with_letters(model: Llava, queries: Sequence[str], inputs: Sequence[np.ndarray]) -> None:
     """Let every answer be A or B, which the image decides, and end after it.
 
     Args:
         model: as `random_model` makes it; its output layer is changed in place.
-        states: float32[queries, B, D], the output layer's input where a query ends, for queries of
-            the kinds that will be asked and at least two images that differ.
+        queries: of the kinds that will be asked.
+        inputs: at least two preprocessed images that differ.
     """
+    states = last_states(model, queries, inputs)
     mean = states.mean(dim=(0, 1))
     loud = LOUDNESS * mean / mean.square().sum()  # [D], its product with the mean is LOUDNESS
     apart = SPREAD * direction_of_images(states)
@@ -151,6 +161,22 @@ def answer_with_letters(model: Llava, states: Tensor) -> None:
     head[:, -1] = 0
     head[letters, -1] = -1  # no letter follows a letter, and all else ends the answer
     model.end_ids = frozenset(range(len(head))) - set(letters)
+
+
+def last_states(model: Llava, queries: Sequence[str], inputs: Sequence[np.ndarray]) -> Tensor:
+    """The output layer's input at the last position, float32[queries, B, D]."""
+    fed: list[Tensor] = []
+    head = model.language_model.lm_head
+    hook = head.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
+    images = model.encode(inputs)
+    try:
+        for query in queries:
+            prompt = model.tokenize(query)
+            for image in images:  # one at a time: as little memory as any variant takes
+                model.prefill([prompt], [image], [()])
+    finally:
+        hook.remove()
+    return torch.cat(fed).reshape(len(queries), len(images), -1).float()
 
 
 def _letters(model: Llava) -> list[int]:
