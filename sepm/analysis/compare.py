@@ -101,6 +101,7 @@ def _flat(facts: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]
 def _about(run: StoredRun, rows: Sequence[Record]) -> dict[str, Any]:
     """A run by itself, its accuracy that of the common samples."""
     common, whole, paper = accuracy_of(rows), accuracy_of(run.records), run.paper
+    others = run.reported_elsewhere
     return {
         "folder": str(run.folder),
         **{name: run.facts[name] for name in ("dataset", "model", "method", "preset")},
@@ -111,6 +112,7 @@ def _about(run: StoredRun, rows: Sequence[Record]) -> dict[str, Any]:
         "accuracy": common.fraction,
         "ci95": common.ci95,
         "paper": paper.beside(whole.fraction) if paper and whole.fraction is not None else None,
+        **({"reported_elsewhere": others.beside(whole.fraction, whole.n)} if others else {}),
     }
 
 

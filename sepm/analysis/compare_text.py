@@ -60,6 +60,9 @@ def _runs(found: dict[str, Any]) -> Iterator[str]:
         yield f"   {run['method']}, preset {run['preset']}, {run['rows']} rows{beside}"
         if paper["note"]:
             yield f"   the paper's: {paper['note']}"
+        if others := run.get("reported_elsewhere"):
+            reported = text.percent(others["reported"])
+            yield f"   others, {others['source']}: {reported}; {others['note']}"
     common = found["questions"]["common"]
     rows = [run["rows"] for run in found["runs"]]
     if any(n != common for n in rows):

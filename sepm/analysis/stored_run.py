@@ -12,6 +12,7 @@ from msgspec import Struct
 from sepm.analysis.accuracy import accuracy_of
 from sepm.analysis.metrics import summarize
 from sepm.analysis.paper import PaperValue, paper_value
+from sepm.analysis.reported import ReportedValue, reported_value
 from sepm.errors import InputError, require_known
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.taxonomy import Taxonomy
@@ -114,8 +115,16 @@ class StoredRun:
     @property
     def paper(self) -> PaperValue | None:
         """The paper's accuracy for such a run."""
-        made = (self.dataset, self.model, self.method, self.configuration)
-        return paper_value(*made, accuracy_of(self.records).n)
+        return paper_value(*self._made, accuracy_of(self.records).n)
+
+    @property
+    def reported_elsewhere(self) -> ReportedValue | None:
+        """The accuracy that others report for such a run."""
+        return reported_value(*self._made)
+
+    @property
+    def _made(self) -> tuple[str, str, str, dict[str, Any]]:
+        return self.dataset, self.model, self.method, self.configuration
 
 
 def read_run(folder: Path) -> StoredRun:

@@ -27,7 +27,7 @@ def as_markdown(table: dict[str, Any]) -> str:
             "reports for",
             f"{table['paper_model']} on the real data sets; nothing here is a reproduction of it.",
         ]
-    lines += ["", *_overview(table)]
+    lines += ["", *_about_others(table), *_overview(table)]
     for task in table["tasks"]:
         if any("accuracy" in row["cells"][task] for row in table["rows"]):
             lines += ["", f"## {task}", "", *_details(table, task)]
@@ -53,6 +53,7 @@ def settings_line(result: dict[str, Any]) -> str:
 
 def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A flat row for every cell; accuracies and differences are fractions."""
+    has_others = bool(_values_of_others(table))
     for row, task in product(table["rows"], table["tasks"]):
         cell = row["cells"][task]
         low, high = cell.get("ci95") or (None, None)
@@ -74,11 +75,34 @@ def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
             **{name: versus.get(name) for name in ("gained", "lost")},
             "p_mcnemar": versus.get("p"),
             **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
+            **(_others_columns(cell) if has_others else {}),
         }
 
 
+def _values_of_others(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """What others report for the table's cells."""
+    cells = (cell for row in table["rows"] for cell in row["cells"].values())
+    return [cell["reported_elsewhere"] for cell in cells if "reported_elsewhere" in cell]
+
+
+def _others_columns(cell: dict[str, Any]) -> dict[str, Any]:
+    """Columns of what others report for a cell."""
+    value = cell.get("reported_elsewhere", {})
+    return {
+        "reported_elsewhere": value.get("reported"),
+        "reported_elsewhere_source": value.get("source"),
+        "reported_elsewhere_note": value.get("note"),
+    }
+
+
+def _about_others(table: dict[str, Any]) -> list[str]:
+    """Lines that tell whose the rows "others" are; none where there are none."""
+    sources = dict.fromkeys(value["source"] for value in _values_of_others(table))
+    return [line for s in sources for line in (f"'others' is {s}, not SEPM's paper.", "")]
+
+
 def _overview(table: dict[str, Any]) -> list[str]:
-    """Rows as the paper prints them, the paper's own below each."""
+    """Rows as the paper prints them, the paper's own below each, and then those of others."""
     header = ["row", *table["tasks"], *(["average"] if table["table"] == 1 else [])]
     rows: list[list[str]] = []
     for row in table["rows"]:
@@ -86,6 +110,9 @@ def _overview(table: dict[str, Any]) -> list[str]:
         cells += [row["average"]] if "average" in row else []
         rows.append([row["name"], *(text.percent(cell.get("accuracy")) for cell in cells)])
         rows.append([f"- {_heading(table)}", *(text.percent(cell["paper"]) for cell in cells)])
+        others = [cell.get("reported_elsewhere", {}).get("reported") for cell in cells]
+        if any(others):
+            rows.append(["- others", *map(text.percent, others)])
     return text.grid(header, rows)
 
 
@@ -138,6 +165,11 @@ def _absences(table: dict[str, Any]) -> Iterator[str]:
         said += [
             f"- {task}{f', {name}' if len(noted) > 1 else ''}, the paper's numbers: {note}"
             for note, name in noted.items()
+        ]
+        said += [
+            f"- {task}, {name}, others: {cell['reported_elsewhere']['note']}"
+            for name, cell in cells.items()
+            if "reported_elsewhere" in cell
         ]
     if said:
         yield from (*said, "")

@@ -18,7 +18,8 @@ from sepm.analysis.paper import (
     value_at,
 )
 from sepm.analysis.plain_text import row_label
-from sepm.method.config import Drop, MethodConfig
+from sepm.analysis.reported import reported_value
+from sepm.method.config import DEFAULT_PRESET, Drop, MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.writing import Record
 from sepm.registry import MethodRun
@@ -142,6 +143,7 @@ def build_table(
     labels = {row.name: row_label(row.name, row.method, settings) for row in table.rows}
     for row in table.rows:
         cells: dict[str, Any] = {}
+        run = asdict(row.run(config, DEFAULT_PRESET).config)
         for task in table.tasks:
             paper = row.paper_cell(table.number, column, task)
             if row.name in results.get(task, {}):
@@ -149,6 +151,9 @@ def build_table(
                 cells[task] = _cell(row, task, results[task], paper, taxonomies[task])
             else:
                 cells[task] = {"absent": absent.get((task, row.name), "not run"), "paper": paper}
+            if others := reported_value(task, model, row.method, run):
+                done = (cells[task].get(name) for name in ("accuracy", "n"))
+                cells[task]["reported_elsewhere"] = others.beside(*done)
         rows.append({"name": labels[row.name], "method": row.method, "cells": cells})
         if table.number == 1:
             measured = [cell for cell in cells.values() if "accuracy" in cell]

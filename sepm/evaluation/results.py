@@ -8,6 +8,7 @@ from typing import Any
 
 from sepm.analysis.metrics import summarize
 from sepm.analysis.paper import paper_value
+from sepm.analysis.reported import reported_value
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError, RunError
 from sepm.evaluation import run_folder
@@ -58,6 +59,9 @@ def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> P
     value = paper_value(*made, summary["n"])
     if value is not None and summary["accuracy"] is not None:
         content["paper"] = value.beside(summary["accuracy"])
+    others = reported_value(*made)
+    if others is not None and summary["accuracy"] is not None:
+        content["reported_elsewhere"] = others.beside(summary["accuracy"], summary["n"])
     path = folder / ACCURACY
     with _rows_are_kept():
         write_released_files(folder, plan.covered, records, taxonomy, identity["model"])

@@ -27,30 +27,38 @@ class Table:
 
 
 def results(group: RunGroup) -> Table:
-    """A row for each run: its numbers, and the paper's."""
+    """A row for each run: its numbers, the paper's, and where they report some those of others."""
+    others = [(run.reported_elsewhere, run.summary["n"]) for run in group.runs]
+    told = dict.fromkeys(f" Others, {v.source}: {v.note(n)}." for v, n in others if v)
+    columns = ("others", "minus others") if told else ()
     header = (
-        "run", "n", "accuracy", "95% interval", "paper", "minus paper", "macro F1", "polarity",
-        "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
+        "run", "n", "accuracy", "95% interval", "paper", "minus paper", *columns, "macro F1",
+        "polarity", "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
     )  # fmt: skip
     chance = text.percent(1 / len(group.taxonomy.classes))
-    ways = [f" {run.name}, {told}." for run in group.runs if (told := text.ways_read(run.summary))]
+    ways = [f" {run.name}, {read}." for run in group.runs if (read := text.ways_read(run.summary))]
     notes = dict.fromkeys(run.paper.note for run in group.runs if run.paper and run.paper.note)
     return Table(
         "Results",
         header,
-        tuple(_result(run) for run in group.runs),
+        tuple(_result(run, len(columns)) for run in group.runs),
         f"Percent, computed from the records; chance is {chance}. Polarity: the predicted class "
         "has the label's polarity. Coarse: the coarse answer, gated or not, names it. Unread "
         "answers count as wrong; errors could not be run and are not in n."
         + "".join(f" The paper's: {note}." for note in notes)
+        + "".join(told)
         + "".join(ways),
     )
 
 
-def _result(run: StoredRun) -> tuple[str, ...]:
+def _result(run: StoredRun, of_others: int) -> tuple[str, ...]:
+    """A run's row, with as many cells of what others report."""
     summary, coarse = run.summary, run.summary["coarse"] or {}
     accuracy, reported = summary["accuracy"], run.paper.reported if run.paper else None
     difference = None if accuracy is None or reported is None else accuracy - reported
+    others = run.reported_elsewhere
+    beside = others.beside(accuracy, summary["n"]) if others else {}
+    theirs = (text.percent(beside.get("reported")), text.points(beside.get("difference")))
     speed = (run.facts.get("timing") or {}).get("images_per_second")
     return (
         text.row_label(run.name, run.method, run.configuration),
@@ -59,6 +67,7 @@ def _result(run: StoredRun) -> tuple[str, ...]:
         text.interval(summary["ci95"]),
         text.percent(reported),
         text.points(difference),
+        *theirs[:of_others],
         text.percent(summary["macro_f1"]),
         text.percent(summary["polarity_accuracy"]),
         text.percent(coarse.get("accuracy")),

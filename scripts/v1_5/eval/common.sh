@@ -42,7 +42,7 @@ run_sepm() {  # the words of a command, which gets the settings that all scripts
             --dynamo_backend no)
     fi
     python "${launcher[@]}" -m sepm "$@" --model-path "$MODEL" --output-dir "$OUTPUT" --preset "$PRESET" \
-        --conversation "${CONVERSATION:-auto}" || status=$?
+        --conversation "${CONVERSATION:-auto}" ${PROCESSOR:+--processor $PROCESSOR} || status=$?
     if [ "$status" -eq 2 ]; then
         model_hint
         demo_hint
@@ -50,9 +50,9 @@ run_sepm() {  # the words of a command, which gets the settings that all scripts
     return "$status"
 }
 
-evaluate() {  # $1: task, $2: image folder, the rest: methods
+evaluate() {  # $1: task, $2: image folder, the rest: methods where METHODS names none
     need_data "$1" "$2"
-    run_sepm eval --dataset "$1" --method "${@:3}" --question-file "$QUESTIONS" \
+    run_sepm eval --dataset "$1" --method ${METHODS:-"${@:3}"} --question-file "$QUESTIONS" \
         --image-folder "$2" ${ALPHA:+--alpha "$ALPHA"} ${BETA:+--beta "$BETA"}
 }
 

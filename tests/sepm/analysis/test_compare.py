@@ -92,6 +92,15 @@ def test_the_paper_s_number_is_looked_up_and_not_believed() -> None:
     assert "the paper's: n is 1; every accuracy in the paper fits n = 17716" in as_text(found)
 
 
+def test_what_others_report_is_told_as_theirs() -> None:
+    run = stored(record("a", "joy"), model="Qwen3-VL-8B-Instruct")
+    found = compare(run, run)
+    assert found["runs"][0]["reported_elsewhere"]["reported"] == pytest.approx(0.5725)
+    said = "others, Decoding Affective Nuances, 2026, Table 1, Qwen3-VL-8B: 57.25; n is 1; 57.25"
+    assert said in as_text(found)
+    assert "reported_elsewhere" not in compare(FIRST, SECOND)["runs"][0]
+
+
 def test_different_question_sets_are_compared_on_the_common_ones() -> None:
     found = compare(FIRST, SECOND)
     assert found["questions"]["common"] == 5

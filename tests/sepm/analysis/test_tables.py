@@ -248,3 +248,34 @@ def test_csv_has_a_row_for_every_cell() -> None:
     ]
     assert (rows[0]["accuracy"], rows[1]["accuracy"]) == (None, 0.5)
     assert len(rows) == 10
+
+
+QWEN = "Qwen2.5-VL-7B-Instruct"
+
+
+def test_what_others_report_stands_below_the_papers_and_is_marked_as_theirs() -> None:
+    table = built(1, model=QWEN, abstract={"sepm β=0.2": cell("abc")})
+    text = as_markdown(table)
+    assert "'others' is Decoding Affective Nuances, 2026, Table 1, Qwen2.5-VL-7B" in text
+    rows = [line for line in map(parts, text.splitlines()) if line[:1] == ["- others"]]
+    assert [row[1:] for row in rows] == [
+        ["58.33", "56.98", "47.70", "22.45", "23.68", "-"],
+        ["61.58", "57.94", "49.10", "22.85", "26.32", "-"],  # of β = 0.2, not of 0.1
+    ]
+    said = "- abstract, sepm β=0.2, others: n is 8; 26.32 fits n = 228, not 280; their settings"
+    assert said in text
+    found = [row["reported_elsewhere"] for row in as_rows(table) if row["task"] == "emoset"]
+    assert found == [0.5698, None, None, None, 0.5794]
+
+
+def test_sepm_of_others_is_left_out_at_other_settings_than_the_papers() -> None:
+    table = built(3, model=QWEN, config=MethodConfig(alpha=0.2), emoset={"zero-shot": cell("a")})
+    assert ["reported_elsewhere" in row["cells"]["emoset"] for row in table["rows"]] == [
+        *(True, False, False, False, False)
+    ]
+
+
+def test_a_model_that_others_do_not_report_has_no_rows_or_columns_of_theirs() -> None:
+    table = built(3, emoset={"zero-shot": cell("a")})
+    assert "others" not in as_markdown(table)
+    assert "reported_elsewhere" not in next(as_rows(table))

@@ -163,6 +163,32 @@ def test_the_papers_number_or_a_note_stands_beside_a_run_that_it_has(
         assert accuracy["paper"] == {"reported": None, "difference": None, "note": note}
 
 
+def test_what_others_report_stands_in_a_column_and_a_field_of_its_own(
+    own_scenes: Any, evaluate: Evaluation, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "Qwen2.5-VL-7B-Instruct"
+    model.symlink_to(tiny_model)
+    lines = evaluate(own_scenes, "--model-path", model, method="zero-shot sepm fp").out.splitlines()
+    assert lines[1].split()[5:] == ["paper", "others", "unread", "errors"]
+    assert [line.split()[4:6] for line in lines[2:5]] == [["-", "56.98"], ["-", "57.94"], ["-"] * 2]
+    source = "Decoding Affective Nuances, 2026, Table 1, Qwen2.5-VL-7B"
+    assert f"others: {source}, not SEPM's paper" in lines
+    files = [
+        json.loads((evaluate.output / "emoset" / model.name / name / "accuracy.json").read_text())
+        for name in ("zero-shot", "sepm", "fp")
+    ]
+    note = (
+        "n is 4; 57.94 fits n = 17716, as every percentage does; their settings are unknown, their "
+        "code is unseen"
+    )
+    assert f"others: {note}" in lines
+    assert files[1]["reported_elsewhere"] == {
+        **{"reported": pytest.approx(0.5794), "difference": None, "source": source, "note": note}
+    }
+    assert "reported_elsewhere" not in files[2]
+    assert not any("paper" in file for file in files)
+
+
 # ---- the same command again
 
 

@@ -75,6 +75,19 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
+def test_what_others_report_has_columns_of_its_own(tmp_path: Path, write_run: Any) -> None:
+    for method in ("zero-shot", "sepm"):
+        write_run(tmp_path, method, model="Qwen3-VL-4B-Instruct")
+    (group,) = read_run_groups([tmp_path])
+    table = results(group)
+    at = table.header.index("others")
+    assert table.header[at - 1 : at + 2] == ("minus paper", "others", "minus others")
+    found = {row[0]: row[at : at + 2] for row in table.rows}
+    assert found == {"zero-shot": ("57.06", "-"), "sepm": ("63.28", "-")}
+    source = "Decoding Affective Nuances, 2026, Table 1, Qwen3-VL-4B"
+    assert f"Others, {source}: n is 40; 57.06 fits n = 17716" in table.note
+
+
 @pytest.mark.usefixtures("any_n_is_the_papers")
 def test_results_of_the_paper_s_n_stand_beside_its_numbers(group: RunGroup) -> None:
     for run, reported in zip(group.runs, (0.5277, 0.5624), strict=True):

@@ -1,0 +1,143 @@
+"""Accuracies that others report for zero-shot and SEPM on newer models, and what n they imply."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sepm.method.config import PRESETS
+from sepm.registry import METHODS
+
+CHECKPOINTS = {
+    **dict.fromkeys(("Qwen2.5-VL-7B-Instruct", "Qwen2.5-VL-7B"), "Qwen2.5-VL-7B"),
+    **dict.fromkeys(("Qwen3-VL-4B-Instruct", "Qwen3-VL-4B"), "Qwen3-VL-4B"),
+    **dict.fromkeys(("Qwen3-VL-8B-Instruct", "Qwen3-VL-8B"), "Qwen3-VL-8B"),
+    **dict.fromkeys(("InternVL3_5-8B-HF", "InternVL3_5-8B"), "InternVL3.5-8B"),
+    **dict.fromkeys(("InternVL3.5-8B-HF", "InternVL3.5-8B"), "InternVL3.5-8B"),
+}
+"""Name of a model as they print it, by the checkpoint's name. No other model is compared."""
+
+LIKELY_N: dict[str, tuple[int, ...]] = {
+    "emotion6": (594,),
+    "emoset": (17_716,),
+    "webemo7": (2_000,),
+    "webemo25": (2_000,),
+    "abstract": (228, 280),
+}
+"""Numbers of images that may be theirs: those of SEPM's paper, or what most of a task's cells fit.
+
+280 images have Abstract's votes; with ties left out some 228 stay.
+"""
+
+EVERY_FITS = 10_000
+"""From this n on every percentage with two decimals fits."""
+
+NEAR = 5
+"""Distance from a likely n within which another is looked for."""
+
+UNKNOWN = "their settings are unknown, their code is unseen"
+
+
+@cache
+def reported_tables() -> dict[str, Any]:
+    """Everything that others report, in percent, as in `reported.json`."""
+    return json.loads(Path(__file__).with_name("reported.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class ReportedValue:
+    """An accuracy that others report, for a task and a model."""
+
+    percent: float
+    """As printed, with two decimals."""
+    dataset: str
+    model: str
+    """Name of the model, as they print it."""
+
+    @property
+    def source(self) -> str:
+        """Title of their paper, its table, and the model."""
+        return f"{reported_tables()['source']}, {self.model}"
+
+    def note(self, n: int | None = None) -> str:
+        """What its decimals imply, and why a run over n images may measure another thing."""
+        beside = "" if n is None else f"n is {n}; "
+        return f"{beside}{self.percent:.2f} {implied_n(self.percent, self.dataset)}; {UNKNOWN}"
+
+    def beside(self, accuracy: float | None = None, n: int | None = None) -> dict[str, Any]:
+        """`reported_elsewhere` of `accuracy.json`, beside a run's accuracy over n images.
+
+        There is no difference where the decimals, rounded or cut off, exclude that n.
+        """
+        reported, difference = self.percent / 100, None
+        if accuracy is not None and n is not None:
+            same_n = any(fits(self.percent, n, cut_off=cut_off) for cut_off in (False, True))
+            difference = accuracy - reported if same_n else None
+        return {
+            "reported": reported,
+            "difference": difference,
+            "source": self.source,
+            "note": self.note(n),
+        }
+
+
+def reported_value(
+    dataset: str, model: str, method: str, config: Mapping[str, Any]
+) -> ReportedValue | None:
+    """The value to stand beside a run; None where others report none.
+
+    SEPM is compared at the paper's settings, zero-shot with any wording.
+    """
+    name = CHECKPOINTS.get(model)
+    if name is None or (method == "sepm" and not _has_defaults(config)):
+        return None
+    percent = reported_tables()["models"][name].get(method, {}).get(dataset)
+    return None if percent is None else ReportedValue(percent, dataset, name)
+
+
+def _has_defaults(config: Mapping[str, Any]) -> bool:
+    """Whether all that SEPM reads is as in the preset `paper`."""
+    paper = PRESETS["paper"]
+    return all(config[name] == getattr(paper, name) for name in METHODS["sepm"].reads)
+
+
+def fits(percent: float, n: int, *, cut_off: bool = False) -> bool:
+    """Whether some k of n images are that percentage, printed with two decimals.
+
+    Args:
+        percent: in [0, 100].
+        n: number of images, at least 1.
+        cut_off: further decimals are left off; otherwise they are rounded, halves either way.
+    """
+    hundredths = round(100 * percent)
+    # In 20,000ths of n, which makes halves of a hundredth whole: 20,000 k lies within both ends.
+    least = (2 * hundredths - (not cut_off)) * n
+    most = (2 * hundredths + 1) * n if not cut_off else (2 * hundredths + 2) * n - 1
+    return most // 20_000 * 20_000 >= least
+
+
+def fitting_n(percent: float, among: Iterable[int], *, cut_off: bool = False) -> list[int]:
+    """The n of several that admit a percentage, as `fits` tells."""
+    return [n for n in among if fits(percent, n, cut_off=cut_off)]
+
+
+def implied_n(percent: float, dataset: str) -> str:
+    """The number of images that a percentage's decimals admit, in words that follow it."""
+    likely = LIKELY_N[dataset]
+    if fitting := fitting_n(percent, likely):
+        others = [n for n in likely if n not in fitting]
+        told = f", not {_either(others)}" if others else ""
+        return f"fits n = {_either(fitting)}" + (
+            ", as every percentage does" if min(fitting) >= EVERY_FITS else told
+        )
+    near = fitting_n(percent, (n for m in likely for n in range(m - NEAR, m + NEAR + 1)))
+    said = f"fits n = {_either(near)}, not" if near else f"fits no n within {NEAR} of"
+    cut = fitting_n(percent, likely, cut_off=True)
+    unrounded = f" (cut off instead of rounded it fits {_either(cut)})" if cut else ""
+    return f"{said} {_either(likely)}{unrounded}"
+
+
+def _either(numbers: Iterable[int]) -> str:
+    return " or ".join(map(str, numbers))
