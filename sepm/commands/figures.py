@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError, require_known
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 if TYPE_CHECKING:
     from sepm.report.figures import Choice
@@ -80,10 +80,8 @@ def run(args: argparse.Namespace) -> int:
         missing += not_drawn
     if args.figure and missing:
         raise InputError("; ".join(missing))
-    if args.json:
-        show_json({"files": written, "not_drawn": missing})
-    else:
-        show("\n".join([*written, *(f"not drawn: {text}" for text in missing)]))
+    text = "\n".join([*written, *(f"not drawn: {reason}" for reason in missing)])
+    show_result({"files": written, "not_drawn": missing}, text, as_json=args.json)
     return 0
 
 

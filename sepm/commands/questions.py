@@ -7,7 +7,7 @@ from typing import Any
 from sepm.datasets.locations import require_data
 from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.datasets.readers import READERS
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 READER_OPTIONS = ("split", "label", "ties", "taxonomy")
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--taxonomy",
         metavar="TASK|FILE.toml",
-        help="folder: whose classes the folders are named by",
+        help="folder: whose classes folders are named by",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="question file to write (.jsonl)"
@@ -48,10 +48,7 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name) for name in READER_OPTIONS}
     options = {name: value for name, value in given.items() if value is not None}
     manifest = make_question_file(args.task, args.root, options, args.output)
-    if args.json:
-        show_json(manifest)
-    else:
-        show(as_text(manifest))
+    show_result(manifest, as_text(manifest), as_json=args.json)
     return 0
 
 
