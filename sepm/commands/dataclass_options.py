@@ -78,7 +78,8 @@ def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
             reader = _reader(hint, accepted)
             return {"help": text, "type": reader, "metavar": "|".join(("N", *accepted))}
     if get_origin(hint) is tuple:
-        return {**_value_arguments("n", Annotated[get_args(hint)[0], text]), "nargs": "+"}
+        each = Annotated[get_args(hint)[0], text, *(given or ["N"])]
+        return {**_value_arguments(name, each), "nargs": "+"}
     if get_origin(hint) is Literal:
         return {"help": text, "choices": get_args(hint)}
     metavar = "PATH" if hint is Path or name.endswith("path") else name.upper()
