@@ -3,7 +3,6 @@
 import ast
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -52,9 +51,9 @@ def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> 
     rows = read_list(path, len(triples))
     found = _images_by_name(root)
     questions = [
-        _question(triples[row.label], level, row.file, found[row.file], row.line)
-        for row in rows
-        if row.file in found
+        _question(triples[label], level, file, found[file], line)
+        for line, label, file in rows
+        if file in found
     ]
     if not questions:
         raise InputError(f"{root}: none of the {len(rows)} images of {path} is below it; {TREE}")
@@ -142,30 +141,21 @@ def _counts(questions: list[Question], rows: int) -> dict[str, int]:
     }
 
 
-@dataclass(frozen=True)
-class ListRow:
-    """One row of a list; rows are told apart by label and file together."""
-
-    line: int
-    label: int
-    file: str
-
-
 def bundled_triples() -> list[Triple]:
     """The table of `category.txt`, as bundled in the taxonomy of 25 classes."""
     rows = class_table("webemo25")
     return [(row["name"], row["parent"], SIGNS[row["polarity"]]) for row in rows]
 
 
-def read_list(path: Path, n_classes: int) -> list[ListRow]:
-    """The rows `<address> <label>` of a list; the file is the last part of the address.
+def read_list(path: Path, n_classes: int) -> list[tuple[int, int, str]]:
+    """Line, label and file of the rows `<address> <label>`; the file is the address's last part.
 
     Raises:
         InputError: the file is absent or empty, or a row is wrong or stands twice.
     """
     seen = FirstLines()
 
-    def list_row(line: int, text: str) -> ListRow:
+    def list_row(line: int, text: str) -> tuple[int, int, str]:
         address, _, number = text.strip().rpartition(" ")
         file = address.strip().rpartition("/")[2]
         if not file or re.search(r"\s", address) or not re.fullmatch(r"[0-9]+", number):
@@ -174,7 +164,7 @@ def read_list(path: Path, n_classes: int) -> list[ListRow]:
         if label >= n_classes:
             raise ValueError(f"label {label}; expected 0 to {n_classes - 1}")
         seen.require_new((label, file), line, f"'{file}' with label {label}")
-        return ListRow(line, label, file)
+        return line, label, file
 
     rows = read_rows(path, numbered_lines(path), list_row)
     if not rows:
@@ -183,13 +173,10 @@ def read_list(path: Path, n_classes: int) -> list[ListRow]:
 
 
 def check_category_file(path: Path, triples: list[Triple]) -> None:
-    """Raise unless `category.txt` gives every label the meaning that the triples give it.
+    """Raise InputError unless `category.txt` gives every label the meaning that the triples give.
 
     The file is Python: a comment and `labels=[(fine, middle, sign), …]`. It is read as a literal
     and never run.
-
-    Raises:
-        InputError: it is no such literal or says something else.
     """
     text = read_text(path)
     start = re.search(r"^[ \t]*labels[ \t]*=", text, re.MULTILINE)

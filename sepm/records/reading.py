@@ -81,11 +81,7 @@ def _record(
     asked: Mapping[str, Question] | None,
     run: Mapping[str, Any] | None,
 ) -> Record:
-    """The record of one line.
-
-    Raises:
-        ValueError: it is none, or contradicts the task's classes, the question file or the run.
-    """
+    """The record of a line; raises ValueError where it is none, or contradicts what is known."""
     try:
         _DECODER.decode(line)
     except ValueError as error:
