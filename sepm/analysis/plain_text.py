@@ -60,11 +60,6 @@ def class_cells(change: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def yes_no(fact: bool | None) -> str:
-    """A yes or no, or that there is none."""
-    return ABSENT if fact is None else "yes" if fact else "no"
-
-
 def ways_read(summary: Mapping[str, Any]) -> str | None:
     """Ways in which a run's answers were read, by stage; None: all of them were bare letters."""
     stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}

@@ -7,10 +7,10 @@ from typing import Annotated
 from sepm.analysis.sweep import (
     DEFAULT_BETAS,
     VARIANCES,
-    alpha_sweep,
-    beta_sweep,
     distinct,
     outer_runs,
+    rescored,
+    sweep,
     swept_alphas,
 )
 from sepm.analysis.sweep_text import as_markdown, as_rows
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         variance: swept_alphas(args.alphas, variance) for variance in VARIANCES
     }
     outer = outer_runs(config, args.preset, alphas)
-    betas = distinct(args.betas)
+    betas, when = distinct(args.betas), config.ambiguous_when
     by_beta = [MethodRun("sepm", replace(config, beta=beta), args.preset) for beta in betas]
     from sepm.evaluation.evaluate import evaluated  # imports torch, once the options are right
     from sepm.models.opening import start_model
@@ -74,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
         "configuration": asdict(config),
         "variance": config.variance,
         "alpha": {
-            variance: alpha_sweep(low, high, values, variance, config.ambiguous_when)
+            variance: sweep({a: rescored(low, high, a, variance, when) for a in values})
             for variance, values in alphas.items()
             if values
         },
-        "beta": beta_sweep(dict(zip(betas, beta_records, strict=True))),
+        "beta": sweep(dict(zip(betas, beta_records, strict=True))),
     }
     show_result(result, as_markdown(result), as_json=args.json)
     differing = MethodRun("sepm", config, args.preset).folder_name.removeprefix("sepm")
