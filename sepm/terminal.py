@@ -33,6 +33,14 @@ def show_json(content: object) -> None:
     print(json.dumps(content, indent=1, allow_nan=False).replace("\x7f", r"\u007f"))
 
 
+def show_result(content: object, text: str, *, as_json: bool) -> None:
+    """Print a result as JSON where that was asked for, else its text."""
+    if as_json:
+        show_json(content)
+    else:
+        show(text)
+
+
 def complain(text: str) -> None:
     """Print a text on standard error."""
     print(printable(text), file=sys.stderr)

@@ -79,7 +79,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
     hidden = {f"configuration.{name}" for name in (*unread, "save_scores")}
     groups: dict[str, dict[str, Any]] = {}
     for group, keys in PARTS.items():
-        a, b = (dict(_flat({k: facts.get(k) for k in keys})) for facts in (first, second))
+        a, b = (dict(flat({k: facts.get(k) for k in keys})) for facts in (first, second))
         names = [name for name in dict.fromkeys([*a, *b]) if name not in hidden]
         groups[group] = {
             name: [a.get(name), b.get(name)] for name in names if a.get(name) != b.get(name)
@@ -90,10 +90,11 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
     return groups
 
 
-def _flat(facts: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+def flat(facts: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with the names that lead to it: "environment.device"."""
     for key, value in facts.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{name}{key}.")
+            yield from flat(value, f"{name}{key}.")
         else:
             yield f"{name}{key}", value
 

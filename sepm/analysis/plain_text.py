@@ -17,9 +17,9 @@ def percent(fraction: float | None) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.2f}"
 
 
-def interval(bounds: Sequence[float] | None, between: str = " to ") -> str:
+def interval(bounds: Sequence[float] | None) -> str:
     """An interval of accuracies: "55.51 to 56.97"."""
-    return ABSENT if bounds is None else between.join(map(percent, bounds))
+    return ABSENT if bounds is None else " to ".join(map(percent, bounds))
 
 
 def points(fraction: float | None) -> str:
@@ -58,11 +58,6 @@ def class_cells(change: Mapping[str, Any]) -> list[str]:
         str(change["lost"]),
         p_value(change["p"]),
     ]
-
-
-def yes_no(fact: bool | None) -> str:
-    """A yes or no, or that there is none."""
-    return ABSENT if fact is None else "yes" if fact else "no"
 
 
 def ways_read(summary: Mapping[str, Any]) -> str | None:

@@ -22,17 +22,34 @@ from sepm.records.reading import read_records
 from sepm.records.writing import Record
 
 
-class RunFacts(Struct, frozen=True):
-    """Fields of `accuracy.json` that are read back; the numbers are not, but computed again.
+class MadeWith(Struct, frozen=True, kw_only=True):
+    """Names and settings that a stored result was made with.
 
-    Raises ValueError as `check_names` and `check_configuration` do.
+    Raises ValueError unless the names are plain, there is such a preset, and every setting of a
+    method is there, of its type and in its range. Folders of figures are named after data set and
+    model, so a foreign one must not hold a path.
     """
 
     dataset: str
     model: str
-    method: str
     preset: str
     configuration: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for kind, name in (("dataset", self.dataset), ("model", self.model)):
+            if name in ("", ".", "..") or "\0" in name or PureWindowsPath(name).name != name:
+                raise ValueError(f"{kind} {name!r} is no plain name, as a folder could have")
+        require_known("preset", self.preset, PRESETS)
+        names = [field.name for field in fields(MethodConfig)]
+        if missing := [name for name in names if name not in self.configuration]:
+            raise ValueError(f"configuration lacks {', '.join(missing)}")
+        msgspec.convert({name: self.configuration[name] for name in names}, MethodConfig)
+
+
+class RunFacts(MadeWith, frozen=True, kw_only=True):
+    """Fields of `accuracy.json` that are read back; the numbers are not, but computed again."""
+
+    method: str
     sha256: dict[str, Any]
     taxonomy: Taxonomy | None = None
     limit: int | None = None
@@ -40,10 +57,6 @@ class RunFacts(Struct, frozen=True):
     prompt_format: dict[str, Any] | None = None
     environment: dict[str, Any] | None = None
     timing: dict[str, float | None] | None = None
-
-    def __post_init__(self) -> None:
-        check_names(self.dataset, self.model, self.preset)
-        check_configuration(self.configuration)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,25 +166,6 @@ def read_run(folder: Path) -> StoredRun:
         raise InputError(f"{error}\nWhat the rows must agree with is in {path}") from error
     _tell_contradictions(path, facts, records)
     return StoredRun(folder, facts, records, taxonomy, folder.resolve().name)
-
-
-def check_names(dataset: str, model: str, preset: str) -> None:
-    """Raise ValueError unless the names are plain and there is such a preset.
-
-    Folders of figures are named after data set and model, so a foreign one must not hold a path.
-    """
-    for kind, name in (("dataset", dataset), ("model", model)):
-        if name in ("", ".", "..") or "\0" in name or PureWindowsPath(name).name != name:
-            raise ValueError(f"{kind} {name!r} is no plain name, as a folder could have")
-    require_known("preset", preset, PRESETS)
-
-
-def check_configuration(configuration: Mapping[str, Any]) -> None:
-    """Raise ValueError unless every setting of a method is there, of its type and in its range."""
-    names = [field.name for field in fields(MethodConfig)]
-    if missing := [name for name in names if name not in configuration]:
-        raise ValueError(f"configuration lacks {', '.join(missing)}")
-    msgspec.convert({name: configuration[name] for name in names}, MethodConfig)
 
 
 def _tell_contradictions(path: Path, facts: Mapping[str, Any], records: Sequence[Record]) -> None:

@@ -114,23 +114,8 @@ def _rescored(stored: Pair, alpha: float, variance: Variance, when: AmbiguousWhe
     )
 
 
-def alpha_sweep(
-    low: Sequence[Record],
-    high: Sequence[Record],
-    alphas: Iterable[float],
-    variance: Variance,
-    when: AmbiguousWhen,
-) -> dict[str, Any]:
-    """Accuracy at every α, ascending, and which are as good as the best."""
-    return _sweep({alpha: rescored(low, high, alpha, variance, when) for alpha in alphas})
-
-
-def beta_sweep(records: Mapping[float, Sequence[Record]]) -> dict[str, Any]:
-    """Accuracy at every β, and which β are as good as the best; records by β."""
-    return _sweep({beta: list(records[beta]) for beta in sorted(records)})
-
-
-def _sweep(records: Mapping[float, list[Record]]) -> dict[str, Any]:
+def sweep(records: Mapping[float, Sequence[Record]]) -> dict[str, Any]:
+    """Accuracy at every value of α or β, ascending as given, and which are as good as the best."""
     points = [_point(value, rows) for value, rows in records.items()]
     # Of equally accurate values the smallest is named.
     best = max(points, key=lambda point: point["correct"])["value"]

@@ -7,14 +7,6 @@ from typing import Any
 from sepm.analysis import plain_text as text
 from sepm.method.config import PRESETS
 
-PAPER = "paper ({})"
-"""Heading of the paper's numbers: for which of its models."""
-
-DETAIL = (
-    *("row", "n", "accuracy", "95% interval", PAPER, "paper in interval"),
-    *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
-)
-
 
 def as_markdown(table: dict[str, Any]) -> str:
     """The table as the paper prints it, then each task with its statistics."""
@@ -124,18 +116,23 @@ def _details(table: dict[str, Any], task: str) -> list[str]:
             text.percent(cell.get("accuracy")),
             text.interval(cell.get("ci95")),
             text.percent(cell["paper"]),
-            text.yes_no(cell.get("paper_in_ci95")),
+            {True: "yes", False: "no"}.get(cell.get("paper_in_ci95"), text.ABSENT),
             *text.paired_cells(cell.get("versus_zero_shot")),
             str(cell.get("unread", text.ABSENT)),
         ]
         for row in table["rows"]
         for cell in [row["cells"][task]]
     ]
-    return text.grid([_heading(table) if name == PAPER else name for name in DETAIL], rows)
+    header = (
+        *("row", "n", "accuracy", "95% interval", _heading(table), "paper in interval"),
+        *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
+    )
+    return text.grid(header, rows)
 
 
 def _heading(table: dict[str, Any]) -> str:
-    return PAPER.format(table["paper_model"])
+    """Heading of the paper's numbers: for which of its models."""
+    return f"paper ({table['paper_model']})"
 
 
 def _contrasts(table: dict[str, Any]) -> list[str]:

@@ -33,8 +33,9 @@ class BenchRequest:
         int, "images of each measurement; starting to load them counts, so a fast device needs more"
     ] = 8
     repeats: Annotated[int, "measurements of each variant; ours are taken in turn"] = 3
-    batch_sizes: tuple[int, ...] = (8,)
-    """The largest is that of the part methods."""
+    batch_sizes: Annotated[
+        tuple[int, ...], "batch sizes; the largest is that of the part methods"
+    ] = (8,)
     device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
     dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
     threads: Annotated[int | None, "threads that compute on a CPU; unless given PyTorch's own"] = (

@@ -7,7 +7,7 @@ from sepm.bench.request import PARTS, BenchRequest
 from sepm.commands.dataclass_options import add_options, given_options
 from sepm.datasets.files import write_whole
 from sepm.records.folder import as_json
-from sepm.terminal import complain, show, show_json
+from sepm.terminal import complain, show_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,16 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PART",
         help="; ".join(f"{name}: {what}" for name, what in PARTS.items()) + " [all]",
     )
-    sizes = BenchRequest.batch_sizes
-    parser.add_argument(
-        "--batch-sizes",
-        nargs="+",
-        type=int,
-        default=sizes,
-        metavar="N",
-        help=f"batch sizes; the largest is that of the part methods [{' '.join(map(str, sizes))}]",
-    )
-    add_options(parser, BenchRequest, without=("only", "batch_sizes"))
+    add_options(parser, BenchRequest, without=("only",))
     parser.add_argument("--json", action="store_true", help="print the JSON file")
 
 
@@ -38,10 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from sepm.bench.text import as_text
 
     result = bench(request)
-    if args.json:
-        show_json(result)
-    else:
-        show(f"{as_text(result)}\n\n{request.output_file}")
+    show_result(result, f"{as_text(result)}\n\n{request.output_file}", as_json=args.json)
     write_whole(request.output_file, as_json(result))  # last: what was measured has been shown
     if differing := other_letters(result):
         complain(f"sepm bench: {differing}")

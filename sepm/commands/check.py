@@ -6,27 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sepm.commands.dataclass_options import add_options
 from sepm.datasets.check import image_hashes
 from sepm.datasets.files import Problem
 from sepm.datasets.image_files import UnreadableImageError
+from sepm.datasets.options import DataOptions
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--question-file", type=Path, required=True, metavar="FILE", help="JSON Lines file"
-    )
-    parser.add_argument(
-        "--image-folder", type=Path, required=True, metavar="DIR", help="folder of the images"
-    )
-    parser.add_argument(
-        "--dataset",
-        default="emoset",
-        metavar="TASK",
-        help="bundled task or taxonomy file (*.toml) whose classes are the labels [%(default)s]",
-    )
+    add_options(parser, DataOptions, without=("limit", "on_bad_image"))
     parser.add_argument(
         "--workers", type=int, metavar="N", help="threads that decode [one for each processor]"
     )
@@ -36,10 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status: 0 when nothing is wrong, else 2."""
     report = check_report(args.question_file, args.image_folder, args.dataset, args.workers)
-    if args.json:
-        show_json(report)
-    else:
-        show(as_text(report))
+    show_result(report, as_text(report), as_json=args.json)
     return 0 if report["ok"] else 2
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from sepm.analysis.compare import compare
 from sepm.analysis.compare_text import as_text
 from sepm.analysis.stored_run import read_run
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     found = compare(read_run(args.first), read_run(args.second))
-    if args.json:
-        show_json(found)
-    else:
-        show(as_text(found))
+    show_result(found, as_text(found), as_json=args.json)
     return 0

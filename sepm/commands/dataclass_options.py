@@ -20,7 +20,7 @@ def add_options(
 
     Args:
         parser: gets the options.
-        config: dataclass whose fields are `Annotated[type, "help"]`.
+        config: dataclass whose fields are `Annotated[type, "help"]`, or with a metavar behind it.
         optional: leave options that are not given out of the result, so that other defaults (a
             preset's) hold.
         without: fields that get no option, since the command decides them.
@@ -36,9 +36,11 @@ def add_options(
         elif field.default is MISSING:
             arguments["required"] = True
         else:
-            arguments["default"] = field.default
-            if field.default not in (None, False):
-                arguments["help"] += " [%(default)s]"
+            arguments["default"] = default = field.default
+            if default not in (None, False):
+                listed = isinstance(default, tuple)
+                shown = " ".join(map(str, default)) if listed else "%(default)s"
+                arguments["help"] += f" [{shown}]"
         if field.name in hidden:
             HelpAll.hidden[field.name], arguments["help"] = arguments["help"], argparse.SUPPRESS
         parser.add_argument("--" + field.name.replace("_", "-"), **arguments)
@@ -66,7 +68,7 @@ def given_options(args: argparse.Namespace, config: type) -> dict[str, Any]:
 def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
     """Arguments with which argparse reads a field's value."""
     assert get_origin(hint) is Annotated, f"field {name} has no help"
-    hint, text = get_args(hint)
+    hint, text, *given = get_args(hint)
     if hint is bool:
         return {"help": text, "action": "store_true"}
     if get_origin(hint) in (Union, types.UnionType):
@@ -75,12 +77,13 @@ def _value_arguments(name: str, hint: Any) -> dict[str, Any]:
             (accepted,) = map(get_args, words)
             reader = _reader(hint, accepted)
             return {"help": text, "type": reader, "metavar": "|".join(("N", *accepted))}
+    if get_origin(hint) is tuple:
+        each = Annotated[get_args(hint)[0], text, *(given or ["N"])]
+        return {**_value_arguments(name, each), "nargs": "+"}
     if get_origin(hint) is Literal:
         return {"help": text, "choices": get_args(hint)}
-    if get_origin(hint) is tuple:
-        return {"help": text, "type": get_args(hint)[0], "nargs": "+", "metavar": "N"}
     metavar = "PATH" if hint is Path or name.endswith("path") else name.upper()
-    return {"help": text, "type": hint, "metavar": metavar}
+    return {"help": text, "type": hint, "metavar": given[0] if given else metavar}
 
 
 def _reader(kind: type, words: Collection[str]) -> Callable[[str], Any]:

@@ -16,7 +16,7 @@ from sepm.datasets.options import DataOptions
 from sepm.evaluation.request import RunOptions
 from sepm.models.options import ModelOptions
 from sepm.progress import tell
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +36,7 @@ def run(args: argparse.Namespace) -> int:
     content = request.data.read()
     paths = evaluate(request, runs, content, start_model(request.model))
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    if args.json:
-        show_json(results)
-    else:
-        show(as_text(results, paths))
+    show_result(results, as_text(results, paths), as_json=args.json)
     for path, result in zip(paths, results, strict=True):
         if (ways := ways_read(result)) is not None:
             tell(f"{path.parent.name}, answers by how they were read, {ways}")

@@ -1,12 +1,14 @@
 """`sepm figures`: the paper's figures from one's own runs, as PNG and SVG."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from sepm.commands.dataclass_options import add_options
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError, require_known
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 if TYPE_CHECKING:
     from sepm.report.figures import Choice
@@ -14,35 +16,31 @@ if TYPE_CHECKING:
     from sepm.report.runs import RunGroup
 
 
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """Which figures are drawn, of which samples, and where they go."""
+
+    output: Annotated[Path, "folder of the figures", "DIR"] = Path("figures")
+    figure: Annotated[
+        tuple[str, ...] | None,
+        "some of 3, 4, 5, 6, confusion, flips [all that the runs give]",
+        "NAME",
+    ] = None
+    samples: Annotated[tuple[str, ...] | None, "question ids of figure 4", "ID"] = None
+    per_class: Annotated[int, "samples of each class in figure 4, drawn evenly", "N"] = 1
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or folders above them"
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path("figures"), metavar="DIR", help="[%(default)s]"
-    )
-    parser.add_argument(
-        "--figure",
-        nargs="+",
-        metavar="NAME",
-        help="some of 3, 4, 5, 6, confusion, flips [all that the runs give]",
-    )
-    add_image_folder(parser, "figure 4")
-    parser.add_argument(
-        "--samples", nargs="+", default=[], metavar="ID", help="question ids of figure 4"
-    )
-    parser.add_argument(
-        "--per-class",
-        type=int,
-        default=1,
-        metavar="N",
-        help="samples of each class in figure 4, drawn evenly [%(default)s]",
-    )
+    add_runs(parser, "figure 4")
+    add_options(parser, FigureOptions)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def add_image_folder(parser: argparse.ArgumentParser, purpose: str) -> None:
-    """Add `--image-folder`, which may be given several times."""
+def add_runs(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """Add the runs, and `--image-folder`, which may be given several times."""
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or folders above them"
+    )
     parser.add_argument(
         "--image-folder",
         action="append",
@@ -74,16 +72,14 @@ def run(args: argparse.Namespace) -> int:
     written: list[str] = []
     missing: list[str] = []
     for group in groups:
-        choice = Choice(folders.get(group.dataset), tuple(args.samples), args.per_class)
+        choice = Choice(folders.get(group.dataset), tuple(args.samples or ()), args.per_class)
         drawn, not_drawn = write_figures(group, choice, names, args.output)
         written += drawn
         missing += not_drawn
     if args.figure and missing:
         raise InputError("; ".join(missing))
-    if args.json:
-        show_json({"files": written, "not_drawn": missing})
-    else:
-        show("\n".join([*written, *(f"not drawn: {text}" for text in missing)]))
+    text = "\n".join([*written, *(f"not drawn: {reason}" for reason in missing)])
+    show_result({"files": written, "not_drawn": missing}, text, as_json=args.json)
     return 0
 
 

@@ -17,7 +17,7 @@ from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import no_class
 from sepm.models.options import ModelOptions
 from sepm.registry import MethodRun
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 if TYPE_CHECKING:
     from sepm.inference.predict import Decision
@@ -61,10 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if args.picture and grid is None:
         raise InputError("--picture: this model's visual tokens are not all patches of the image")
     decisions = predict(opened.model, args.images, method_run, taxonomy)
-    if args.json:
-        show_json([decision.as_dict() for decision in decisions])
-    else:
-        show("\n\n".join(map(as_text, decisions)))
+    text = "\n\n".join(map(as_text, decisions))
+    show_result([decision.as_dict() for decision in decisions], text, as_json=args.json)
     if args.picture and grid is not None:
         write_picture(args.picture, decisions, grid)
     return 0

@@ -1,15 +1,34 @@
 """`sepm questions`: a data set as unpacked, made into a question file with its manifest."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from sepm.commands.dataclass_options import add_options, given_options
 from sepm.datasets.locations import require_data
 from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.datasets.readers import READERS
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
-READER_OPTIONS = ("split", "label", "ties", "taxonomy")
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderOptions:
+    """Options of single readers, which have the defaults."""
+
+    split: Annotated[
+        str,
+        "emoset, webemo: a split by name [test] or a list; emotion6: a list of images [all]",
+        "train|val|test|FILE",
+    ]
+    label: Annotated[str, "emotion6: what the label comes from [folder]", "folder|votes"]
+    ties: Annotated[
+        str,
+        "abstract, emotion6 by votes: the first of tied classes is the label, the image is left "
+        "out, or any of them counts as correct [first]",
+        "first|drop|any",
+    ]
+    taxonomy: Annotated[str, "folder: whose classes folders are named by", "TASK|FILE.toml"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,25 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root", type=Path, required=True, metavar="DIR", help="folder of the unpacked data set"
     )
-    parser.add_argument(
-        "--split",
-        metavar="train|val|test|FILE",
-        help="emoset, webemo: a split by name [test] or a list; emotion6: a list of images [all]",
-    )
-    parser.add_argument(
-        "--label", metavar="folder|votes", help="emotion6: what the label comes from [folder]"
-    )
-    parser.add_argument(
-        "--ties",
-        metavar="first|drop|any",
-        help="abstract, emotion6 by votes: the first of tied classes is the label, the image is "
-        "left out, or any of them counts as correct [first]",
-    )
-    parser.add_argument(
-        "--taxonomy",
-        metavar="TASK|FILE.toml",
-        help="folder: whose classes the folders are named by",
-    )
+    add_options(parser, ReaderOptions, optional=True)
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="question file to write (.jsonl)"
     )
@@ -45,13 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit status 0; what is wrong with the data is raised as InputError."""
     require_data(args.task, args.root)
-    given = {name: getattr(args, name) for name in READER_OPTIONS}
-    options = {name: value for name, value in given.items() if value is not None}
+    options = given_options(args, ReaderOptions)
     manifest = make_question_file(args.task, args.root, options, args.output)
-    if args.json:
-        show_json(manifest)
-    else:
-        show(as_text(manifest))
+    show_result(manifest, as_text(manifest), as_json=args.json)
     return 0
 
 

@@ -3,20 +3,17 @@
 import argparse
 from pathlib import Path
 
-from sepm.commands.figures import add_image_folder, read_groups
+from sepm.commands.figures import add_runs, read_groups
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError
 from sepm.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="DIR", help="folders of runs, or folders above them"
-    )
+    add_runs(parser, "pictures")
     parser.add_argument(
         "--output", type=Path, default=Path("report.html"), metavar="FILE", help="[%(default)s]"
     )
-    add_image_folder(parser, "pictures")
     parser.add_argument(
         "--thumbnails",
         type=int,

@@ -1,14 +1,20 @@
 """Options that commands share, in groups: model, data, run, and the method's settings."""
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from sepm.analysis.plain_text import as_csv
 from sepm.commands.dataclass_options import HelpAll, add_options, given_options
+from sepm.datasets.files import write_whole
 from sepm.datasets.options import DataOptions
 from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.models.options import ModelOptions
+from sepm.progress import tell
+from sepm.records.folder import as_json
 from sepm.registry import METHODS, MethodRun, get_preset
 
 WORDING = ("phrase", "fine_phrase", "foe_tokens", "fine_question", "fine_answer")
@@ -86,3 +92,15 @@ def method_runs(args: argparse.Namespace) -> list[MethodRun]:
     """
     config = method_config(args)
     return [MethodRun(name, config, args.preset) for name in dict.fromkeys(args.method)]
+
+
+def write_result(stem: Path, result: object, markdown: str, rows: Iterable[dict[str, Any]]) -> None:
+    """Write a result as Markdown, CSV and JSON; the files' names begin alike.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    contents = {".md": markdown, ".csv": as_csv(list(rows)), ".json": as_json(result)}
+    for suffix, content in contents.items():
+        write_whole(stem.with_name(stem.name + suffix), content)
+    tell(f"{stem}.md, .csv, .json")

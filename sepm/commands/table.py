@@ -2,20 +2,20 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from sepm.analysis.plain_text import as_csv
 from sepm.analysis.table_text import as_markdown, as_rows
 from sepm.analysis.tables import TABLES, TASKS, Table, build_table
+from sepm.commands.dataclass_options import add_options
 from sepm.commands.shared_options import (
     add_groups,
     add_method_options,
     evaluation_request,
     method_config,
+    write_result,
 )
-from sepm.datasets.files import write_whole
 from sepm.datasets.locations import TaskData, find_task
 from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
@@ -24,15 +24,28 @@ from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.config import MethodConfig
 from sepm.models.options import ModelOptions
 from sepm.progress import tell
-from sepm.records.folder import as_json
 from sepm.registry import MethodRun
-from sepm.terminal import show, show_json
+from sepm.terminal import show_result
 
 if TYPE_CHECKING:
     from sepm.evaluation.table_cells import Cells
 
 DECIDED_BY_TASK = ("dataset", "question_file", "image_folder")
 DECIDED_BY_ROWS = ("beta", "drop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """Where the tasks' data lie."""
+
+    data: Annotated[Path, "holds a folder for each data set, named as in data/README.md", "DIR"] = (
+        Path("data")
+    )
+    questions: Annotated[
+        Path, "holds TASK/stage_1.jsonl; a file that is not there is made from --data", "DIR"
+    ] = Path("question")
+    question_file: Annotated[Path | None, "instead, the one task's question file"] = None
+    image_folder: Annotated[Path | None, "its images"] = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,24 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks", nargs="+", choices=TASKS, metavar="TASK", help=f"{', '.join(TASKS)} [all]"
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="holds a folder for each data set, named as in data/README.md [%(default)s]",
-    )
-    parser.add_argument(
-        "--questions",
-        type=Path,
-        default=Path("question"),
-        metavar="DIR",
-        help="holds TASK/stage_1.jsonl; a file that is not there is made from --data [%(default)s]",
-    )
-    parser.add_argument(
-        "--question-file", type=Path, metavar="FILE", help="instead, the one task's question file"
-    )
-    parser.add_argument("--image-folder", type=Path, metavar="DIR", help="its images")
+    add_options(parser, TaskOptions)
     add_groups(parser, ModelOptions, DataOptions, RunOptions, without=DECIDED_BY_TASK)
     add_method_options(parser, without=DECIDED_BY_ROWS)
     parser.add_argument("--json", action="store_true", help="print the tables as JSON")
@@ -86,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
         | build_table(t, common.model.name, cells.results, cells.absent, taxonomies, config)
         for t in tables
     ]
-    if args.json:
-        show_json(built)
-    else:
-        show("\n".join(map(as_markdown, built)))
+    show_result(built, "\n".join(map(as_markdown, built)), as_json=args.json)
     differing = MethodRun("sepm", config, args.preset).folder_name.removeprefix("sepm")
-    write_tables(built, common.run.output_dir / "tables" / common.model.name, differing)
+    folder = common.run.output_dir / "tables" / common.model.name
+    for table in built:
+        stem = folder / f"table{table['table']}{differing}"
+        write_result(stem, table, as_markdown(table), as_rows(table))
     return 1 if failed else 0
 
 
@@ -164,22 +160,3 @@ def find_data(
 def possible_tasks(tables: Sequence[Table]) -> list[str]:
     """The tasks that any of the tables has, in Table 1's order."""
     return [task for task in TASKS if any(task in table.tasks for table in tables)]
-
-
-def write_tables(built: Sequence[dict[str, Any]], folder: Path, differing: str) -> None:
-    """Write each table as Markdown, CSV and JSON.
-
-    Args:
-        built: the tables.
-        folder: where they go.
-        differing: what differs from the default settings; the files' names end in it.
-
-    Raises:
-        InputError: a file cannot be written.
-    """
-    for table in built:
-        stem = f"table{table['table']}{differing}"
-        write_whole(folder / f"{stem}.md", as_markdown(table))
-        write_whole(folder / f"{stem}.csv", as_csv(list(as_rows(table))))
-        write_whole(folder / f"{stem}.json", as_json(table))
-        tell(f"{folder / stem}.md, .csv, .json")

@@ -1,6 +1,7 @@
 """EmoSet-118K (Yang et al., ICCV 2023): splits as JSON lists of label and image path."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 SPLITS = ("train", "val", "test")
+NO_SEPARATOR = re.compile(r"[^\s,]")
 TREE = "unpack EmoSet-118K.zip so that the root holds train.json, val.json, test.json and image/"
 
 
@@ -45,41 +47,26 @@ def json_elements(path: Path) -> list[tuple[int, Any]]:
         InputError: the file is not a JSON list.
     """
     text = read_text(path)
-    decoder = json.JSONDecoder()
-    elements: list[tuple[int, Any]] = []
-    position = _skip_blanks(text, 0)
-    if text[position : position + 1] != "[":
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise InputError(f"{path}:{line}: not JSON ({error}); expected a JSON list") from error
+    if not isinstance(rows, list):
         raise InputError(f"{path}: expected a JSON list of rows")
-    position = _skip_blanks(text, position + 1)
+    elements: list[tuple[int, Any]] = []
+    decoder, end = json.JSONDecoder(), text.index("[") + 1
     line, counted = 1, 0
-    while text[position : position + 1] != "]":
-        line, counted = line + text.count("\n", counted, position), position
-        try:
-            element, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}:{line}: not JSON ({error})") from error
-        elements.append((line, element))
-        position = _skip_blanks(text, position)
-        if text[position : position + 1] not in (",", "]"):
-            line += text.count("\n", counted, position)
-            raise InputError(f"{path}:{line}: expected ',' or ']' after a row")
-        if text[position] == ",":
-            position = _skip_blanks(text, position + 1)
+    for row in cast("list[Any]", rows):
+        begin = next(NO_SEPARATOR.finditer(text, end)).start()
+        line, counted = line + text.count("\n", counted, begin), begin
+        elements.append((line, row))
+        _, end = decoder.raw_decode(text, begin)
     return elements
 
 
-def _skip_blanks(text: str, position: int) -> int:
-    while text[position : position + 1] in (" ", "\t", "\r", "\n"):
-        position += 1
-    return position
-
-
 def _image_and_label(row: Any, taxonomy: Taxonomy) -> tuple[str, str]:
-    """Image path below `image/` and label of a row.
-
-    Raises:
-        ValueError: it is no such row.
-    """
+    """Image path below `image/` and label of a row; raises ValueError where it is none."""
     elements = cast("list[Any]", row) if isinstance(row, list) else []
     if len(elements) not in (3, 4) or not isinstance(elements[0], str):
         raise ValueError(

@@ -32,14 +32,9 @@ class Problem:
 
 
 def raise_problems(problems: list[Problem]) -> None:
-    """Raise one InputError that shows the first `PROBLEMS_SHOWN` problems and counts the rest.
-
-    Raises:
-        InputError: there is at least one problem.
-    """
-    if not problems:
-        return
-    raise InputError(shortened([str(problem) for problem in problems]))
+    """Raise an InputError for any problems: the first `PROBLEMS_SHOWN`, and how many more."""
+    if problems:
+        raise InputError(shortened([str(problem) for problem in problems]))
 
 
 def read_rows(

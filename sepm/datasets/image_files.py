@@ -90,11 +90,7 @@ def image_hash(path: Path) -> str:
 
 
 def _content(path: Path) -> bytes:
-    """The file's bytes.
-
-    Raises:
-        UnreadableImageError: it is no plain file, or cannot be read.
-    """
+    """The file's bytes; raises UnreadableImageError where it is no plain or readable file."""
     if fault := file_fault(path):
         raise UnreadableImageError(fault)
     try:
@@ -151,11 +147,7 @@ def _other_unicode_form(path: Path) -> str | None:
 
 
 def _check_size(width: int, height: int) -> None:
-    """Refuse what would take far more memory than an image does.
-
-    Raises:
-        UnreadableImageError: there are too many pixels, or none, or it is a strip.
-    """
+    """Raise UnreadableImageError for too many pixels, none, or a strip: all memory would go."""
     size = f"{width} × {height}"
     if width * height > MOST_PIXELS:
         raise UnreadableImageError(f"too many pixels: {size}, at most {MOST_PIXELS:,} are decoded")

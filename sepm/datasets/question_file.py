@@ -124,11 +124,7 @@ def write_questions(path: Path, questions: Iterable[Question]) -> str:
 
 
 def _row(text: str) -> dict[str, Any]:
-    """The row's JSON object.
-
-    Raises:
-        ValueError: it is none, or an object in it has two values for a field.
-    """
+    """The row's JSON object; raises ValueError where it is none, or holds a field twice."""
     try:
         row = json.loads(text, object_pairs_hook=_object)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -236,14 +232,8 @@ def _class_of_id(row: dict[str, Any]) -> str:
 
 def _question(row: dict[str, Any], line: int) -> Question:
     label, *others = _labels(row)
-    return Question(
-        question_id=row["question_id"],
-        image=row["image"],
-        label=label,
-        text=row.get("text"),
-        line=line,
-        other_labels=tuple(others),
-    )
+    name, image, text = row["question_id"], row["image"], row.get("text")
+    return Question(name, image, label, text, line, other_labels=tuple(others))
 
 
 def _as_row(question: Question) -> dict[str, Any]:

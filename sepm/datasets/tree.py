@@ -52,13 +52,10 @@ def files_below(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_system(name))
         for name in folders:
-            _refuse_loop(Path(place, name))
+            path = Path(place, name)
+            if path.is_symlink() and any(path.samefile(up) for up in path.absolute().parents):
+                raise InputError(f"{path}: a link to a folder that it lies in; remove it")
         yield from (Path(place, name) for name in sorted(files) if not is_system(name))
-
-
-def _refuse_loop(path: Path) -> None:
-    if path.is_symlink() and any(path.samefile(above) for above in path.absolute().parents):
-        raise InputError(f"{path}: a link to a folder that it lies in; remove it")
 
 
 def _not_listed(error: OSError) -> InputError:

@@ -1,14 +1,17 @@
 """WebEmo (Panda et al., ECCV 2018): lists of addresses, and the images that could be fetched."""
 
+import ast
+import re
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
+from sepm.datasets.files import FirstLines, numbered_lines, read_rows, read_text
 from sepm.datasets.folder import images_below
 from sepm.datasets.question_file import Question
 from sepm.datasets.reading import Reading, need, split_path
+from sepm.datasets.tasks import class_table
 from sepm.datasets.tree import folders_in
-from sepm.datasets.webemo_files import Triple, bundled_triples, check_category_file, read_list
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
@@ -17,6 +20,11 @@ Level = Literal["fine", "middle"]
 
 TREE = "put train25.txt, test25.txt and category.txt there and the images anywhere below"
 NO_LIST = "read from folders: without a list, images that could not be fetched are not counted"
+
+SIGNS = {"positive": "+", "negative": "-"}
+
+Triple = tuple[str, str, str]
+"""Fine class, middle class, sign; the position in the table is the label in the lists."""
 
 
 def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> Reading:
@@ -43,9 +51,9 @@ def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> 
     rows = read_list(path, len(triples))
     found = _images_by_name(root)
     questions = [
-        _question(triples[row.label], level, row.file, found[row.file], row.line)
-        for row in rows
-        if row.file in found
+        _question(triples[label], level, file, found[file], line)
+        for line, label, file in rows
+        if file in found
     ]
     if not questions:
         raise InputError(f"{root}: none of the {len(rows)} images of {path} is below it; {TREE}")
@@ -131,3 +139,57 @@ def _counts(questions: list[Question], rows: int) -> dict[str, int]:
         "images_in_several_rows": sum(n > 1 for n in rows_of.values()),
         "images_of_several_classes": sum(len(names) > 1 for names in labels.values()),
     }
+
+
+def bundled_triples() -> list[Triple]:
+    """The table of `category.txt`, as bundled in the taxonomy of 25 classes."""
+    rows = class_table("webemo25")
+    return [(row["name"], row["parent"], SIGNS[row["polarity"]]) for row in rows]
+
+
+def read_list(path: Path, n_classes: int) -> list[tuple[int, int, str]]:
+    """Line, label and file of the rows `<address> <label>`; the file is the address's last part.
+
+    Raises:
+        InputError: the file is absent or empty, or a row is wrong or stands twice.
+    """
+    seen = FirstLines()
+
+    def list_row(line: int, text: str) -> tuple[int, int, str]:
+        address, _, number = text.strip().rpartition(" ")
+        file = address.strip().rpartition("/")[2]
+        if not file or re.search(r"\s", address) or not re.fullmatch(r"[0-9]+", number):
+            raise ValueError(f"'{text:.80}'; expected <address> <label> with one blank")
+        label = int(number)
+        if label >= n_classes:
+            raise ValueError(f"label {label}; expected 0 to {n_classes - 1}")
+        seen.require_new((label, file), line, f"'{file}' with label {label}")
+        return line, label, file
+
+    rows = read_rows(path, numbered_lines(path), list_row)
+    if not rows:
+        raise InputError(f"{path}: empty; expected a row <address> <label> for each image")
+    return rows
+
+
+def check_category_file(path: Path, triples: list[Triple]) -> None:
+    """Raise InputError unless `category.txt` gives every label the meaning that the triples give.
+
+    The file is Python: a comment and `labels=[(fine, middle, sign), …]`. It is read as a literal
+    and never run.
+    """
+    text = read_text(path)
+    start = re.search(r"^[ \t]*labels[ \t]*=", text, re.MULTILINE)
+    if start is None:
+        raise InputError(f"{path}: no line begins 'labels='; expected a list of triples there")
+    line = text.count("\n", 0, start.end()) + 1
+    try:
+        found: Any = ast.literal_eval(text[start.end() :].strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise InputError(f"{path}:{line}: not a literal list of triples ({error})") from error
+    table = cast("list[Any]", found) if isinstance(found, list) else []
+    if len(table) != len(triples):
+        raise InputError(f"{path}:{line}: expected a list of {len(triples)} triples")
+    for label, (theirs, ours) in enumerate(zip(table, triples, strict=True)):
+        if theirs != ours:
+            raise InputError(f"{path}:{line}: label {label} is {theirs!r}; expected {ours!r}")

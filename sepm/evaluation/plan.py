@@ -9,7 +9,7 @@ from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
 from sepm.evaluation.request import EvaluationRequest
 from sepm.progress import tell
-from sepm.records.folder import earlier_accuracy, stored_identity
+from sepm.records.folder import ACCURACY, IDENTITY, read_json
 from sepm.records.writing import Record
 from sepm.registry import MethodRun
 
@@ -53,7 +53,7 @@ def plan_run(
     finished, earlier = {}, {}
     if not options.overwrite:
         finished = run_folder.finished_records(folder, identity, content.taxonomy, whole)
-        earlier = earlier_accuracy(folder)
+        earlier = read_json(folder / ACCURACY)
     asked = whole[: request.data.limit]
     missing = frozenset(q.question_id for q in asked) - finished.keys()
     if there := len(asked) - len(missing):
@@ -69,7 +69,7 @@ def plan_run(
 
 def _going_on(folder: Path, identity: dict[str, Any], *, grows: bool) -> dict[str, Any]:
     """The identity with which a stored run goes on; a line tells of rows by other software."""
-    stored = stored_identity(folder)
+    stored = read_json(folder / IDENTITY)
     before, now = stored.get("software") or [], identity["software"]
     if others := [made for made in before if made not in now]:
         made_by, ours = (" and ".join(map(_version, each)) for each in (others, now))

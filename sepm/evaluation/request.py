@@ -12,6 +12,7 @@ BATCH_SIZE_HELP = (
     "images computed together, at most 512; auto: the fastest on this device, found once a run (in "
     "half precision rows can depend on the size, so that only a fixed one makes a run repeatable)"
 )
+DEFAULT_BATCH = 8
 LARGEST_BATCH = 512
 """A window, which is kept in memory, is eight batches."""
 
@@ -25,7 +26,7 @@ class RunOptions:
     """
 
     output_dir: Annotated[Path, "where results go"] = Path("results")
-    batch_size: Annotated[int | Literal["auto"], BATCH_SIZE_HELP] = 8
+    batch_size: Annotated[int | Literal["auto"], BATCH_SIZE_HELP] = DEFAULT_BATCH
     save_scores: Annotated[bool, "keep each visual token's score in the records"] = False
     overwrite: Annotated[bool, "start afresh where results exist"] = False
 

@@ -15,7 +15,7 @@ from sepm.evaluation import run_folder
 from sepm.evaluation.plan import PlannedRun
 from sepm.evaluation.released_format import write_released_files
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.folder import ACCURACY, PREDICTIONS, as_json, earlier_accuracy
+from sepm.records.folder import ACCURACY, PREDICTIONS, as_json, read_json
 from sepm.records.reading import read_records
 from sepm.records.writing import Record, as_line
 
@@ -45,7 +45,7 @@ def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> P
     records = _joined_records(plan, taxonomy)
     summary, fields = summarize(records, taxonomy), asdict(measured)
     if measured.timing is None:
-        earlier = earlier_accuracy(folder)
+        earlier = read_json(folder / ACCURACY)
         fields |= {name: earlier[name] for name in fields if name in earlier}
     content = {
         **{key: value for key, value in identity.items() if key != "sha256"},

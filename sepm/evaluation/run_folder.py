@@ -19,10 +19,9 @@ from sepm.records.folder import (
     IDENTITY,
     PREDICTIONS,
     as_json,
-    earlier_accuracy,
+    read_json,
     row_files,
     shards,
-    stored_identity,
 )
 from sepm.records.reading import read_records
 from sepm.records.writing import Record, as_line
@@ -114,7 +113,7 @@ def finished_records(
     files = row_files(folder)
     if not files:
         return {}
-    stored = stored_identity(folder)
+    stored = read_json(folder / IDENTITY)
     if not stored:
         raise InputError(f"{folder} holds predictions of an unknown run: no {IDENTITY}. {AFRESH}")
     wanted: dict[str, Any] = json.loads(as_json(carried_on(stored, identity)))  # tuples are lists
@@ -126,7 +125,7 @@ def finished_records(
         raise InputError(
             f"{folder} holds a run with another configuration: {'; '.join(differences)}. {AFRESH}"
         )
-    run = {**wanted, "visual_tokens": earlier_accuracy(folder).get("visual_tokens")}
+    run = {**wanted, "visual_tokens": read_json(folder / ACCURACY).get("visual_tokens")}
     try:
         records = read_records(files, taxonomy, questions, run)
     except InputError as error:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
-from sepm.errors import InputError, did_you_mean
+from sepm.errors import InputError, unknown_name
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
 from sepm.method.prompts import (
     COARSE_ANSWER,
@@ -61,13 +61,10 @@ class MethodConfig:
     ] = None
 
     def __post_init__(self) -> None:
-        for name, choices in choices_of(MethodConfig).items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise InputError(
-                    f"{name} must be one of {', '.join(choices)}, got '{value}'"
-                    f"{did_you_mean(str(value), choices)}"
-                )
+        for name, hint in get_type_hints(MethodConfig).items():
+            value, choices = getattr(self, name), get_args(hint)
+            if get_origin(hint) is Literal and value not in choices:
+                raise InputError(unknown_name(name, str(value), choices))
         maximum = MAXIMUM_CONFIDENCE[self.variance]
         if not 0 <= self.alpha <= maximum:
             raise InputError(
@@ -83,12 +80,6 @@ class MethodConfig:
                 f"phrase '{self.phrase}' is one word, which may be one token, and foe_tokens is "
                 "all-but-first-token, which would leave none; give --foe-tokens phrase"
             )
-
-
-def choices_of(config: type) -> dict[str, tuple[str, ...]]:
-    """The allowed values of every field that is a `Literal`, by field name."""
-    hints = get_type_hints(config)
-    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
 
 
 PAPER = MethodConfig()

@@ -78,10 +78,7 @@ class Taxonomy:
         Raises:
             KeyError: no such letter.
         """
-        for emotion_class in self.classes:
-            if emotion_class.option_letter == option_letter:
-                return emotion_class
-        raise KeyError(option_letter)
+        return {c.option_letter: c for c in self.classes}[option_letter]
 
     def by_name(self, name: str) -> EmotionClass:
         """The class of that name.
@@ -89,7 +86,4 @@ class Taxonomy:
         Raises:
             KeyError: no such class.
         """
-        for emotion_class in self.classes:
-            if emotion_class.name == name:
-                return emotion_class
-        raise KeyError(name)
+        return {c.name: c for c in self.classes}[name]

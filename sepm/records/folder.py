@@ -30,20 +30,6 @@ def row_files(folder: Path) -> list[Path]:
     return [path for path in (folder / PREDICTIONS, *shards(folder).values()) if path.exists()]
 
 
-def stored_identity(folder: Path) -> dict[str, Any]:
-    """Identity of the rows in a folder, as it was written before the first; or nothing."""
-    return read_json(folder / IDENTITY)
-
-
-def earlier_accuracy(folder: Path) -> dict[str, Any]:
-    """Content of the folder's `accuracy.json`, or nothing where there is none.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    return read_json(folder / ACCURACY)
-
-
 def as_json(content: object) -> str:
     """A value as one reads it in a file."""
     return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

@@ -1,12 +1,11 @@
 """Results of `sepm sensitivity`, read back; accuracies are computed from the counts."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from sepm.analysis.stored_run import check_configuration, check_names
+from sepm.analysis.stored_run import MadeWith
 from sepm.errors import InputError
 from sepm.method.confidence import Variance
 
@@ -31,22 +30,14 @@ class SweepCurve(Struct, frozen=True):
     points: tuple[SweepPoint, ...]
 
 
-class Sweep(Struct, frozen=True):
-    """One `sensitivity.json`; raises ValueError where a name or a setting is none."""
+class Sweep(MadeWith, frozen=True, kw_only=True):
+    """One `sensitivity.json`."""
 
-    dataset: str
-    model: str
-    preset: str
-    configuration: dict[str, Any]
     variance: Variance
     alpha: dict[Variance, SweepCurve]
     beta: SweepCurve
     path: Path = Path()
     """The file that it was read from."""
-
-    def __post_init__(self) -> None:
-        check_names(self.dataset, self.model, self.preset)
-        check_configuration(self.configuration)
 
 
 def read_sweeps(folder: Path) -> list[Sweep]:

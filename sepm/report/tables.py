@@ -1,9 +1,9 @@
 """The page's tables: numbers beside the paper's, paired tests, and how the runs were made."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sepm.analysis import plain_text as text
+from sepm.analysis.compare import flat
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
 from sepm.report.per_class import by_polarity
@@ -137,17 +137,7 @@ def differing_settings(group: RunGroup) -> Table | None:
 
 def _settings(group: RunGroup) -> tuple[list[dict[str, str]], list[str]]:
     """Settings of each run as text, and the names of those that are not the same in all."""
-    made = [dict(_flat(run)) for run in group.runs]
+    facts = [flat({part: run.facts.get(part) for part in MADE_OF}) for run in group.runs]
+    made = [{key: "-" if one is None else str(one) for key, one in parts} for parts in facts]
     names = dict.fromkeys(key for one in made for key in one)
     return made, [name for name in names if len({one.get(name) for one in made}) > 1]
-
-
-def _flat(run: StoredRun) -> Iterator[tuple[str, str]]:
-    for part in MADE_OF:
-        value = run.facts.get(part)
-        parts = (
-            {f"{part}.{key}": inner for key, inner in value.items()}
-            if isinstance(value, Mapping)
-            else {part: value}
-        )
-        yield from ((key, "-" if one is None else str(one)) for key, one in parts.items())

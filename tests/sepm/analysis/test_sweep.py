@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from sepm.analysis.sweep import (
-    alpha_sweep,
-    beta_sweep,
     distinct,
     outer_runs,
     rescored,
+    sweep,
     swept_alphas,
 )
 from sepm.errors import InputError, RunError
@@ -70,12 +69,13 @@ def test_a_row_that_could_not_be_run_stays_so() -> None:
 
 
 def test_the_best_alpha_is_named_with_those_that_cannot_be_told_from_it() -> None:
-    sweep = alpha_sweep(LOW, HIGH, [0.0, 0.05, 0.25], "population", "at-most")
-    assert [point["correct"] for point in sweep["points"]] == [2, 4, 2]
-    assert [point["ambiguous_rate"] for point in sweep["points"]] == [0, 0.5, 1]
-    assert sweep["best"] == 0.05
-    assert sweep["indistinguishable"] == [0.0, 0.05, 0.25]  # two samples of four: p = 0.5
-    assert sweep["interval"] == (0.0, 0.25)
+    alphas = (0.0, 0.05, 0.25)
+    found = sweep({a: rescored(LOW, HIGH, a, "population", "at-most") for a in alphas})
+    assert [point["correct"] for point in found["points"]] == [2, 4, 2]
+    assert [point["ambiguous_rate"] for point in found["points"]] == [0, 0.5, 1]
+    assert found["best"] == 0.05
+    assert found["indistinguishable"] == [0.0, 0.05, 0.25]  # two samples of four: p = 0.5
+    assert found["interval"] == (0.0, 0.25)
 
 
 def many(right: int) -> list[dict[str, Any]]:
@@ -88,14 +88,14 @@ def many(right: int) -> list[dict[str, Any]]:
 
 def test_the_interval_ends_where_a_value_can_be_told_from_the_best() -> None:
     rights = {0.0: 80, 0.1: 88, 0.2: 90, 0.3: 89, 0.4: 70, 0.5: 87}
-    sweep = beta_sweep({beta: many(right) for beta, right in rights.items()})
-    assert sweep["best"] == 0.2
-    assert sweep["indistinguishable"] == [0.1, 0.2, 0.3, 0.5]  # 10 of 10 lost: p = 0.002
-    assert sweep["interval"] == (0.1, 0.3)
+    found = sweep({beta: many(right) for beta, right in rights.items()})
+    assert found["best"] == 0.2
+    assert found["indistinguishable"] == [0.1, 0.2, 0.3, 0.5]  # 10 of 10 lost: p = 0.002
+    assert found["interval"] == (0.1, 0.3)
 
 
 def test_of_equally_good_values_the_smallest_is_named() -> None:
-    assert beta_sweep({0.2: many(50), 0.1: many(50)})["best"] == 0.1
+    assert sweep({0.1: many(50), 0.2: many(50)})["best"] == 0.1
 
 
 @pytest.mark.parametrize(

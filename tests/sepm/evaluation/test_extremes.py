@@ -8,7 +8,7 @@ import pytest
 
 from sepm.cli import main
 from sepm.method import algorithm
-from sepm.records import run_checks
+from sepm.records import reading
 
 Rows = dict[str, dict[str, Any]]
 
@@ -54,7 +54,7 @@ def test_at_the_variances_maximum_every_answer_is_ambiguous(
 ) -> None:
     rows = rows_of("sepm", "a", "--variance", variance, "--alpha", maximum)
     assert {row["coarse"]["branch"] for row in rows.values()} == {"ambiguous"}
-    for module in (algorithm, run_checks):  # deciding, and checking what was decided
+    for module in (algorithm, reading):  # deciding, and checking what was decided
         monkeypatch.setattr(module, "is_ambiguous", lambda *_: True)
     assert_same_decisions(rows, rows_of("sepm", "b", "--variance", variance))
 

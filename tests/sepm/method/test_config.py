@@ -63,7 +63,7 @@ def test_only_the_state_of_march_2025_had_another_phrase_in_the_coarse_stage() -
         ({"alpha": 0.6, "variance": "sample"}, r"\[0, 0.5\]"),
         ({"beta": 1.0}, r"drop ratio beta \(β\) must be in \[0, 1\), got 1.0"),
         ({"beta": float("nan")}, "got nan"),
-        ({"drop": "fo"}, "drop must be one of foe, query, random, got 'fo'; did you mean 'foe'"),
+        ({"drop": "fo"}, r"unknown drop 'fo'; did you mean 'foe'\? available: foe, query, random"),
         ({"phrase": " . "}, "the phrase is empty"),
         ({"phrase": "Emotion.", "foe_tokens": "all-but-first-token"}, "'Emotion.' is one word"),
     ],

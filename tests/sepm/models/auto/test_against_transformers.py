@@ -1,0 +1,191 @@
+"""What the adapter computes, held against transformers' own forward pass and `generate`."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from sepm.models.auto.model import AutoVisionLanguageModel
+from sepm.models.auto.prompts import AutoPrompt
+from tests.sepm.models.auto.conftest import PHRASE, QUERY, Family
+
+BESIDE_GRIDS = ("llava", "llava_next", "llava_onevision", "internvl", "smolvlm", "mistral3")
+"""Families whose tokens have one position each, and whose masks are causal everywhere."""
+PREFIX_LM = "paligemma"
+"""Reads the whole prompt both ways, so that an answer's tokens cannot be appended to it."""
+
+
+def test_the_prompt_is_the_processors_own(family: Family) -> None:
+    prompt, image = family.prompt, family.encoded[0]
+    ids = [*prompt.before_image, *image.ids.tolist(), *prompt.after_image]
+    assert ids == family.inputs["input_ids"][0].tolist()
+    bos = family.model.prompts.tokenizer.bos_token_id
+    assert ids.count(bos) == (0 if family.model.prompts.bos_source == "none" else 1)
+
+
+def test_the_rows_are_the_phrase(family: Family) -> None:
+    ids = [*family.prompt.before_image, -1, *family.prompt.after_image]
+    text = family.model.prompts.tokenizer.decode([ids[row] for row in family.rows])
+    assert text.strip() == PHRASE
+
+
+def test_first_logits_are_those_of_generate(family: Family) -> None:
+    with torch.no_grad():
+        generated = family.plain.generate(
+            **family.inputs,
+            max_new_tokens=1,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+    ours = family.model.prefill([family.prompt], [family.encoded[0]], [()])
+    assert torch.equal(ours.logits, generated.logits[0])
+
+
+def test_attention_rows_are_those_of_eager_attention(family: Family) -> None:
+    with torch.no_grad():
+        maps = family.eager(**family.inputs, output_attentions=True, use_cache=False).attentions
+    at, spread = len(family.prompt.before_image), len(family.encoded[0].ids) - 1
+    rows = [row + spread if row > at else row for row in family.rows]
+    expected = maps[family.model.attention_layer][:, :, rows][..., family.visual]
+    ours = family.model.prefill([family.prompt], [family.encoded[0]], [()], family.rows)
+    assert ours.attentions is not None
+    assert ours.attentions.dtype == torch.float32
+    torch.testing.assert_close(ours.attentions, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["whole", "dropped"])
+def test_rows_of_a_batch_are_those_alone(family: Family, dropped: bool) -> None:
+    model, prompt, rows = family.model, family.prompt, family.rows
+    count = family.encoded[0].num_tokens
+    gone = [(0, 3, count - 1), (2, 3, 4)] if dropped else [(), ()]
+    both = model.prefill([prompt] * 2, family.encoded, gone, rows)
+    for row, image in enumerate(family.encoded):
+        alone = model.prefill([prompt], [image], [gone[row]], rows)
+        torch.testing.assert_close(both.logits[row], alone.logits[0], atol=1e-5, rtol=0)
+        assert both.attentions is not None
+        assert alone.attentions is not None
+        torch.testing.assert_close(both.attentions[row], alone.attentions[0], atol=1e-6, rtol=0)
+        assert model.decode(both, [row], 4) == model.decode(alone, [0], 4)
+
+
+def test_dropped_tokens_at_kept_positions_are_as_if_masked_everywhere(family: Family) -> None:
+    model, gone = with_positions(family, "kept"), family.dropped()
+    hidden = family.visual[list(gone)]
+    with torch.no_grad(), edited(family.plain, lambda given: masked(given, hidden)):
+        expected = family.plain(**family.inputs, use_cache=False).logits[:, -1]
+    ours = model.prefill([family.prompt], [family.encoded[0]], [gone])
+    torch.testing.assert_close(ours.logits, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", BESIDE_GRIDS)
+def test_renumbered_is_the_sequence_built_by_hand(name: str, open_family: Any) -> None:
+    family: Family = open_family(name)
+    gone = family.dropped()
+    kept = torch.ones(family.inputs["input_ids"].shape[1], dtype=torch.bool)
+    kept[family.visual[list(gone)]] = False
+    seen: dict[str, Any] = {}
+    with torch.no_grad(), edited(family.plain, lambda given: seen.update(given) or given):
+        family.plain(**family.inputs, use_cache=False)
+        embeds = seen["inputs_embeds"][:, kept]
+    with torch.no_grad():
+        states = family.plain.get_decoder()(inputs_embeds=embeds, use_cache=False)
+        expected = family.plain.lm_head(states.last_hidden_state[:, -1])
+    ours = family.model.prefill([family.prompt], [family.encoded[0]], [gone])
+    torch.testing.assert_close(ours.logits, expected, atol=1e-5, rtol=0)
+    assert family.model.positions == "renumbered"
+
+
+def test_decoded_text_is_that_of_generate(family: Family) -> None:
+    with torch.no_grad():
+        ids = family.plain.generate(**family.inputs, max_new_tokens=8, do_sample=False)
+    new = ids[0, family.inputs["input_ids"].shape[1] :].tolist()
+    text = family.model.prompts.tokenizer.decode(new, skip_special_tokens=True).strip()
+    ours = family.model.prefill([family.prompt], [family.encoded[0]], [()])
+    assert family.model.decode(ours, [0], 8) == [text]
+
+
+def test_decoding_after_dropping_goes_on_as_a_longer_prompt(family: Family) -> None:
+    if family.name == PREFIX_LM:
+        pytest.skip("an answer's tokens would be read both ways, as the prompt is")
+    model, image, gone = family.model, family.encoded[0], family.dropped()
+    prefill = model.prefill([family.prompt], [image], [gone])
+    longer: AutoPrompt = family.prompt
+    ids = [int(prefill.logits.argmax())]
+    for _ in range(3):
+        longer = replace(longer, after_image=(*longer.after_image, ids[-1]))
+        ids.append(int(model.prefill([longer], [image], [gone]).logits.argmax()))
+    ends = [place for place, token in enumerate(ids) if token in model.end_ids]
+    expected = ids[: ends[0]] if ends else ids
+    assert model.decode(prefill, [0], 4) == [model.prompts.text(expected).strip()]
+
+
+def test_a_prefill_can_be_decoded_again(family: Family) -> None:
+    prefill = family.model.prefill([family.prompt] * 2, family.encoded, [(), ()])
+    first = family.model.decode(prefill, [1], 6)
+    assert family.model.decode(prefill, [0, 1], 6)[1:] == first
+
+
+def test_an_option_letter_is_the_token_that_an_answer_begins_with(family: Family) -> None:
+    prompts = family.model.prompts
+    rendered = family.model.render(QUERY) + prompts.template.answer_lead
+    for letter in "AH":
+        ids = prompts.tokenizer(rendered + letter, add_special_tokens=False).input_ids
+        assert ids[-1] == family.model.option_id(letter)
+        assert prompts.text(ids[-1:]).strip() == letter
+
+
+def test_every_other_layer_keeps_its_own_attention(family: Family) -> None:
+    from sepm.models.auto.attention_rows import IMPLEMENTATION
+
+    inner: Any = family.model.model
+    named = {
+        name
+        for name, module in inner.named_modules()
+        if getattr(getattr(module, "config", None), "_attn_implementation", "") == IMPLEMENTATION
+    }
+    assert len(named) == 1
+    assert re.search(rf"\.{family.model.attention_layer}\.", named.pop())
+
+
+def with_positions(family: Family, positions: Any) -> AutoVisionLanguageModel:
+    """The family's model, numbering kept tokens in another way."""
+    import copy
+
+    model = copy.copy(family.model)
+    model.positions = positions
+    return model
+
+
+@contextmanager
+def edited(model: Any, edit: Any) -> Iterator[None]:
+    """Within it, the language model gets other arguments."""
+    hook = model.get_decoder().register_forward_pre_hook(
+        lambda _, args, given: (args, edit(dict(given))), with_kwargs=True
+    )
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def masked(given: dict[str, Any], hidden: Tensor) -> dict[str, Any]:
+    """The language model's arguments with some positions hidden from all others."""
+    length = given["inputs_embeds"].shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()[None, None]
+
+    def without(mask: Any) -> Tensor:
+        seen = mask.clone() if isinstance(mask, Tensor) and mask.dim() == 4 else causal.clone()
+        assert seen.dtype == torch.bool
+        seen[..., hidden] = False
+        seen[..., hidden, hidden] = True  # a row that sees nothing would not be a number
+        return seen
+
+    mask = given.get("attention_mask")
+    own = {k: without(m) for k, m in mask.items()} if isinstance(mask, dict) else without(mask)
+    return given | {"attention_mask": own}
