@@ -48,7 +48,7 @@ class ImagePreprocessor:
     processor: Any
     """A `ProcessorMixin`."""
     settings: Settings
-    """Of the image processor, where they differ from the checkpoint's."""
+    """Given ones that the processor would else call its image processor with its own values of."""
     prompt: str
     """A rendered prompt."""
     image_id: int
@@ -59,7 +59,7 @@ class ImagePreprocessor:
         """The image, prepared.
 
         Raises:
-            RunError: the processor refused it.
+            RunError: the processor refused it, or left it out of the prompt.
         """
         try:
             output: Any = self.processor(
@@ -76,6 +76,8 @@ class ImagePreprocessor:
         for unused in ("attention_mask", "labels"):  # the second: PaliGemma's, for training
             values.pop(unused, None)
         places = (ids == self.image_id).nonzero()[0]
+        if not len(places):
+            raise RunError("the processor puts no placeholder of an image into the prompt")
         span = slice(places[0], places[-1] + 1)
         types = {name: v[0] for name, v in values.items() if v.shape == (1, len(ids))}
         arrays = {name: value for name, value in values.items() if name not in types}

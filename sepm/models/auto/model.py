@@ -173,7 +173,7 @@ class AutoVisionLanguageModel:
         positions = [row + spread if row > at else row for row in rows]
         cache = DynamicCache(config=self.model.config.get_text_config())
         features = _joined([image.features for image in images])
-        with _features_given(self.model, features), edited_arguments(self._decoder, cut):
+        with features_given(self.model, features), edited_arguments(self._decoder, cut):
             run = lambda: self.model(  # noqa: E731
                 **inputs,
                 pixel_values=torch.zeros(1, device=self.device),
@@ -301,7 +301,7 @@ def _features_recorded(model: PreTrainedModel, seen: list[Any]) -> Iterator[None
 
 
 @contextmanager
-def _features_given(model: PreTrainedModel, features: Any) -> Iterator[None]:
+def features_given(model: PreTrainedModel, features: Any) -> Iterator[None]:
     """Within it, the image's features are those given, whatever the pixels.
 
     Raises:

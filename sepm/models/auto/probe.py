@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from PIL import Image
 
-from llava.errors import CheckpointError
 from sepm.models.auto.images import ImageInput, ImagePreprocessor
 from sepm.models.auto.processor import Settings, recorded_settings
 
@@ -39,17 +38,20 @@ def probe_processor(processor: Any, prompt: str, image_id: int, given: Settings)
         given: settings of the image processor that differ from the checkpoint's.
 
     Raises:
-        CheckpointError: it makes no placeholder of the image.
+        RunError: it refuses the image, or makes no placeholder of it.
     """
     # A template that writes the beginning-of-text token and a tokenizer that adds it give two.
     bos = processor.tokenizer.bos_token
     adds = not (bos and prompt.startswith(bos))
-    preprocess = ImagePreprocessor(processor, given, prompt, image_id, adds)
-    with _recorded(processor, "tokenizer") as texts, _recorded(processor, "image_processor") as own:
-        image = preprocess(Image.new("RGB", SIZE, (128, 128, 128)))
+    picture = Image.new("RGB", SIZE, (128, 128, 128))
+    preprocess = ImagePreprocessor(processor, {}, prompt, image_id, adds)
+    with _recorded(processor, "image_processor") as own:
+        preprocess(picture)
+    overruled = {name: value for name, value in given.items() if name in own.options}
+    preprocess = replace(preprocess, settings=overruled)
+    with _recorded(processor, "tokenizer") as texts:
+        image = preprocess(picture)
     (text,), output = texts.given, texts.output
-    if not len(image.ids):
-        raise CheckpointError("the processor puts no placeholder of the image into the prompt")
     ids = tuple(int(x) for x in torch.as_tensor(output["input_ids"]).flatten())
     settings = recorded_settings(processor.image_processor, own.options | given)
     return Probe(preprocess, image, str(text), ids, settings)

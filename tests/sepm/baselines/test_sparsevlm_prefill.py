@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from llava.language import LayerState, Prefill, Reduce, decode, prefill, prefill_layerwise
+from llava.model import VisualTokens
 from sepm.baselines.sparsevlm_prefill import SparsePrefill
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, SparseVLMVersion
 from sepm.errors import InputError
@@ -45,17 +46,6 @@ def random_llama(layers: int, width: int = 32, heads: int = 4) -> LlamaForCausal
     return model
 
 
-@dataclass(frozen=True)
-class Image:
-    """An encoded image."""
-
-    features: Tensor
-
-    @property
-    def num_tokens(self) -> int:
-        return len(self.features)
-
-
 @dataclass
 class Model:
     """A language model between given embeddings, which keeps what every layer gave and left."""
@@ -70,10 +60,10 @@ class Model:
     def num_layers(self) -> int:
         return self.language_model.config.num_hidden_layers
 
-    def splice(self, image: Image) -> Tensor:
+    def splice(self, image: VisualTokens) -> Tensor:
         return torch.cat([self.before, image.features, self.after])[None]
 
-    def prefill_layerwise(self, prompt: None, image: Image, reduce: Reduce) -> Prefill:
+    def prefill_layerwise(self, prompt: None, image: VisualTokens, reduce: Reduce) -> Prefill:
         def watched(layer: int, state: LayerState) -> Tensor | None:
             kept = reduce(layer, state)
             if layer >= 0:
@@ -97,7 +87,9 @@ class Case:
         model: Any = self.model
         prompt: Any = None
         with torch.inference_mode():
-            return SparsePrefill(self.settings).prefill(model, prompt, Image(self.visual_tokens))
+            return SparsePrefill(self.settings).prefill(
+                model, prompt, VisualTokens(self.visual_tokens)
+            )
 
 
 def case(
@@ -331,7 +323,7 @@ def test_an_image_whose_attention_has_full_rank_is_prefilled_as_it_is() -> None:
     made = case("1", 192, (1, 3), num_tokens=2)
     found = made.run()
     assert set(found.visual_token_counts) == {2}
-    embeds = made.model.splice(Image(made.visual_tokens))
+    embeds = made.model.splice(VisualTokens(made.visual_tokens))
     with torch.inference_mode():
         plain = prefill(made.model.language_model, embeds)
     torch.testing.assert_close(found.prefill.logits, plain.logits, atol=1e-5, rtol=1e-5)

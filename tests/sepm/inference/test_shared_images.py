@@ -51,6 +51,12 @@ class Encoded:
     def num_tokens(self) -> int:
         return len(self.tokens)
 
+    @property
+    def shape(self) -> int:
+        return len(self.tokens)
+
+    tiles = None
+
 
 @dataclass(frozen=True)
 class Text:
@@ -102,7 +108,7 @@ class ChanceModel:
         self.packs: list[tuple[int, int]] = []  # texts and images of each pass with a prefix
 
     device = "cpu"
-    max_positions, max_visual_tokens, attention_layer = 512, 10, 0
+    max_positions, max_visual_tokens = 512, 10
     visual_grid = None
 
     def preprocess(self, image: Any) -> Any:
@@ -113,6 +119,9 @@ class ChanceModel:
 
     def tokenize(self, query: str) -> Text:
         return Text(query)
+
+    def render(self, query: str) -> str:
+        return query
 
     def option_id(self, option_letter: str) -> int:
         return LETTERS.index(option_letter)
