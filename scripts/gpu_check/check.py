@@ -264,6 +264,20 @@ def vila_bench(check: Check) -> str:
     return shown
 
 
+def any_model(check: Check) -> str:
+    output = check.folder / "any-model.json"
+    check.run("any-model", HERE / "any_model.py", output)
+    found = json.loads(output.read_text())
+    sizes = {key: value for key, value in found.items() if key.startswith("batch-")}
+    shown = f"{found['parameters'] / 1e9:.1f}e9 weights; " + "; ".join(
+        f"{key}: {value['images_per_second']:.3g} images/s, {value['peak_memory_gb']:.1f} GB"
+        for key, value in sizes.items()
+    )
+    largest = max(value["peak_memory_gb"] for value in sizes.values())
+    require(largest < GB_AT_BATCH_8, shown)
+    return shown
+
+
 def prefill(check: Check) -> str:
     output = check.folder / "prefill.json"
     check.run("prefill", HERE / "prefill.py", "llava-1.5-7b", output)
@@ -297,6 +311,9 @@ STEPS: dict[str, tuple[str, Step]] = {
     "small": (f"seven methods at batch 8 within {GB_OF_A_SMALL_GPU} GB", small_gpu),
     "halved": (f"a batch too large for {GB_TOO_SMALL} GB is halved", halved),
     "vila": (f"VILA-1.5-8B in float16 runs under {GB_AT_BATCH_8} GB at batch 8", vila_bench),
+    "any-model": (
+        f"a Qwen2.5-VL of 7B in bfloat16 runs under {GB_AT_BATCH_8} GB at batch 8", any_model,
+    ),
     "prefill": (
         f"a prefill attends by flash or memory-efficient kernels and waits {MOST_WAITS} times at "
         "most", prefill,

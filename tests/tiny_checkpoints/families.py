@@ -62,16 +62,17 @@ def merged(config: Json, changes: Json) -> Json:
     for entry, value in changes.items():
         part = config.get(entry)
         if isinstance(part, dict) and isinstance(value, dict):
-            value = merged(part, value)
-        changed[entry] = value
+            changed[entry] = merged(part, value)
+        else:
+            changed[entry] = value
     return changed
 
 
 def ends_of(name: str, tokenizer: Tokenizer) -> list[int]:
     """Ids of the tokens that end an answer."""
     recipe = TOKENIZERS[name]
-    ends = (tokenizer.token_to_id(token) for token in (recipe.eos, recipe.end_of_turn) if token)
-    return [end for end in ends if end is not None]
+    ids = [tokenizer.token_to_id(token) for token in (recipe.eos, recipe.end_of_turn) if token]
+    return [token_id for token_id in ids if token_id is not None]
 
 
 def write_model(folder: Path, config: Json, ends: list[int], seed: int) -> None:

@@ -109,17 +109,20 @@ CONFIGS: dict[str, Json] = {
     },
 }  # fmt: skip
 
-QWEN_TOKENS = {
+QWEN_IDS = {
     "image_token_id": "<|image_pad|>",
     "video_token_id": "<|video_pad|>",
     "vision_start_token_id": "<|vision_start|>",
     "vision_end_token_id": "<|vision_end|>",
 }
+
 TOKEN_IDS: dict[str, dict[str, str]] = {
     "llava": {"image_token_id": "<image>"},
     "llava_next": {"image_token_id": "<image>"},
     "llava_onevision": {"image_token_id": "<image>", "video_token_id": "<video>"},
-    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), QWEN_TOKENS),
+    "qwen2_vl": QWEN_IDS,
+    "qwen2_5_vl": QWEN_IDS,
+    "qwen3_vl": QWEN_IDS,
     "internvl": {"image_token_id": "<IMG_CONTEXT>"},
     "gemma3": {
         "image_token_id": "<image_soft_token>",

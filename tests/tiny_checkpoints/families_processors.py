@@ -1,8 +1,8 @@
 """Image processors, processors and chat templates of the tiny families, as the hub has them.
 
 They are written by hand, since transformers cannot build a processor with a video part where
-torchvision is missing. The templates are shorter than the real ones; of one turn they write the
-same.
+torchvision is missing. The templates are shorter than the real ones, and write the same of one
+turn.
 """
 
 from dataclasses import dataclass, field

@@ -139,7 +139,7 @@ class AutoCheckpoint:
             CheckpointError: incomplete, weights that do not fit, or prompts that cannot be written.
         """
         weight_files(self.folder)
-        with checkpoint_errors(self.folder):
+        try:
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 self.folder,
                 dtype=place.dtype,
@@ -149,6 +149,10 @@ class AutoCheckpoint:
                 local_files_only=True,
                 output_loading_info=True,
             )
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise CheckpointError(f"{self.folder}: {type(error).__name__}: {error}") from error
         model, info = loaded
         for kind in ("missing_keys", "mismatched_keys"):
             if names := sorted(map(str, info.get(kind, ()))):
@@ -156,6 +160,14 @@ class AutoCheckpoint:
                     f"{self.folder}: {len(names)} {kind.replace('_', ' ')} of weights, such as "
                     f"{names[0]}"
                 )
+        return self.assembled(model)
+
+    def assembled(self, model: PreTrainedModel) -> AutoVisionLanguageModel:
+        """A model of this checkpoint's configuration with its prompts and preprocessing.
+
+        Raises:
+            CheckpointError: prompts cannot be written, or images are not taken.
+        """
         opened = AutoVisionLanguageModel(
             model.eval(),
             self._prompts(),
