@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whether SEPM runs on this machine's GPU as on a CPU, and what it costs: at most 8 minutes.
+# Whether SEPM runs on this machine's GPU as on a CPU, and what it costs: at most 9 minutes.
 #
 #   bash scripts/gpu_check.sh [FOLDER] [--steps NAME…]
 #

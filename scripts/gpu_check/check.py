@@ -27,7 +27,7 @@ ON_DEMO = (
     *("--question-file", DEMO / "stage_1.jsonl", "--image-folder", DEMO / "image"),
 )
 """Options of a `sepm` command over the demo's scenes."""
-TOTAL_SECONDS = 470
+TOTAL_SECONDS = 530
 SCENES = 128
 METHODS = ("zero-shot", "zero-shot-cot", "sparsevlm", "fp", "cci", "cci+fp", "sepm")
 LAUNCH = (

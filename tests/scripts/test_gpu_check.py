@@ -115,7 +115,7 @@ def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: P
 def test_when_the_time_of_all_steps_is_over_the_rest_is_not_held(tmp_path: Path) -> None:
     late = check.Check(tmp_path, 1, time.monotonic() - 1)
     held, said = check.carry_out(check.STEPS["eval"][1], late)
-    assert (held, said) == (False, "the 470 s of all steps are over")
+    assert (held, said) == (False, "the 530 s of all steps are over")
 
 
 def script(python: Path | str, *words: Path) -> "subprocess.CompletedProcess[str]":
