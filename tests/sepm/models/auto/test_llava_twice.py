@@ -1,0 +1,65 @@
+"""LLaVA-1.5 through the lean forward and through transformers' own: the same decisions."""
+
+from typing import Any
+
+import pytest
+
+from sepm.datasets.tasks import load_taxonomy
+from sepm.inference.alone import run_alone
+from sepm.method.config import DEFAULT_PRESET, PRESETS
+from sepm.method.dialogue import Outcome, Sample
+from sepm.models.opening import open_model
+from sepm.models.options import ModelOptions
+from sepm.registry import METHODS, MethodRun
+from tests.tiny_checkpoints import Variant
+from tests.tiny_checkpoints.families import image_of
+from tests.tiny_checkpoints.twice import write_llava_twice
+
+SQUARE_IMAGES = [image_of(40, 40, seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """The lean model, and transformers' with the same weights."""
+    root = tmp_path_factory.mktemp("twice")
+    folders = root / "original", root / "converted"
+    write_llava_twice(*folders, Variant())
+    lean, hub = (open_model(ModelOptions(model_path=str(f), device="cpu")) for f in folders)
+    assert lean.description != hub.description
+    return lean.model, hub.model
+
+
+def decisions(model: Any, method: str) -> list[Outcome]:
+    run, taxonomy = MethodRun(method, PRESETS[DEFAULT_PRESET]), load_taxonomy("emoset")
+    outcomes = []
+    for number, image in enumerate(SQUARE_IMAGES):
+        (encoded,) = model.encode([model.preprocess(image)])
+        sample = Sample(str(number), encoded.num_tokens)
+        outcomes.append(run_alone(model, run.dialogue(sample, taxonomy), encoded))
+    return outcomes
+
+
+def test_the_prompts_are_the_same(both: tuple[Any, Any]) -> None:
+    lean, hub = (model.tokenize("Which emotion?\nA. Awe\nB. Fear") for model in both)
+    at = lean.image_position
+    assert hub.before_image == lean.input_ids[:at]
+    assert hub.after_image == lean.input_ids[at + 1 :]
+    assert hub.positions_of(0, 5) == lean.positions_of(0, 5)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "sparsevlm"])
+def test_every_method_decides_the_same(both: tuple[Any, Any], method: str) -> None:
+    for lean, hub in zip(*(decisions(model, method) for model in both), strict=True):
+        assert (hub.reply.letter, hub.reply.text) == (lean.reply.letter, lean.reply.text)
+        assert hub.dropped == lean.dropped
+        assert hub.reply.probs == pytest.approx(lean.reply.probs, abs=1e-5)
+        if lean.coarse is not None:
+            assert hub.coarse is not None
+            assert hub.coarse.branch == lean.coarse.branch
+            if lean.coarse.reply.scores is not None:
+                assert hub.coarse.reply.scores == pytest.approx(lean.coarse.reply.scores, abs=1e-5)
+
+
+def test_decisions_differ_from_image_to_image(both: tuple[Any, Any]) -> None:
+    found = decisions(both[0], "sepm")
+    assert len({(outcome.reply.letter, outcome.dropped) for outcome in found}) > 1
