@@ -57,31 +57,38 @@ def run(args: argparse.Namespace) -> int:
 
     opened = start_model(ModelOptions(**given_options(args, ModelOptions)))
     method_run.require_model(opened)
-    grid = opened.model.visual_grid
-    if args.picture and grid is None:
-        raise InputError("--picture: this model's visual tokens are not all patches of the image")
     decisions = predict(opened.model, args.images, method_run, taxonomy)
     text = "\n\n".join(map(as_text, decisions))
     show_result([decision.as_dict() for decision in decisions], text, as_json=args.json)
-    if args.picture and grid is not None:
-        write_picture(args.picture, decisions, grid)
+    if args.picture:
+        write_picture(args.picture, decisions, opened.model.visual_grid)
     return 0
 
 
-def write_picture(path: Path, decisions: "Sequence[Decision]", visual_grid: dict[str, Any]) -> None:
+def write_picture(
+    path: Path, decisions: "Sequence[Decision]", visual_grid: dict[str, Any] | None
+) -> None:
     """Draw decisions of one method, a row for each image, over the places of its visual tokens.
+
+    Args:
+        path: of the picture.
+        decisions: each may tell the places of its own image.
+        visual_grid: places on any image; None: not known, or each image's own.
 
     Raises:
         InputError: the file cannot be written.
     """
     from sepm.report.decision import draw_decisions
     from sepm.report.dropped_tokens import Scene
-    from sepm.report.geometry import VisualGrid
     from sepm.report.overlay import shrunk
     from sepm.report.style import rendered, styled
+    from sepm.report.tiled_grid import token_places
 
-    grid, first = VisualGrid.from_facts(visual_grid), decisions[0]
-    scenes = [Scene(decision.as_dict(), shrunk(decision.image), grid) for decision in decisions]
+    first, records = decisions[0], [decision.as_dict() for decision in decisions]
+    scenes = [
+        Scene(record, shrunk(decision.image), token_places(visual_grid, record))
+        for record, decision in zip(records, decisions, strict=True)
+    ]
     with styled():
         figure = draw_decisions(scenes, first.taxonomy, first.config)
         picture = rendered(figure, PICTURE_SUFFIXES[path.suffix])

@@ -15,7 +15,7 @@ from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import VisionLanguageModel
-from sepm.records.writing import decision_fields, require_numbers
+from sepm.records.writing import VisualTokens, decision_fields, require_numbers
 from sepm.registry import MethodRun
 
 ImageSource = str | Path | Image.Image
@@ -31,9 +31,14 @@ class Decision:
     image: Image.Image
     """RGB, upright."""
     outcome: Outcome
-    num_visual_tokens: int
+    visual_tokens: VisualTokens
     taxonomy: Taxonomy
     config: MethodConfig
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """N, the image's number of visual tokens."""
+        return self.visual_tokens.number
 
     @property
     def emotion(self) -> str | None:
@@ -45,7 +50,7 @@ class Decision:
         """The decision with the fields of a prediction record, ready for JSON."""
         return {
             "image": self.source,
-            "num_visual_tokens": self.num_visual_tokens,
+            **self.visual_tokens.fields,
             **decision_fields(self.outcome, self.taxonomy, save_scores=True),
         }
 
@@ -71,7 +76,8 @@ def predict(
         sample = Sample(Path(source).name, encoded.num_tokens)
         outcome = run_alone(model, run.dialogue(sample, taxonomy), encoded)
         require_numbers(source or "the image", outcome)
-        decisions.append(Decision(source, image, outcome, encoded.num_tokens, taxonomy, run.config))
+        visual_tokens = VisualTokens(encoded.num_tokens, encoded.tiles)
+        decisions.append(Decision(source, image, outcome, visual_tokens, taxonomy, run.config))
     return decisions
 
 

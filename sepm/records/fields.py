@@ -155,5 +155,8 @@ class RecordFields(_Fields):
             yield f"visual token {dropped[-1]} is dropped of {total}"
         if scores and len(scores) != total:
             yield f"{len(scores)} scores of {total} visual tokens"
+        for _, _, left, top, right, bottom in self.tiles or ():
+            if not (left < right and top < bottom):
+                yield f"a tile from {left:g}, {top:g} to {right:g}, {bottom:g} is no rectangle"
         if self.tiles and sum(rows * columns for rows, columns, *_ in self.tiles) != total:
             yield f"the tiles do not hold num_visual_tokens {total}"

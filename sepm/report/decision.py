@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,9 +12,9 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.report.dropped_tokens import Scene, draw_scores, show
-from sepm.report.overlay import faded, plain
+from sepm.report.dropped_tokens import Scene, draw_dropped, draw_scores, show_image
 from sepm.report.style import BLUE, DARK, GREY, SKY
+from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.terminal import printable
 
 
@@ -22,33 +23,34 @@ def draw_decisions(scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodCo
 
     All are of one method, with this configuration; the records need no label.
     """
-    first = scenes[0].record
-    pictures = 1 + bool(first["dropped"]) + ("foe_scores" in first)
-    stages = 1 + ("coarse" in first)
+    placed = [scene.record for scene in scenes if scene.places]
+    drops, scored = any(r["dropped"] for r in placed), any("foe_scores" in r for r in placed)
+    pictures, stages = 1 + drops + scored, 1 + ("coarse" in scenes[0].record)
     figure = Figure(
         figsize=(2.5 * pictures + 2.9 * stages, 2.9 * len(scenes)), layout="constrained"
     )
     widths = [1.0] * pictures + [0.75] * stages
     rows = figure.subplots(len(scenes), len(widths), squeeze=False, width_ratios=widths)
     for axes, scene in zip(rows, scenes, strict=True):
-        _draw_pictures(axes[:pictures], scene)
+        _draw_image(axes[0], scene)
+        if drops:
+            draw_dropped(axes[1], scene, scene.record["dropped"])
+        if scored:
+            draw_scores(axes[pictures - 1], scene)
+            axes[pictures - 1].set_title("score of each token", fontsize=9)
         if "coarse" in scene.record:
             _draw_coarse(axes[-2], scene.record["coarse"], config)
         _draw_fine(axes[-1], scene.record, taxonomy)
     return figure
 
 
-def _draw_pictures(axes: Sequence[Axes], scene: Scene) -> None:
-    """The image, then its dropped tokens and its scores where the method has them."""
-    record, image, grid = scene.record, scene.image, scene.grid
-    show(axes[0], scene, plain(image, grid))
-    axes[0].set_title(printable(Path(record["image"]).name), fontsize=9)
-    if dropped := record["dropped"]:
-        show(axes[1], scene, faded(image, grid, dropped))
-        axes[1].set_title(f"{len(dropped)} of {grid.num_tokens} tokens dropped", fontsize=9)
-    if "foe_scores" in record:
-        draw_scores(axes[-1], scene)
-        axes[-1].set_title("score of each token", fontsize=9)
+def _draw_image(ax: Axes, scene: Scene) -> None:
+    """The image, and where places are not known the number of its dropped tokens below it."""
+    show_image(ax, scene)
+    ax.set_title(printable(Path(scene.record["image"]).name), fontsize=9)
+    if scene.places is None and (dropped := scene.record["dropped"]):
+        (words,) = dropped_in_words(dropped, scene.record, None)
+        ax.set_xlabel(fill(f"{words}; {PLACES_UNKNOWN}", 34), fontsize=8)
 
 
 def _draw_coarse(ax: Axes, coarse: Mapping[str, Any], config: MethodConfig) -> None:

@@ -1,8 +1,10 @@
 """Figure 4: images, what remains of them at two drop ratios, and what the FoE phrase looks at."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -12,21 +14,26 @@ from PIL import Image
 
 from sepm.method.dropping import lowest_scored
 from sepm.records.writing import Record
-from sepm.report.geometry import VisualGrid
+from sepm.report.geometry import Box, TokenPlaces
 from sepm.report.overlay import SCORE_COLORS, Pixels, faded, heat_map, plain, score_scale
 from sepm.report.style import DARK
+from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 
 DROP_RATIOS = (0.2, 0.4)
 """As in the paper's figure."""
 
+SMALL, SMALL_GAP = 0.36, 0.06
+"""Sides of the small images that show further covers, and the gap, as shares of the picture's."""
+
 
 @dataclass(frozen=True)
 class Scene:
-    """A record with its image and the grid of its visual tokens."""
+    """A record with its image and the places of its visual tokens."""
 
     record: Record
     image: Image.Image
-    grid: VisualGrid
+    places: TokenPlaces | None
+    """None: not known."""
 
 
 def draw_dropped_tokens(scenes: Sequence[Scene]) -> Figure:
@@ -34,21 +41,48 @@ def draw_dropped_tokens(scenes: Sequence[Scene]) -> Figure:
     figure = Figure(figsize=(7.6, 1.95 * len(scenes) + 0.3), layout="constrained")
     rows = figure.subplots(len(scenes), 2 + len(DROP_RATIOS), squeeze=False)
     for axes, scene in zip(rows, scenes, strict=True):
-        image, grid, scores = scene.image, scene.grid, scene.record["foe_scores"]
-        show(axes[0], scene, plain(image, grid))
+        show_image(axes[0], scene)
         axes[0].set_ylabel(_caption(scene.record), fontsize=8)
         for ax, ratio in zip(axes[1:], DROP_RATIOS, strict=False):
-            show(ax, scene, faded(image, grid, lowest_scored(scores, ratio)))
+            draw_dropped(ax, scene, lowest_scored(scene.record["foe_scores"], ratio))
         draw_scores(axes[-1], scene)
-    for ax, title in zip(rows[0], _titles(scenes[0].grid.num_tokens), strict=True):
-        ax.set_title(title, fontsize=9)
+    _title_columns(rows)
     return figure
 
 
+def _title_columns(rows: Any) -> None:
+    """Put titles above the columns; what all rows of one say alike is said there alone."""
+    ratios = [f"β = {ratio:g}" for ratio in DROP_RATIOS]
+    titles = ("image", *ratios, "FoE score\nof each token")
+    for column, title in zip(rows.T, titles, strict=True):
+        said = [ax.get_title() for ax in column]
+        for ax in column[1:] if len(set(said)) == 1 else ():
+            ax.set_title("")
+        column[0].set_title("\n".join(filter(None, (title, said[0]))), fontsize=9)
+
+
+def show_image(ax: Axes, scene: Scene) -> None:
+    """Draw the image."""
+    show(ax, scene, lambda cover: plain(scene.image, scene.places, cover), covers=1)
+
+
+def draw_dropped(ax: Axes, scene: Scene, dropped: Sequence[int]) -> None:
+    """Draw the image with its dropped tokens faded, their number above it."""
+    image, places = scene.image, scene.places
+    ax.set_title("\n".join(dropped_in_words(dropped, scene.record, places)), fontsize=8)
+    if places is None:
+        _say_unknown(ax)
+    else:
+        show(ax, scene, lambda cover: faded(image, places, dropped, cover))
+
+
 def draw_scores(ax: Axes, scene: Scene) -> None:
-    """FoE scores over an image, with their scale."""
-    scores = scene.record["foe_scores"]
-    show(ax, scene, heat_map(scene.image, scene.grid, scores))
+    """Draw FoE scores over an image, with their scale."""
+    image, places, scores = scene.image, scene.places, scene.record["foe_scores"]
+    if places is None:
+        _say_unknown(ax)
+        return
+    show(ax, scene, lambda cover: heat_map(image, places, scores, cover))
     scale = score_scale(scores)
     low, high = float(scale.vmin or 0), float(scale.vmax or 0)
     ticks = (low, math.sqrt(low * high), high)
@@ -62,11 +96,34 @@ def draw_scores(ax: Axes, scene: Scene) -> None:
     bar.set_label("attention × 10³ (log)", fontsize=7)
 
 
-def show(ax: Axes, scene: Scene, pixels: Pixels) -> None:
-    """Draw a grid's view of an image, with the image's outline where it was padded."""
+def show(ax: Axes, scene: Scene, draw: Callable[[int], Pixels], covers: int | None = None) -> None:
+    """Draw the view of an image, with the image's outline where it was padded.
+
+    Args:
+        ax: gets the first cover.
+        scene: of the image.
+        draw: the pixels that show a cover.
+        covers: how many are shown, those after the first on small images below; None: all.
+    """
+    _show_pixels(ax, scene, draw(0))
+    further = scene.places.covers[1:covers] if scene.places else ()
+    for number, cover in enumerate(further, start=1):
+        corner = (1 - number * (SMALL + SMALL_GAP), -SMALL - SMALL_GAP)
+        small = ax.inset_axes((*corner, SMALL, SMALL))
+        _show_pixels(small, scene, draw(number))
+        small.set_ylabel(cover.name, fontsize=6, rotation=0, ha="right", va="center")
+
+
+def _say_unknown(ax: Axes) -> None:
+    """Write that tokens cannot be drawn, instead of a picture."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, fill(PLACES_UNKNOWN, 24), ha="center", va="center", fontsize=8)
+
+
+def _show_pixels(ax: Axes, scene: Scene, pixels: Pixels) -> None:
     ax.imshow(pixels)
     size = scene.image.size
-    view = scene.grid.view(*size)
+    view = scene.places.view(*size) if scene.places else Box(0, 0, *size)
     if (view.width, view.height) != size:
         corner = (-view.left - 0.5, -view.top - 0.5)
         outline = {"fill": False, "edgecolor": DARK, "linewidth": 0.8, "linestyle": (0, (2, 2))}
@@ -75,14 +132,6 @@ def show(ax: Axes, scene: Scene, pixels: Pixels) -> None:
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)
-
-
-def _titles(n: int) -> list[str]:
-    ratios = [
-        f"β = {ratio:g}\n{len(lowest_scored(range(n), ratio))} of {n} tokens dropped"
-        for ratio in DROP_RATIOS
-    ]
-    return ["image", *ratios, "FoE score\nof each token"]
 
 
 def _caption(record: Record) -> str:

@@ -14,9 +14,10 @@ from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.flips import draw_flips
 from sepm.report.image_folders import load_image
 from sepm.report.per_class import draw_per_class
-from sepm.report.runs import RunGroup, grid_of
+from sepm.report.runs import RunGroup, places_of
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity
+from sepm.report.tiled_grid import PLACES_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
     run = next((r for r in _sepm_first(group) if r.scored), None)
     if run is None:
         yield NotDrawn("figure-4", "needs a run made with --save-scores")
-    elif (grid := grid_of(run)) is None:
-        yield NotDrawn("figure-4", f"{run.name} does not say where its visual tokens lie")
+    elif not any(places_of(run, record) for record in run.scored):
+        yield NotDrawn("figure-4", f"{run.name}: {PLACES_UNKNOWN}")
     elif choice.image_folder is None:
         yield NotDrawn("figure-4", "needs --image-folder")
     else:
@@ -78,7 +79,8 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
             if choice.samples
             else per_class_samples(run.scored, run.taxonomy, choice.per_class)
         )
-        scenes = [Scene(r, load_image(r, choice.image_folder), grid) for r in records]
+        folder = choice.image_folder
+        scenes = [Scene(r, load_image(r, folder), places_of(run, r)) for r in records]
         caption = f"Visual tokens that {run.name} drops, and the scores it drops them by"
         yield Drawn("figure-4", caption, draw_dropped_tokens(scenes))
 

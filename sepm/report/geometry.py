@@ -1,11 +1,15 @@
 """Geometry of visual tokens: the part of an image that each of them has seen.
 
-Two steps, so that a page can do the second by itself: a token's box inside the square that enters
-the vision tower (the same for every image), and that square's place on an image of a given size.
+`TokenPlaces` is what pictures ask for. A `VisualGrid` is one for all images of a run, in two steps,
+so that a page can do the second by itself: a token's box inside the square that enters the vision
+tower (the same for every image), and that square's place on an image of a given size. Where each
+image has its own tokens, see `tiled_grid`.
 """
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -35,8 +39,66 @@ class Box(NamedTuple):
         return self.bottom - self.top
 
 
+class Cover(NamedTuple):
+    """Visual tokens that lie beside each other: no two of them see one place."""
+
+    name: str
+    """The field's word for it, in messages."""
+    tokens: Sequence[int]
+
+
+class TokenPlaces(ABC):
+    """Places of N visual tokens on an image."""
+
+    @property
+    @abstractmethod
+    def num_tokens(self) -> int:
+        """N, how many visual tokens there are."""
+
+    @cached_property
+    def covers(self) -> tuple[Cover, ...]:
+        """All tokens, in as many covers as see one place; the one of most parts first."""
+        return (Cover("image", range(self.num_tokens)),)
+
+    @abstractmethod
+    def rectangle(self, index: int, width: int, height: int) -> Box:
+        """A visual token's rectangle on an image of that size, in the image's own pixels.
+
+        It may lie outside of the image, in part or as a whole.
+
+        Raises:
+            IndexError: no such token.
+        """
+
+    @abstractmethod
+    def view(self, width: int, height: int) -> Box:
+        """The part of the plane worth drawing, in whole pixels: the image, with its padding."""
+
+    def token_map(self, width: int, height: int, cover: int = 0) -> NDArray[np.int32]:
+        """The visual token that each pixel's centre belongs to; `OUTSIDE` where there is none.
+
+        Args:
+            width: of the image.
+            height: of the image.
+            cover: the number of the cover whose tokens are meant.
+
+        Returns:
+            int32[height, width] of the `view` of an image of that size.
+        """
+        view = self.view(width, height)
+        tokens = np.full((int(view.height), int(view.width)), OUTSIDE, dtype=np.int32)
+        xs = np.arange(view.left, view.right) + 0.5
+        ys = np.arange(view.top, view.bottom) + 0.5
+        for index in self.covers[cover].tokens:
+            box = self.rectangle(index, width, height)
+            left, right = np.searchsorted(xs, (box.left, box.right))
+            top, bottom = np.searchsorted(ys, (box.top, box.bottom))
+            tokens[top:bottom, left:right] = index
+        return tokens
+
+
 @dataclass(frozen=True)
-class VisualGrid:
+class VisualGrid(TokenPlaces):
     """Grid of visual tokens over a model's input.
 
     Raises:
@@ -80,7 +142,6 @@ class VisualGrid:
 
     @property
     def num_tokens(self) -> int:
-        """N, how many visual tokens there are."""
         return self.rows * self.columns
 
     @property
@@ -133,10 +194,6 @@ class VisualGrid:
         return Box(left * x, top * y, (left + side) * x, (top + side) * y)
 
     def rectangle(self, index: int, width: int, height: int) -> Box:
-        """A visual token's rectangle on an image of that size, in the image's own pixels.
-
-        With padding it may lie outside of the image, in part or as a whole.
-        """
         frame, box = self.input_box(width, height), self.box(index)
         x, y = frame.width / self.input_size, frame.height / self.input_size
         left, right = (frame.left + side * x for side in (box.left, box.right))
@@ -144,23 +201,5 @@ class VisualGrid:
         return Box(left, top, right, bottom)
 
     def view(self, width: int, height: int) -> Box:
-        """The part of the plane worth drawing: the whole image, with its padding."""
         whole = Box(0, 0, width, height)
         return self.input_box(width, height) if self.preprocessing == "pad" else whole
-
-    def token_map(self, width: int, height: int) -> NDArray[np.int32]:
-        """The visual token that each pixel's centre belongs to; `OUTSIDE` where there is none.
-
-        Returns:
-            int32[height, width] of the `view` of an image of that size.
-        """
-        view = self.view(width, height)
-        tokens = np.full((int(view.height), int(view.width)), OUTSIDE, dtype=np.int32)
-        xs = np.arange(view.left, view.right) + 0.5
-        ys = np.arange(view.top, view.bottom) + 0.5
-        for index in range(self.num_tokens):
-            box = self.rectangle(index, width, height)
-            left, right = np.searchsorted(xs, (box.left, box.right))
-            top, bottom = np.searchsorted(ys, (box.top, box.bottom))
-            tokens[top:bottom, left:right] = index
-        return tokens

@@ -8,10 +8,10 @@ from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 from PIL import Image
 
-from sepm.report.geometry import OUTSIDE, VisualGrid
+from sepm.report.geometry import OUTSIDE, TokenPlaces
 
 Pixels = NDArray[np.uint8]
-"""uint8[height, width, 3], RGB, of a grid's view of an image."""
+"""uint8[height, width, 3], RGB, of the view of an image."""
 
 LONGEST_SIDE = 640
 """Larger images are shrunk before they are drawn."""
@@ -39,20 +39,27 @@ def shrunk(image: Image.Image, longest_side: int = LONGEST_SIDE) -> Image.Image:
     return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def plain(image: Image.Image, grid: VisualGrid) -> Pixels:
-    """The image, with its padding striped and what was cropped away half striped."""
-    view = grid.view(*image.size)
+def plain(image: Image.Image, places: TokenPlaces | None, cover: int = 0) -> Pixels:
+    """The image, with its padding striped and what no token of a cover sees half striped.
+
+    Where places are not known it is the image alone.
+    """
+    if places is None:
+        return np.asarray(image.convert("RGB"))
+    view = places.view(*image.size)
     pixels = _stripes(int(view.width), int(view.height))
     left, top = int(-view.left), int(-view.top)
     inside = pixels[top : top + image.height, left : left + image.width]
     inside[:] = np.asarray(image.convert("RGB"))
-    unseen = grid.token_map(*image.size) == OUTSIDE
+    unseen = places.token_map(*image.size, cover) == OUTSIDE
     return np.where(unseen[..., None], pixels // 2 + _stripes(*pixels.shape[1::-1]) // 2, pixels)
 
 
-def faded(image: Image.Image, grid: VisualGrid, dropped: Sequence[int]) -> Pixels:
-    """The image with the dropped tokens' pixels, and no others, faded and edged."""
-    pixels, tokens = plain(image, grid), grid.token_map(*image.size)
+def faded(
+    image: Image.Image, places: TokenPlaces, dropped: Sequence[int], cover: int = 0
+) -> Pixels:
+    """The image with the pixels of a cover's dropped tokens, and no others, faded and edged."""
+    pixels, tokens = plain(image, places, cover), places.token_map(*image.size, cover)
     gone = np.isin(tokens, np.asarray(dropped, dtype=tokens.dtype))
     pale = FADED * pixels + (1 - FADED) * FADED_TO
     pixels = np.where(gone[..., None], pale.round().astype(np.uint8), pixels)
@@ -60,9 +67,11 @@ def faded(image: Image.Image, grid: VisualGrid, dropped: Sequence[int]) -> Pixel
     return pixels
 
 
-def heat_map(image: Image.Image, grid: VisualGrid, scores: Sequence[float]) -> Pixels:
-    """The image in grey under the colours of its tokens' scores, on `score_scale`."""
-    pixels, tokens = plain(image, grid), grid.token_map(*image.size)
+def heat_map(
+    image: Image.Image, places: TokenPlaces, scores: Sequence[float], cover: int = 0
+) -> Pixels:
+    """The image in grey under the colours of a cover's scores, on `score_scale` of all of them."""
+    pixels, tokens = plain(image, places, cover), places.token_map(*image.size, cover)
     grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=float)[..., None]
     shares = score_scale(scores)(np.asarray(scores))
     colors = 255 * colormaps[SCORE_COLORS](shares)[:, :3]

@@ -9,12 +9,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
+from sepm.analysis.stored_run import StoredRun
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
 from sepm.report.payload import browsable, page_payload
-from sepm.report.runs import RunGroup
+from sepm.report.runs import RunGroup, places_of
 from sepm.report.style import rendered, styled
+from sepm.report.tiled_grid import PLACES_UNKNOWN
 
 FIGURE_ORDER = ("6", "flips", "5", "3", "confusion", "4")
 PHOTOGRAPHIC = {"figure-4"}
@@ -38,6 +40,7 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
         environment.loader.get_source(environment, name)[0] for name in ("report.css", "report.js")
     )
     return environment.get_template("report.html.j2").render(
+        places_unknown=PLACES_UNKNOWN,
         sections=[section(group, folders) for group in groups],
         style=style,
         script=script,
@@ -52,7 +55,8 @@ def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
 
     Returns:
         `title`, `tables`, `details` (tables that are folded away), `pictures` (the drawn figures
-        with the data URI of each), and `left_out`: names of runs that the sample browser lacks.
+        with the data URI of each), `left_out`: names of runs that the sample browser lacks, and
+        `unplaced`: names of runs that drop visual tokens without telling where these lie.
     """
     assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
     shown = (tables.results(group), tables.paired_tests(group), tables.per_class(group))
@@ -66,8 +70,15 @@ def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
         "tables": [table for table in shown if table],
         "details": [table for table in details if table],
         "pictures": pictures,
+        "unplaced": [run.name for run in group.runs if _is_unplaced(run)],
         "left_out": [run.name for run in group.runs if run.name not in inside],
     }
+
+
+def _is_unplaced(run: StoredRun) -> bool:
+    """Whether it dropped visual tokens of an image on which their places are not known."""
+    dropping = (record for record in run.records if record.get("dropped"))
+    return any(places_of(run, record) is None for record in dropping)
 
 
 def _data_uri(drawn: Drawn) -> str:

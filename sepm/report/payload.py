@@ -16,8 +16,9 @@ from sepm.records.writing import Record
 from sepm.report.geometry import VisualGrid
 from sepm.report.image_folders import ImageFolders, load_image
 from sepm.report.overlay import shrunk
-from sepm.report.runs import RunGroup, grid_of
+from sepm.report.runs import RunGroup, grid_of, places_of
 from sepm.report.samples import spread_ids
+from sepm.report.tiled_grid import PLACES_UNKNOWN, TiledGrid, dropped_in_words
 
 SCALE = 10_000
 """Probabilities and confidences travel as whole ten-thousandths."""
@@ -75,7 +76,7 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
     pictures = {
         ids.index(key): {
             **_picture(load_image(samples[key], image_folder), grid),
-            "dropped": [run.by_id.get(key, {}).get("dropped", []) for run in runs],
+            **_dropped_tokens([(run, run.by_id.get(key, {})) for run in runs]),
         }
         for key in spread_ids(group, thumbnails)
         if image_folder
@@ -110,6 +111,24 @@ def _picture(image: Image.Image, grid: VisualGrid | None) -> dict[str, Any]:
         frame = [round(share, FRACTION_DIGITS) for share in shares]
     source = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
     return {"src": source, "frame": frame}
+
+
+def _dropped_tokens(rows: Sequence[tuple[StoredRun, Record]]) -> dict[str, Any]:
+    """Dropped tokens of one image under each run.
+
+    Returns:
+        `dropped`: their indices; `said`: their number in words, a text a line, the last of them
+        that places are not known where that is so; `tiles`: None, or the tiles of the image's own
+        tokens, each behind the number of its cover and of its first token.
+    """
+    dropped = [row.get("dropped", []) for _, row in rows]
+    places = [places_of(run, row) for run, row in rows]
+    words = [
+        [*dropped_in_words(gone, row, where), *([] if where else [PLACES_UNKNOWN])] if gone else []
+        for gone, (_, row), where in zip(dropped, rows, places, strict=True)
+    ]
+    tiles = [where.numbered if isinstance(where, TiledGrid) else None for where in places]
+    return {"dropped": dropped, "said": words, "tiles": tiles}
 
 
 def _token_boxes(grid: VisualGrid) -> list[list[float]]:

@@ -12,8 +12,10 @@ from sepm.errors import InputError
 from sepm.evaluation.run_folder import ACCURACY, PREDICTIONS
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
-from sepm.report.geometry import VisualGrid
+from sepm.records.writing import Record
+from sepm.report.geometry import TokenPlaces, VisualGrid
 from sepm.report.sweeps import Sweep, read_sweeps
+from sepm.report.tiled_grid import token_places
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,14 @@ def read_run(folder: Path) -> StoredRun:
 
 
 def grid_of(run: StoredRun) -> VisualGrid | None:
-    """The places of a run's visual tokens; None where it does not tell them."""
+    """The grid of visual tokens that all images of a run share; None where it tells none."""
     stored = run.facts.get("visual_tokens")
     return VisualGrid.from_facts(stored) if stored else None
+
+
+def places_of(run: StoredRun, record: Record) -> TokenPlaces | None:
+    """Places of the visual tokens of one of a run's images; None where they are not known."""
+    return token_places(run.facts.get("visual_tokens"), record)
 
 
 def _check_tokens(run: StoredRun, most: int) -> None:

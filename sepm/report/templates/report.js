@@ -4,6 +4,7 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const ROW_HEIGHT = 56, ROWS_AROUND = 6, THUMBNAIL = 52, PICTURE = 288;
+const SMALL = 0.36, GAP = 8; // side and distance of the small picture of a further cover
 const ABSENT = -3, ERROR = -2, UNREAD = -1;
 const NOTHING = "-";
 
@@ -173,7 +174,7 @@ function picture(index, side, one) {
   const stored = group().pictures[index];
   if (!stored) return null;
   const canvas = element("canvas");
-  const dropped = stored.dropped[group().runs.indexOf(one)];
+  const place = group().runs.indexOf(one), dropped = stored.dropped[place];
   canvas.width = canvas.height = side;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${group().ids[index]}, ${dropped.length} tokens dropped`);
@@ -183,47 +184,89 @@ function picture(index, side, one) {
     images.set(stored, image);
   }
   const image = images.get(stored);
-  image.decode().then(() => paint(canvas, side, image, stored.frame, dropped));
+  const covers = coversOf(stored, stored.tiles[place], dropped);
+  image.decode().then(() => paint(canvas, side, image, covers));
   return canvas;
 }
 
-// The view is the image and, where the model's input reaches beyond it, the padding.
-function paint(canvas, side, image, frame, dropped) {
+// Parts of the image that tokens see, and of each dropped token: [left, top, right, bottom] in
+// shares of the image. Tokens that see one place are in different covers; there is always one.
+function coversOf(stored, tiles, dropped) {
+  if (!tiles) {
+    const [left, top, wide, high] = stored.frame || [0, 0, 1, 1];
+    const within = (box) => [0, 1, 2, 3].map((i) => (i % 2 ? top + box[i] * high : left + box[i] * wide));
+    const boxes = stored.frame ? dropped.map((token) => within(group().boxes[token])) : [];
+    return [{ frames: [[left, top, left + wide, top + high]], boxes }];
+  }
+  const covers = [];
+  for (const [cover, first, rows, columns, left, top, right, bottom] of tiles) {
+    covers[cover] ||= { frames: [], boxes: [] };
+    covers[cover].frames.push([left, top, right, bottom]);
+    const [wide, high] = [(right - left) / columns, (bottom - top) / rows];
+    for (const token of dropped) {
+      const row = Math.floor((token - first) / columns), column = (token - first) % columns;
+      if (row < 0 || row >= rows) continue;
+      const [x, y] = [left + column * wide, top + row * high];
+      covers[cover].boxes.push([x, y, x + wide, y + high]);
+    }
+  }
+  return covers;
+}
+
+// The view is the image and, where the model's input reaches beyond it, the padding. Further covers
+// are small pictures below, but for those in the list.
+function paint(canvas, side, image, covers) {
   const { naturalWidth: width, naturalHeight: height } = image;
-  const [left, top, wide, high] = frame || [0, 0, 1, 1];
-  const view = [Math.min(0, left) * width, Math.min(0, top) * height];
-  view.push(Math.max(1, left + wide) * width - view[0], Math.max(1, top + high) * height - view[1]);
-  const scale = side / Math.max(view[2], view[3]);
-  canvas.width = Math.round(view[2] * scale);
-  canvas.height = Math.round(view[3] * scale);
+  const frames = covers.flatMap((cover) => cover.frames);
+  const least = (i) => Math.max(-1, Math.min(0, ...frames.map((frame) => frame[i])));
+  const most = (i) => Math.min(2, Math.max(1, ...frames.map((frame) => frame[i])));
+  const view = [least(0) * width, least(1) * height, most(2) * width, most(3) * height];
+  const [wide, high] = [view[2] - view[0], view[3] - view[1]];
+  const scale = side / Math.max(wide, high), small = scale * SMALL;
+  const further = side === PICTURE ? covers.slice(1) : [];
+  canvas.width = Math.round(wide * scale);
+  canvas.height = Math.round(high * scale) + (further.length ? GAP + Math.round(high * small) : 0);
   const pen = canvas.getContext("2d");
-  stripes(pen, canvas);
-  pen.setTransform(scale, 0, 0, scale, -view[0] * scale, -view[1] * scale);
+  paintCover(pen, image, view, [0, 0], scale, covers[0].boxes);
+  further.forEach((cover, i) => {
+    const corner = [i * (wide * small + GAP), Math.round(high * scale) + GAP];
+    paintCover(pen, image, view, corner, small, cover.boxes);
+  });
+}
+
+function paintCover(pen, image, view, corner, scale, boxes) {
+  const { naturalWidth: width, naturalHeight: height } = image;
+  pen.setTransform(1, 0, 0, 1, ...corner);
+  stripes(pen, Math.round((view[2] - view[0]) * scale), Math.round((view[3] - view[1]) * scale));
+  pen.setTransform(scale, 0, 0, scale, corner[0] - view[0] * scale, corner[1] - view[1] * scale);
   pen.drawImage(image, 0, 0);
-  if (!$("overlay").checked || !frame) return;
+  if (!$("overlay").checked) return;
   pen.fillStyle = "rgba(238, 238, 238, 0.88)";
   pen.strokeStyle = "rgb(150, 150, 150)";
   pen.lineWidth = 0.5 / scale;
-  for (const token of dropped) {
-    const box = group().boxes[token];
-    const [x, y] = [(left + box[0] * wide) * width, (top + box[1] * high) * height];
-    const [w, h] = [(box[2] - box[0]) * wide * width, (box[3] - box[1]) * high * height];
-    pen.fillRect(x, y, w, h);
-    pen.strokeRect(x, y, w, h);
+  for (const [left, top, right, bottom] of boxes) {
+    const box = [left * width, top * height, (right - left) * width, (bottom - top) * height];
+    pen.fillRect(...box);
+    pen.strokeRect(...box);
   }
 }
 
-function stripes(pen, canvas) {
+function stripes(pen, width, height) {
+  pen.save();
+  pen.beginPath();
+  pen.rect(0, 0, width, height);
+  pen.clip();
   pen.fillStyle = "rgb(235, 235, 235)";
-  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.fillRect(0, 0, width, height);
   pen.strokeStyle = "rgb(205, 205, 205)";
   pen.lineWidth = 2;
-  for (let x = -canvas.height; x < canvas.width; x += 6) {
+  for (let x = -height; x < width; x += 6) {
     pen.beginPath();
-    pen.moveTo(x, canvas.height);
-    pen.lineTo(x + canvas.height, 0);
+    pen.moveTo(x, height);
+    pen.lineTo(x + height, 0);
     pen.stroke();
   }
+  pen.restore();
 }
 
 // --- one sample -------------------------------------------------------------------------------
@@ -238,7 +281,9 @@ function drawSample() {
   const label = element("p", "", `label: ${group().classes[group().labels[index]][0]}`);
   const shown = [run(), other()].filter((one) => one && one.prediction[index] !== ABSENT);
   const drawn = picture(index, PICTURE, run());
-  $("sample").replaceChildren(title, ...(drawn ? [drawn] : []), label);
+  const about = drawn ? group().pictures[index].said[group().runs.indexOf(run())] : [];
+  const lines = about.map((text) => element("p", "soft", text));
+  $("sample").replaceChildren(title, ...(drawn ? [drawn] : []), ...lines, label);
   const decisions = element("div", "decisions");
   decisions.append(...shown.map((one) => decision(one, index)));
   $("sample").append(decisions);
