@@ -49,7 +49,7 @@ def _draw_image(ax: Axes, scene: Scene) -> None:
     show_image(ax, scene)
     ax.set_title(printable(Path(scene.record["image"]).name), fontsize=9)
     if scene.places is None and (dropped := scene.record["dropped"]):
-        (words,) = dropped_in_words(dropped, scene.record, None)
+        words = dropped_in_words(dropped, scene.record, None)
         ax.set_xlabel(fill(f"{words}; {PLACES_UNKNOWN}", 34), fontsize=8)
 
 

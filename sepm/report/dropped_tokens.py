@@ -63,17 +63,18 @@ def _title_columns(rows: Any) -> None:
 
 def show_image(ax: Axes, scene: Scene) -> None:
     """Draw the image."""
-    show(ax, scene, lambda cover: plain(scene.image, scene.places, cover), covers=1)
+    show(ax, scene, lambda cover: plain(scene.image, scene.places, cover))
 
 
 def draw_dropped(ax: Axes, scene: Scene, dropped: Sequence[int]) -> None:
     """Draw the image with its dropped tokens faded, their number above it."""
     image, places = scene.image, scene.places
-    ax.set_title("\n".join(dropped_in_words(dropped, scene.record, places)), fontsize=8)
+    ax.set_title(dropped_in_words(dropped, scene.record, places), fontsize=9)
     if places is None:
         _say_unknown(ax)
-    else:
-        show(ax, scene, lambda cover: faded(image, places, dropped, cover))
+        return
+    labels = [f"{cover.name}\n{cover.dropped_of_all(dropped)}" for cover in places.covers]
+    show(ax, scene, lambda cover: faded(image, places, dropped, cover), labels)
 
 
 def draw_scores(ax: Axes, scene: Scene) -> None:
@@ -82,7 +83,8 @@ def draw_scores(ax: Axes, scene: Scene) -> None:
     if places is None:
         _say_unknown(ax)
         return
-    show(ax, scene, lambda cover: heat_map(image, places, scores, cover))
+    labels = [cover.name for cover in places.covers]
+    show(ax, scene, lambda cover: heat_map(image, places, scores, cover), labels)
     scale = score_scale(scores)
     low, high = float(scale.vmin or 0), float(scale.vmax or 0)
     ticks = (low, math.sqrt(low * high), high)
@@ -96,22 +98,21 @@ def draw_scores(ax: Axes, scene: Scene) -> None:
     bar.set_label("attention × 10³ (log)", fontsize=7)
 
 
-def show(ax: Axes, scene: Scene, draw: Callable[[int], Pixels], covers: int | None = None) -> None:
+def show(ax: Axes, scene: Scene, draw: Callable[[int], Pixels], labels: Sequence[str] = ()) -> None:
     """Draw the view of an image, with the image's outline where it was padded.
 
     Args:
         ax: gets the first cover.
         scene: of the image.
         draw: the pixels that show a cover.
-        covers: how many are shown, those after the first on small images below; None: all.
+        labels: of the covers; those after the first are drawn on small images below.
     """
     _show_pixels(ax, scene, draw(0))
-    further = scene.places.covers[1:covers] if scene.places else ()
-    for number, cover in enumerate(further, start=1):
-        corner = (1 - number * (SMALL + SMALL_GAP), -SMALL - SMALL_GAP)
+    for number, label in enumerate(labels[1:], start=1):
+        corner = (1 - number * (SMALL + SMALL_GAP) + SMALL_GAP, -SMALL - SMALL_GAP)
         small = ax.inset_axes((*corner, SMALL, SMALL))
         _show_pixels(small, scene, draw(number))
-        small.set_ylabel(cover.name, fontsize=6, rotation=0, ha="right", va="center")
+        small.set_ylabel(label, fontsize=7, rotation=0, ha="right", va="center")
 
 
 def _say_unknown(ax: Axes) -> None:

@@ -43,8 +43,12 @@ class Cover(NamedTuple):
     """Visual tokens that lie beside each other: no two of them see one place."""
 
     name: str
-    """The field's word for it, in messages."""
+    """The field's word for it, in pictures."""
     tokens: Sequence[int]
+
+    def dropped_of_all(self, dropped: Sequence[int]) -> str:
+        """How many of its tokens are among those that are dropped, in words."""
+        return f"{len(set(dropped).intersection(self.tokens))} of {len(self.tokens)}"
 
 
 class TokenPlaces(ABC):

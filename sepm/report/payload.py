@@ -13,7 +13,7 @@ from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.writing import Record
-from sepm.report.geometry import VisualGrid
+from sepm.report.geometry import TokenPlaces, VisualGrid
 from sepm.report.image_folders import ImageFolders, load_image
 from sepm.report.overlay import shrunk
 from sepm.report.runs import RunGroup, grid_of, places_of
@@ -117,18 +117,26 @@ def _dropped_tokens(rows: Sequence[tuple[StoredRun, Record]]) -> dict[str, Any]:
     """Dropped tokens of one image under each run.
 
     Returns:
-        `dropped`: their indices; `said`: their number in words, a text a line, the last of them
-        that places are not known where that is so; `tiles`: None, or the tiles of the image's own
-        tokens, each behind the number of its cover and of its first token.
+        For each run, `dropped`: their indices; `said`: their number in words, a text a line;
+        `tiles`: those of the image's own tokens, as `TiledGrid.numbered`, or None.
     """
     dropped = [row.get("dropped", []) for _, row in rows]
     places = [places_of(run, row) for run, row in rows]
-    words = [
-        [*dropped_in_words(gone, row, where), *([] if where else [PLACES_UNKNOWN])] if gone else []
+    said = [
+        _said(gone, row, where) if gone else []
         for gone, (_, row), where in zip(dropped, rows, places, strict=True)
     ]
     tiles = [where.numbered if isinstance(where, TiledGrid) else None for where in places]
-    return {"dropped": dropped, "said": words, "tiles": tiles}
+    return {"dropped": dropped, "said": said, "tiles": tiles}
+
+
+def _said(dropped: Sequence[int], row: Record, places: TokenPlaces | None) -> list[str]:
+    """How many tokens are dropped, and of each of several covers; or that places are not known."""
+    words = [dropped_in_words(dropped, row, places)]
+    if places is None:
+        return [*words, PLACES_UNKNOWN]
+    covers = places.covers if len(places.covers) > 1 else ()
+    return words + [f"{cover.name}: {cover.dropped_of_all(dropped)}" for cover in covers]
 
 
 def _token_boxes(grid: VisualGrid) -> list[list[float]]:

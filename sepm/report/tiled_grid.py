@@ -149,22 +149,14 @@ def token_places(
 
 def dropped_in_words(
     dropped: Sequence[int], record: Mapping[str, Any], places: TokenPlaces | None
-) -> list[str]:
-    """How many of an image's visual tokens are dropped; on a second line of each of several covers.
+) -> str:
+    """How many of an image's visual tokens are dropped.
 
     Args:
-        dropped: indices of visual tokens.
+        dropped: their indices.
         record: tells N where places do not.
         places: of the image's tokens; None: not known.
     """
     scores = len(record.get("foe_scores", ()))
     total = places.num_tokens if places else record.get("num_visual_tokens", scores)
-    said = [f"{len(dropped)} {f'of {total} ' if total else ''}tokens dropped"]
-    if places is None or len(places.covers) == 1:
-        return said
-    gone = set(dropped)
-    parts = (
-        f"{cover.name}: {len(gone.intersection(cover.tokens))} of {len(cover.tokens)}"
-        for cover in places.covers
-    )
-    return [*said, ", ".join(parts)]
+    return f"{len(dropped)} {f'of {total} ' if total else ''}tokens dropped"
