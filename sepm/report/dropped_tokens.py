@@ -113,6 +113,7 @@ def show(ax: Axes, scene: Scene, draw: Callable[[int], Pixels], labels: Sequence
         small = ax.inset_axes((*corner, SMALL, SMALL))
         _show_pixels(small, scene, draw(number))
         small.set_ylabel(label, fontsize=7, rotation=0, ha="right", va="center")
+        small.set_xlabel(" ", fontsize=5)  # room before the next row's title
 
 
 def _say_unknown(ax: Axes) -> None:

@@ -117,26 +117,27 @@ def _dropped_tokens(rows: Sequence[tuple[StoredRun, Record]]) -> dict[str, Any]:
     """Dropped tokens of one image under each run.
 
     Returns:
-        For each run, `dropped`: their indices; `said`: their number in words, a text a line;
+        For each run, `dropped`: their indices; `said`: their number in words, or "";
         `tiles`: those of the image's own tokens, as `TiledGrid.numbered`, or None.
     """
     dropped = [row.get("dropped", []) for _, row in rows]
     places = [places_of(run, row) for run, row in rows]
     said = [
-        _said(gone, row, where) if gone else []
+        _said(gone, row, where) if gone else ""
         for gone, (_, row), where in zip(dropped, rows, places, strict=True)
     ]
     tiles = [where.numbered if isinstance(where, TiledGrid) else None for where in places]
     return {"dropped": dropped, "said": said, "tiles": tiles}
 
 
-def _said(dropped: Sequence[int], row: Record, places: TokenPlaces | None) -> list[str]:
+def _said(dropped: Sequence[int], row: Record, places: TokenPlaces | None) -> str:
     """How many tokens are dropped, and of each of several covers; or that places are not known."""
     words = [dropped_in_words(dropped, row, places)]
     if places is None:
-        return [*words, PLACES_UNKNOWN]
-    covers = places.covers if len(places.covers) > 1 else ()
-    return words + [f"{cover.name}: {cover.dropped_of_all(dropped)}" for cover in covers]
+        words.append(PLACES_UNKNOWN)
+    elif len(places.covers) > 1:
+        words += [f"{cover.name}: {cover.dropped_of_all(dropped)}" for cover in places.covers]
+    return "; ".join(words)
 
 
 def _token_boxes(grid: VisualGrid) -> list[list[float]]:

@@ -281,9 +281,9 @@ function drawSample() {
   const label = element("p", "", `label: ${group().classes[group().labels[index]][0]}`);
   const shown = [run(), other()].filter((one) => one && one.prediction[index] !== ABSENT);
   const drawn = picture(index, PICTURE, run());
-  const about = drawn ? group().pictures[index].said[group().runs.indexOf(run())] : [];
-  const lines = about.map((text) => element("p", "soft", text));
-  $("sample").replaceChildren(title, ...(drawn ? [drawn] : []), ...lines, label);
+  const about = drawn ? group().pictures[index].said[group().runs.indexOf(run())] : "";
+  const pictured = drawn ? [drawn, element("p", "soft", about)] : [];
+  $("sample").replaceChildren(title, ...pictured, label);
   const decisions = element("div", "decisions");
   decisions.append(...shown.map((one) => decision(one, index)));
   $("sample").append(decisions);

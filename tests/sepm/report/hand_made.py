@@ -20,6 +20,8 @@ GRID = {
     **{"grid": [4, 4], "order": "row-major", "preprocessing": "pad"},
     **{"input_size": 56, "patch_size": 14},
 }
+INTERNVL = [[2, 2, x / 3, 0.0, (x + 1) / 3, 1.0] for x in (0, 1, 2)] + [[2, 2, 0.0, 0.0, 1.0, 1.0]]
+"""Three tiles beside each other and the thumbnail, four tokens each."""
 
 
 def row(label: str, number: int, prediction: str | None, p_a: float | None = None) -> Json:
@@ -69,6 +71,15 @@ def under(record: Json, settings: Json) -> Json:
         "dropped": dropped,
         "fine": {**record["fine"], "probs": probs},
     }
+
+
+def tiled(rows: list[Json], tiles: list[list[float]] | None) -> list[Json]:
+    """The rows of a model whose images have tokens of their own, 16 each; None: places unknown.
+
+    Where there are dropped tokens, 1, 6 and 14 are; of `INTERNVL` the last lies in the thumbnail.
+    """
+    own: Json = {"num_visual_tokens": 16} | ({"tiles": tiles} if tiles else {})
+    return [{**r, **own, "dropped": [1, 6, 14] if r["dropped"] else []} for r in rows]
 
 
 def zero_shot_rows(per_class: int = 5) -> list[Json]:

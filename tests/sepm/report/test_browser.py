@@ -18,6 +18,8 @@ from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
+from .hand_made import INTERNVL, ROWS, tiled  # noqa: E402
+
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 
@@ -251,6 +253,31 @@ def test_the_picture_fades_the_dropped_tokens_and_stripes_the_padding(opened: Dr
     opened.find_element(By.ID, "overlay").click()
     time.sleep(0.3)
     assert opened.execute_script(PIXEL, *middle[6])[0] < 20
+
+
+def test_the_picture_fades_tokens_of_tiles_and_below_it_those_of_the_thumbnail(
+    chromium: Driver, tmp_path: Path, write_run: Any, image_folder: Path
+) -> None:
+    write_run(tmp_path, "sepm", tiled(ROWS["sepm"](), INTERNVL), visual_tokens=None)
+    path = tmp_path / "report.html"
+    page = report_page(read_run_groups([tmp_path]), {"emoset": image_folder}, 40)
+    path.write_text(page, encoding="utf-8")
+    chromium.get_log("browser")  # what came before is forgotten
+    chromium.get(path.as_uri())
+    chromium.find_element(By.ID, "search").send_keys("amusement_00000")
+    time.sleep(0.3)
+    said = "3 of 16 tokens dropped; tiles: 2 of 12; thumbnail: 1 of 4"
+    assert said in chromium.find_element(By.ID, "sample").text
+    assert chromium.get_log("browser") == []
+    # The picture is 288 × 192, in three tiles of 2 × 2 tokens; below it 36% of it, 8 pixels away.
+    # 1, 6 and 14 are dropped: above, right in the first tile; below, left in the second and fourth.
+    places = {1: (72, 48), 0: (24, 48), 6: (120, 144), 7: (168, 144), 14: (26, 252), 15: (78, 252)}
+    reds = {
+        token: chromium.execute_script(PIXEL, x / 288, y / 269)[0]
+        for token, (x, y) in places.items()
+    }
+    assert {token for token, red in reds.items() if red > 200} == {1, 6, 14}
+    assert {token for token, red in reds.items() if red < 20} == {0, 7, 15}
 
 
 def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Driver) -> None:

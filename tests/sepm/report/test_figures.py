@@ -15,8 +15,10 @@ from PIL import Image
 
 from sepm.analysis.accuracy import wilson_interval
 from sepm.analysis.stored_run import StoredRun
+from sepm.method.config import PRESETS
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
+from sepm.report.decision import draw_decisions
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
 from sepm.report.flips import draw_flips, flip_table
@@ -27,8 +29,9 @@ from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.style import FORMATS, rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
+from sepm.report.tiled_grid import PLACES_UNKNOWN, token_places
 
-from .hand_made import SWEEP
+from .hand_made import INTERNVL, ROWS, SWEEP, tiled
 
 Json = dict[str, Any]
 Recorded = Callable[[str], list[Json]]
@@ -201,6 +204,61 @@ def test_figure_4_fades_the_lowest_scored_tokens_at_both_ratios() -> None:
     assert "6 of 16 tokens dropped" in axes[2].get_title()
     scale = axes[4].get_ylim()
     assert scale == pytest.approx((0.01, 0.16))
+
+
+def tiled_scene(tiles: list[list[float]], n: int) -> Scene:
+    """A scene with n tokens, the first scored lowest."""
+    scores = [(1 + i) / 100 for i in range(n)]
+    record = {"label": "awe", "prediction": "awe", "correct": True, "foe_scores": scores}
+    image = Image.new("RGB", (40, 40), (10, 120, 40))
+    return Scene(record, image, token_places(None, record | {"tiles": tiles}))
+
+
+def test_figure_4_draws_the_thumbnail_s_tokens_on_a_picture_of_their_own() -> None:
+    turned = INTERNVL[::-1]  # so that the thumbnail's tokens are the lowest ones
+    scene = tiled_scene(turned, 16)
+    assert scene.places is not None
+    axes = axes_of(draw_dropped_tokens([scene]))
+    assert axes[2].get_title() == "β = 0.4\n6 of 16 tokens dropped"
+    for ax, dropped in zip(axes[1:3], ([0, 1, 2], [0, 1, 2, 3, 4, 5]), strict=True):
+        (small,) = ax.child_axes
+        pixels = [a.images[0].get_array() for a in (ax, small)]
+        for cover, shown in enumerate(pixels):
+            assert (shown == faded(scene.image, scene.places, dropped, cover)).all()
+        assert small.get_ylabel() == f"thumbnail\n{min(len(dropped), 4)} of 4"
+    assert axes[0].child_axes == []
+    assert len(axes[3].child_axes) == 1
+
+
+def test_figure_4_counts_tokens_image_by_image_where_their_numbers_differ() -> None:
+    def titles(*scenes: Scene) -> list[str]:
+        return [ax.get_title() for ax in axes_of(draw_dropped_tokens(scenes)) if ax.images]
+
+    five, two = tiled_scene([[5, 1, 0, 0, 1, 1]], 5), tiled_scene([[2, 1, 0, 0, 1, 1]], 2)
+    head = ["image", "β = 0.2\n1 of 5 tokens dropped", "β = 0.4\n2 of 5 tokens dropped"]
+    assert [t for t in titles(five, five)[:8] if t][:3] == head
+    assert "1 of 5 tokens dropped" not in titles(five, five)
+    assert {"0 of 2 tokens dropped", head[1]} <= set(titles(five, two))
+
+
+def test_a_picture_says_where_places_are_not_known_and_goes_on(
+    tmp_path: Path, write_run: Any, image_folder: Path
+) -> None:
+    write_run(tmp_path, "sepm", tiled(ROWS["sepm"](), None), visual_tokens=None)
+    (unknown,) = read_run_groups([tmp_path])
+    drawn, not_drawn = list(draw_figures(unknown, Choice(image_folder), ["confusion", "4"]))
+    assert isinstance(drawn, Drawn)
+    assert isinstance(not_drawn, NotDrawn)
+    assert not_drawn.reason == f"sepm: {PLACES_UNKNOWN}"
+    image = Image.new("RGB", (60, 40))
+    scenes = [Scene(r, image, None) for r in unknown.runs[0].records[:2]]
+    config = PRESETS["paper"]
+    axes = axes_of(draw_decisions(scenes, unknown.taxonomy, config))
+    assert len(axes) == 2 * 3  # image, coarse, fine
+    assert " ".join(axes[0].get_xlabel().split()) == f"3 of 16 tokens dropped; {PLACES_UNKNOWN}"
+    mixed = axes_of(draw_dropped_tokens([tiled_scene([[5, 1, 0, 0, 1, 1]], 5), scenes[0]]))
+    notes = [text.get_text().replace("\n", " ") for ax in mixed for text in ax.texts]
+    assert notes == 3 * [PLACES_UNKNOWN]
 
 
 def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder: Path) -> None:

@@ -20,6 +20,9 @@ from sepm.report.payload import browsable, group_payload
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.samples import spread_ids
 from sepm.report.tables import results
+from sepm.report.tiled_grid import PLACES_UNKNOWN
+
+from .hand_made import INTERNVL, ROWS, tiled
 
 Json = dict[str, Any]
 
@@ -162,6 +165,29 @@ def test_pictures_hold_the_image_the_dropped_tokens_and_where_the_input_lies(pag
     assert picture["frame"] == [0, -0.25, 1, 1.5]  # 60 × 40, padded by 10 above and below
     assert picture["dropped"] == [[], [1, 6, 11]]  # zero-shot, SEPM
     assert group["boxes"][6] == [0.5, 0.25, 0.75, 0.5]
+
+
+@pytest.mark.parametrize("tiles", [INTERNVL, None])
+def test_pictures_hold_the_tiles_of_their_own_image_or_say_that_none_are_known(
+    tmp_path: Path, write_run: Any, image_folder: Path, tiles: Any
+) -> None:
+    for method, rows in ROWS.items():
+        write_run(tmp_path, method, tiled(rows(), tiles), visual_tokens=None)
+    html = report_page(read_run_groups([tmp_path]), {"emoset": image_folder}, thumbnails=3)
+    (group,) = Page(html).data["groups"]
+    picture = next(iter(group["pictures"].values()))
+    assert picture["dropped"] == [[], [1, 6, 14]]
+    assert (picture["frame"], group["boxes"]) == (None, [])
+    if tiles:
+        numbered = [[cover, 4 * i, *tiles[i]] for i, cover in enumerate((0, 0, 0, 1))]
+        assert picture["tiles"] == [numbered, numbered]
+        said = "3 of 16 tokens dropped; tiles: 2 of 12; thumbnail: 1 of 4"
+    else:
+        assert picture["tiles"] == [None, None]
+        said = f"3 of 16 tokens dropped; {PLACES_UNKNOWN}"
+    assert picture["said"] == ["", said]
+    note = f"sepm: {PLACES_UNKNOWN.replace(chr(39), '&#39;')}, and no picture shows"
+    assert (note in html) == (tiles is None)
 
 
 def test_pictures_are_spread_over_classes_and_outcomes(group: RunGroup) -> None:
