@@ -61,7 +61,7 @@ class TokenPlaces(ABC):
 
     @cached_property
     def covers(self) -> tuple[Cover, ...]:
-        """All tokens, in as many covers as see one place; the one of most parts first."""
+        """All tokens, each in one cover; there is always one."""
         return (Cover("image", range(self.num_tokens)),)
 
     @abstractmethod

@@ -119,9 +119,11 @@ class TiledGrid(TokenPlaces):
         raise IndexError(f"visual token {index} of {self.num_tokens}")
 
     def view(self, width: int, height: int) -> Box:
-        """The whole image, and of tiles beyond it as much as another image to each side."""
-        left, top = (max(-1.0, min(0.0, *(tile[side] for tile in self.tiles))) for side in (2, 3))
-        right, bottom = (min(2.0, max(1.0, *(t[side] for t in self.tiles))) for side in (4, 5))
+        """The whole image, and of tiles beyond it no more than its own size to each side."""
+        left = max(-1.0, min(0.0, *(tile.left for tile in self.tiles)))
+        top = max(-1.0, min(0.0, *(tile.top for tile in self.tiles)))
+        right = min(2.0, max(1.0, *(tile.right for tile in self.tiles)))
+        bottom = min(2.0, max(1.0, *(tile.bottom for tile in self.tiles)))
         return Box(
             math.floor(left * width),
             math.floor(top * height),

@@ -194,14 +194,18 @@ function picture(index, side, one) {
 function coversOf(stored, tiles, dropped) {
   if (!tiles) {
     const [left, top, wide, high] = stored.frame || [0, 0, 1, 1];
-    const within = (box) => [0, 1, 2, 3].map((i) => (i % 2 ? top + box[i] * high : left + box[i] * wide));
-    const boxes = stored.frame ? dropped.map((token) => within(group().boxes[token])) : [];
+    const across = (share) => left + share * wide, down = (share) => top + share * high;
+    const boxes = (stored.frame ? dropped : []).map((token) => {
+      const box = group().boxes[token];
+      return [across(box[0]), down(box[1]), across(box[2]), down(box[3])];
+    });
     return [{ frames: [[left, top, left + wide, top + high]], boxes }];
   }
   const covers = [];
   for (const [cover, first, rows, columns, left, top, right, bottom] of tiles) {
     covers[cover] ||= { frames: [], boxes: [] };
-    covers[cover].frames.push([left, top, right, bottom]);
+    const near = (share) => Math.min(2, Math.max(-1, share)); // as in sepm/report/tiled_grid.py
+    covers[cover].frames.push([left, top, right, bottom].map(near));
     const [wide, high] = [(right - left) / columns, (bottom - top) / rows];
     for (const token of dropped) {
       const row = Math.floor((token - first) / columns), column = (token - first) % columns;
@@ -218,8 +222,8 @@ function coversOf(stored, tiles, dropped) {
 function paint(canvas, side, image, covers) {
   const { naturalWidth: width, naturalHeight: height } = image;
   const frames = covers.flatMap((cover) => cover.frames);
-  const least = (i) => Math.max(-1, Math.min(0, ...frames.map((frame) => frame[i])));
-  const most = (i) => Math.min(2, Math.max(1, ...frames.map((frame) => frame[i])));
+  const least = (i) => Math.min(0, ...frames.map((frame) => frame[i]));
+  const most = (i) => Math.max(1, ...frames.map((frame) => frame[i]));
   const view = [least(0) * width, least(1) * height, most(2) * width, most(3) * height];
   const [wide, high] = [view[2] - view[0], view[3] - view[1]];
   const scale = side / Math.max(wide, high), small = scale * SMALL;
@@ -282,8 +286,8 @@ function drawSample() {
   const shown = [run(), other()].filter((one) => one && one.prediction[index] !== ABSENT);
   const drawn = picture(index, PICTURE, run());
   const about = drawn ? group().pictures[index].said[group().runs.indexOf(run())] : "";
-  const pictured = drawn ? [drawn, element("p", "soft", about)] : [];
-  $("sample").replaceChildren(title, ...pictured, label);
+  const tokens = about ? [element("p", "soft", about)] : [];
+  $("sample").replaceChildren(title, ...(drawn ? [drawn] : []), ...tokens, label);
   const decisions = element("div", "decisions");
   decisions.append(...shown.map((one) => decision(one, index)));
   $("sample").append(decisions);

@@ -48,6 +48,11 @@ def row(**changes: Any) -> Json:
     return made
 
 
+def tiled(tile: list[float]) -> Json:
+    """That answer about an image of four tokens in one tile."""
+    return row(num_visual_tokens=4, tiles=[tile])
+
+
 def written(path: Path, *rows: Json) -> Path:
     path.write_text("".join(json.dumps(each) + "\n" for each in rows))
     return path
@@ -72,6 +77,7 @@ FAILED = error_record(AWE, "no such file")
         row(coarse__confidence=0.32),  # the sample variance
         row(image_sha256="0a", fine__text="It is awe.", fine__read="text"),
         row(image_sha256=None),
+        tiled([2, 2, -0.25, 0, 1.25, 1]),
         row(sparsevlm=USAGE),
         FAILED,
     ],
@@ -120,6 +126,8 @@ def test_a_row_as_it_was_written_is_read_as_it_is(good: Json, tmp_path: Path) ->
         (row(labels=["awe", "awe"]), "must be different"),
         (row(dropped=[2, 0]), "dropped is not ascending"),
         (row(dropped=[1, 1]), "dropped is not ascending"),
+        (tiled([2, 1, 0, 0, 1, 1]), "the tiles do not hold num_visual_tokens 4"),
+        (tiled([2, 2, 0.5, 0, 0.5, 1]), "a tile from 0.5, 0 to 0.5, 1 is no rectangle"),
         (row(dropped=[-1]), ">= 0"),
         (row(dropped=[4]), "visual token 4 is dropped of 4"),
         (row(coarse__confidence=0.9), "no variance of p_a and p_b"),
