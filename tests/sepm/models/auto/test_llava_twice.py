@@ -1,9 +1,12 @@
 """LLaVA-1.5 through the lean forward and through transformers' own: the same decisions."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference.alone import run_alone
 from sepm.method.config import DEFAULT_PRESET, PRESETS
@@ -15,15 +18,22 @@ from tests.tiny_checkpoints import Variant
 from tests.tiny_checkpoints.families import image_of
 from tests.tiny_checkpoints.twice import write_llava_twice
 
+COMPARED = [name for name in METHODS if name != "sparsevlm"]
 SQUARE_IMAGES = [image_of(40, 40, seed) for seed in range(6)]
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    """The lean model, and transformers' with the same weights."""
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The original layout, and transformers' with the same weights."""
     root = tmp_path_factory.mktemp("twice")
-    folders = root / "original", root / "converted"
-    write_llava_twice(*folders, Variant())
+    original, converted = root / "original", root / "converted"
+    write_llava_twice(original, converted, Variant())
+    return original, converted
+
+
+@pytest.fixture(scope="module")
+def both(folders: tuple[Path, Path]) -> tuple[Any, Any]:
+    """The lean model, and transformers' with the same weights."""
     lean, hub = (open_model(ModelOptions(model_path=str(f), device="cpu")) for f in folders)
     assert lean.description != hub.description
     return lean.model, hub.model
@@ -47,7 +57,7 @@ def test_the_prompts_are_the_same(both: tuple[Any, Any]) -> None:
     assert hub.positions_of(0, 5) == lean.positions_of(0, 5)
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "sparsevlm"])
+@pytest.mark.parametrize("method", COMPARED)
 def test_every_method_decides_the_same(both: tuple[Any, Any], method: str) -> None:
     for lean, hub in zip(*(decisions(model, method) for model in both), strict=True):
         assert (hub.reply.letter, hub.reply.text) == (lean.reply.letter, lean.reply.text)
@@ -63,3 +73,37 @@ def test_every_method_decides_the_same(both: tuple[Any, Any], method: str) -> No
 def test_decisions_differ_from_image_to_image(both: tuple[Any, Any]) -> None:
     found = decisions(both[0], "sepm")
     assert len({(outcome.reply.letter, outcome.dropped) for outcome in found}) > 1
+
+
+def test_evaluations_write_the_same_decisions(
+    folders: tuple[Path, Path], scenes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 4)
+    square = scenes.questions()[::3]  # the others are padded in one format, cropped in the other
+    file = tmp_path / "square.jsonl"
+    file.write_text("".join(json.dumps(question) + "\n" for question in square))
+    data = ("--question-file", str(file), "--image-folder", str(scenes.image_folder))
+    rows = []
+    for folder in folders:
+        output = tmp_path / folder.name
+        given = ("--model-path", str(folder), "--device", "cpu", "--output-dir", str(output))
+        assert main(["eval", "--method", *COMPARED, *data, *given]) == 0
+        rows.append({path.parent.name: written(path) for path in output.rglob("predictions.jsonl")})
+    lean, hub = rows
+    assert lean.keys() == set(COMPARED)
+    assert all(len(found) == len(square) for found in lean.values())
+    assert all(row["dropped"] for row in lean["sepm"].values())
+    assert hub == lean
+
+
+def written(predictions: Path) -> dict[str, dict[str, Any]]:
+    """Decisions of a run by question: its rows stand in the order in which batches finished."""
+    records = [json.loads(row) for row in predictions.read_text().splitlines()]
+    return {
+        record["question_id"]: {
+            "prediction": record["prediction"],
+            "dropped": record["dropped"],
+            "branch": record.get("coarse", {}).get("branch"),
+        }
+        for record in records
+    }
