@@ -82,5 +82,8 @@ def fine_query(
     )
     body = fine_body(classes, config.fine_question, config.fine_answer, ambiguous=ambiguous)
     offered = tuple(c.option_letter for c in classes)
-    fine_phrase = config.phrase if config.fine_phrase is None else config.fine_phrase
-    return Query(body, fine_phrase if phrase else None), offered
+    return Query(body, _fine_phrase(config) if phrase else None), offered
+
+
+def _fine_phrase(config: MethodConfig) -> str:
+    return config.phrase if config.fine_phrase is None else config.fine_phrase

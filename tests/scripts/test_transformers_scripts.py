@@ -45,7 +45,7 @@ def test_there_is_a_script_for_every_task_and_for_table_1() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == {*TASKS, "table1"}
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["emoset", "webemo25"])  # the others differ in names alone
 def test_a_tasks_script_evaluates_every_method(
     task: str, outcome_of: Callable[..., Any], tiny_qwen: Path, tmp_path: Path
 ) -> None:
