@@ -21,7 +21,14 @@ WEIGHT_FILES = (
 OTHER_FORMATS = (".gguf", ".ggml", ".pt", ".pth", ".bin", ".safetensors", ".ckpt", ".npz", ".h5")
 
 HUB_PATTERNS = [
-    *("*.json", "tokenizer.model", "model*.safetensors", "pytorch_model*.bin"),
+    *(
+        "*.json",
+        "*.jinja",
+        "tokenizer.model",
+        "merges.txt",
+        "model*.safetensors",
+        "pytorch_model*.bin",
+    ),
     *(f"{part}/model*.safetensors" for part in ("llm", "vision_tower", "mm_projector")),
 ]
 """Files to download; a star stands for folders too, so that all JSON files are."""
