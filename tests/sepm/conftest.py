@@ -1,7 +1,7 @@
 """A tiny data set, command lines over it, and one evaluation that many tests look at."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from sepm.cli import main
+from sepm.evaluation.preflight import check_images
 
 torch.set_num_threads(1)  # on matrices this small a second thread only waits for the first
 
@@ -19,6 +20,7 @@ EMOSET = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "
 
 Json = dict[str, Any]
 Command = Callable[..., list[str]]
+RunSepm = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,12 @@ def scenes(make_scenes: MakeScenes) -> Scenes:
 
 
 @pytest.fixture
+def own_scenes(make_scenes: MakeScenes) -> Scenes:
+    """Four scenes that a test may spoil."""
+    return make_scenes(4)
+
+
+@pytest.fixture
 def any_n_is_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a handful of images stand beside the paper's numbers, as its own n would."""
     monkeypatch.setattr("sepm.analysis.paper.paper_note", lambda reader, n: None)
@@ -142,6 +150,73 @@ def run_of(tiny_model: Path) -> Callable[..., Run]:
         return Run(output / dataset / tiny_model.name / name)
 
     return find
+
+
+@pytest.fixture
+def run_sepm(capsys: pytest.CaptureFixture[str]) -> RunSepm:
+    """A function that runs a command line to the exit status expected, and gives what it printed.
+
+    Standard output is `out`, standard error is `err`.
+    """
+
+    def run(line: Iterable[object], status: int = 0) -> Any:
+        capsys.readouterr()
+        assert main([*map(str, line)]) == status
+        return capsys.readouterr()
+
+    return run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`sepm eval` commands over four scenes, or others, that write to one folder."""
+
+    scenes: Scenes
+    output: Path
+    command: Command
+    run_of: Callable[..., Run]
+    run_sepm: RunSepm
+
+    def __call__(
+        self, *options: object, scenes: Scenes | None = None, method: str = "sepm", status: int = 0
+    ) -> Any:
+        """What a command prints, which must end with that exit status."""
+        line = self.command(scenes or self.scenes, self.output, *options, method=method)
+        return self.run_sepm(line, status)
+
+    def run(self, name: str = "sepm") -> Run:
+        return self.run_of(self.output, name)
+
+    def counts(self, name: str = "sepm") -> tuple[int, int, int | None]:
+        """n, errors and limit of a run."""
+        accuracy = self.run(name).accuracy()
+        return accuracy["n"], accuracy["errors"], accuracy["limit"]
+
+    def files(self) -> dict[Path, bytes]:
+        paths = [path for path in self.output.rglob("*") if path.is_file() and path.name != ".lock"]
+        return {path: path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def evaluate(
+    own_scenes: Scenes, tmp_path: Path, command: Command, run_of: Any, run_sepm: RunSepm
+) -> Evaluation:
+    return Evaluation(own_scenes, tmp_path / "out", command, run_of, run_sepm)
+
+
+@pytest.fixture
+def after_the_check(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """A function that lets something happen once a run has checked its images."""
+
+    def let(happen: Callable[[], object]) -> None:
+        def check(*arguments: Any) -> Any:
+            found = check_images(*arguments)
+            happen()
+            return found
+
+        monkeypatch.setattr("sepm.evaluation.evaluate.check_images", check)
+
+    return let
 
 
 @pytest.fixture(scope="session")

@@ -82,12 +82,26 @@ def rows_on_disk(run: Any) -> list[str]:
     return run.predictions.read_text(encoding="utf-8").split("\n")[:-1]
 
 
-def sorted_lines(run: Any) -> list[bytes]:
-    return sorted(run.predictions.read_bytes().splitlines())
-
-
 def both(run_of: Any, output: Path) -> dict[str, Any]:
     return {name: run_of(output, name) for name in ("zero-shot", "sepm")}
+
+
+@pytest.fixture
+def go_on(scenes: Any, command: Any, run_of: Any, finished: dict) -> Callable[[Path], None]:
+    """A function that runs the same command again, which must come to the undisturbed results."""
+
+    def run(output: Path) -> None:
+        options = ("--batch-size", 2, "--save-scores")
+        assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
+        for name, run in both(run_of, output).items():
+            lines, whole = (r.predictions.read_bytes().splitlines() for r in (run, finished[name]))
+            assert sorted(lines) == sorted(whole)
+            ours, theirs = run.accuracy(), finished[name].accuracy()
+            for measured in ("timing", "environment"):
+                del ours[measured], theirs[measured]
+            assert ours == theirs
+
+    return run
 
 
 @pytest.mark.parametrize("at_row", KILLED_AT)
@@ -102,18 +116,8 @@ def test_a_killed_run_leaves_whole_rows_and_no_accuracy(
 
 
 @pytest.mark.parametrize("at_row", KILLED_AT)
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    at_row: int, copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
-) -> None:
-    _, output = copy_of(f"killed-{at_row}")
-    options = ("--batch-size", 2, "--save-scores")
-    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
-    for name, run in both(run_of, output).items():
-        assert sorted_lines(run) == sorted_lines(finished[name])
-        ours, theirs = run.accuracy(), finished[name].accuracy()
-        for measured in ("timing", "environment"):
-            del ours[measured], theirs[measured]
-        assert ours == theirs
+def test_a_killed_run_goes_on_to_the_same_bytes(at_row: int, copy_of: Any, go_on: Any) -> None:
+    go_on(copy_of(f"killed-{at_row}")[1])
 
 
 def test_rows_that_were_there_are_not_computed_again(
@@ -128,15 +132,11 @@ def test_rows_that_were_there_are_not_computed_again(
 
 
 @pytest.mark.parametrize("torn", ['{"question_id": "aw', '{"question_id": "é'])
-def test_a_torn_last_line_is_redone(
-    torn: str, copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
-) -> None:
+def test_a_torn_last_line_is_redone(torn: str, copy_of: Any, run_of: Any, go_on: Any) -> None:
     _, output = copy_of("killed-7")
     with run_of(output).predictions.open("ab") as file:
         file.write(torn.encode()[:-1])
-    options = ("--batch-size", 2, "--save-scores")
-    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
-    assert sorted_lines(run_of(output)) == sorted_lines(finished["sepm"])
+    go_on(output)
 
 
 @pytest.mark.parametrize("size", [1, 8])
@@ -153,44 +153,29 @@ def test_another_batch_size_gives_the_same_letters_and_dropped_tokens(
         assert row["dropped"] == whole[key]["dropped"], key
 
 
-def test_ctrl_c_is_status_130_and_keeps_the_rows(
-    copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
+def test_ctrl_c_is_status_130_keeps_the_rows_and_says_that_the_same_command_goes_on(
+    copy_of: Any, cut_off: dict, run_of: Any, go_on: Any
 ) -> None:
     status, output = copy_of("interrupted")
     assert status == 130
-    runs = both(run_of, output)
-    assert sum(len(rows_on_disk(run)) for run in runs.values()) >= 9
-    options = ("--batch-size", 2, "--save-scores")
-    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
-    assert sorted_lines(run_of(output)) == sorted_lines(finished["sepm"])
-
-
-def test_ctrl_c_says_that_the_same_command_goes_on(cut_off: dict) -> None:
-    _, output = cut_off["interrupted"]
-    said = output.with_suffix(".log").read_text()
+    assert sum(len(rows_on_disk(run)) for run in both(run_of, output).values()) >= 9
+    said = cut_off["interrupted"][1].with_suffix(".log").read_text()
     assert "interrupted; what was done is kept, and the same command goes on from there" in said
     assert "Traceback" not in said
+    go_on(output)
 
 
-def test_a_full_disk_is_status_1_and_a_plain_message(cut_off: dict) -> None:
-    status, output = cut_off["disk-full"]
-    said = output.with_suffix(".log").read_text()
+def test_a_full_disk_is_status_1_a_plain_message_and_leaves_only_valid_rows_to_go_on_from(
+    copy_of: Any, cut_off: dict, run_of: Any, go_on: Any
+) -> None:
+    status, output = copy_of("disk-full")
     assert status == 1
+    said = cut_off["disk-full"][1].with_suffix(".log").read_text()
     assert "predictions.jsonl: cannot be written: File too large" in said
     assert "make room, and the same command goes on from there" in said
     assert "Traceback" not in said
-
-
-def test_a_full_disk_leaves_only_valid_rows_to_go_on_from(
-    copy_of: Any, run_of: Any, finished: dict, scenes: Any, command: Any
-) -> None:
-    _, output = copy_of("disk-full")
     for run in both(run_of, output).values():
         lines = rows_on_disk(run)
         assert lines
-        for line in lines:
-            json.loads(line)
-    options = ("--batch-size", 2, "--save-scores")
-    assert main(command(scenes, output, *options, method="zero-shot sepm")) == 0
-    for name, run in both(run_of, output).items():
-        assert sorted_lines(run) == sorted_lines(finished[name])
+        assert all(map(json.loads, lines))
+    go_on(output)

@@ -77,6 +77,13 @@ def test_rows_of_an_unknown_run_are_refused(tmp_path: Path) -> None:
         finished(tmp_path)
 
 
+def test_rows_that_cannot_be_right_are_told_with_what_to_do(tmp_path: Path) -> None:
+    begin(tmp_path, IDENTITY, [A, B | {"correct": False}])
+    said = r"predictions\.jsonl:2: not a prediction.*\nRepair the rows or start afresh with --ov"
+    with pytest.raises(InputError, match=said):
+        finished(tmp_path)
+
+
 def test_starting_afresh_removes_all_results_of_the_earlier_run(tmp_path: Path) -> None:
     for name in ("predictions.jsonl", "accuracy.json", "stage_1_answers.jsonl"):
         (tmp_path / name).write_text("old")

@@ -60,6 +60,7 @@ def test_only_the_state_of_march_2025_had_another_phrase_in_the_coarse_stage() -
     [
         ({"alpha": 0.26}, r"alpha \(α\) must be in \[0, 0.25\] for the population variance"),
         ({"alpha": -0.1}, r"got -0.1"),
+        ({"alpha": float("nan")}, "got nan"),
         ({"alpha": 0.6, "variance": "sample"}, r"\[0, 0.5\]"),
         ({"beta": 1.0}, r"drop ratio beta \(β\) must be in \[0, 1\), got 1.0"),
         ({"beta": float("nan")}, "got nan"),

@@ -223,17 +223,6 @@ def test_the_answer_is_the_most_probable_letter_where_it_is_one(finished: dict) 
         assert probs[row["fine"]["text"]] == max(probs.values())
 
 
-def test_scores_are_left_out_unless_asked_for(
-    scenes: Any, command: Any, run_of: Any, tmp_path: Path
-) -> None:
-    from sepm.cli import main
-
-    assert main(command(scenes, tmp_path, "--limit", 2)) == 0
-    rows = run_of(tmp_path).records().values()
-    assert len(rows) == 2
-    assert all("foe_scores" not in row for row in rows)
-
-
 def test_every_line_is_strict_json(finished: dict) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
