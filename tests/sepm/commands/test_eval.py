@@ -103,11 +103,11 @@ def test_the_papers_number_or_a_note_stands_beside_a_run_that_it_has(
 
 
 def test_what_others_report_stands_in_a_column_and_a_field_of_its_own(
-    own_scenes: Any, evaluate: Evaluation, tiny_model: Path, tmp_path: Path
+    evaluate: Any, tiny_model: Path, tmp_path: Path
 ) -> None:
     model = tmp_path / "Qwen2.5-VL-7B-Instruct"
     model.symlink_to(tiny_model)
-    lines = evaluate(own_scenes, "--model-path", model, method="zero-shot sepm fp").out.splitlines()
+    lines = evaluate("--model-path", model, method="zero-shot sepm fp").out.splitlines()
     assert lines[1].split()[5:] == ["paper", "others", "unread", "errors"]
     assert [line.split()[4:6] for line in lines[2:5]] == [["-", "56.98"], ["-", "57.94"], ["-"] * 2]
     source = "Decoding Affective Nuances, 2026, Table 1, Qwen2.5-VL-7B"
