@@ -42,10 +42,9 @@ def _about_others(results: list[dict[str, Any]]) -> list[str]:
 
 def _numbers(result: dict[str, Any], has_others: bool) -> str:
     reported = result.get("paper", {}).get("reported")
-    interval = text.interval(result["ci95"]).replace(" to ", "-")
     others = text.percent(result.get("reported_elsewhere", {}).get("reported"))
     return (
         f"{result['n']:>6}  {text.percent(result['accuracy']):>8}  "
-        f"{interval:>13}  {text.percent(reported):>5}  "
+        f"{text.interval(result['ci95'], '-'):>13}  {text.percent(reported):>5}  "
         f"{f'{others:>6}  ' if has_others else ''}{result['unread']:>6}  {result['errors']:>6}"
     )

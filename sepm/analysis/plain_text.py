@@ -17,9 +17,9 @@ def percent(fraction: float | None) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.2f}"
 
 
-def interval(bounds: Sequence[float] | None) -> str:
+def interval(bounds: Sequence[float] | None, between: str = " to ") -> str:
     """An interval of accuracies: "55.51 to 56.97"."""
-    return ABSENT if bounds is None else " to ".join(map(percent, bounds))
+    return ABSENT if bounds is None else between.join(map(percent, bounds))
 
 
 def points(fraction: float | None) -> str:

@@ -18,7 +18,7 @@ from sepm.inference.batching import run_dialogues
 from sepm.inference.image_loader import LoadedImage, loaded_ahead
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.protocol import EncodedImage, VisionLanguageModel
+from sepm.models.protocol import VisionLanguageModel
 from sepm.processes import Processes
 from sepm.records.writing import VisualTokens
 from sepm.registry import MethodRun
@@ -137,13 +137,9 @@ def run_window(
     for number, outcome in run_dialogues(model, dialogues, images, batcher.map):
         run, image = rows[number]
         question, loaded_image = readable[image]
-        own = None if model.max_visual_tokens else visual_tokens_of(images[image])
+        encoded = images[image]
+        own = None if model.max_visual_tokens else VisualTokens(encoded.num_tokens, encoded.tiles)
         yield Result(run, question, outcome, loaded_image.sha256, own)
-
-
-def visual_tokens_of(image: EncodedImage) -> VisualTokens:
-    """Number and places of an image's visual tokens, for its record."""
-    return VisualTokens(image.num_tokens, image.tiles)
 
 
 def _sample(question: Question, num_visual_tokens: int) -> Sample:

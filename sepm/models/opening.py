@@ -106,17 +106,13 @@ class OpenedModel:
         """Capabilities that a method may need."""
         return self.checkpoint.capabilities
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """All that decides rows beside files and precision, by the names that results show.
 
         Raises:
             InputError: a file of the checkpoint cannot be read.
         """
-        return self._settings
-
-    @cached_property
-    def _settings(self) -> dict[str, Any]:
         try:
             return self.checkpoint.settings
         except CheckpointError as error:

@@ -105,14 +105,19 @@ def _qwen(processor: str, template: str, size: Json, colours: Json, video: str) 
 PIXEL_BOUNDS: Json = {"min_pixels": AREA["shortest_edge"], "max_pixels": AREA["longest_edge"]}
 QWEN2_VIDEO, QWEN3_VIDEO = "Qwen2VLVideoProcessor", "Qwen3VLVideoProcessor"
 
+CLIP_LLAVA: Json = {
+    "image_token": "<image>",
+    "num_additional_image_tokens": 1,
+    "patch_size": 4,
+    "vision_feature_select_strategy": "default",
+}
+"""Options of LLaVA's processors around a CLIP, whose class token is read by nobody."""
+
 PROCESSORS: dict[str, ProcessorRecipe] = {
     "llava": ProcessorRecipe(
         processor_class="LlavaProcessor",
         image_processor={"image_processor_type": "CLIPImageProcessor", **CLIP_PIXELS},
-        options={
-            "image_token": "<image>", "num_additional_image_tokens": 1, "patch_size": 4,
-            "vision_feature_select_strategy": "default",
-        },
+        options=CLIP_LLAVA,
         chat_template=_turns("{{ message['role'] | upper }}: ", "<image>\n", " ", "ASSISTANT:"),
     ),
     "llava_next": ProcessorRecipe(
@@ -121,10 +126,7 @@ PROCESSORS: dict[str, ProcessorRecipe] = {
             "image_processor_type": "LlavaNextImageProcessor", **CLIP_PIXELS, "do_pad": True,
             "image_grid_pinpoints": PINPOINTS,
         },
-        options={
-            "image_token": "<image>", "num_additional_image_tokens": 1, "patch_size": 4,
-            "vision_feature_select_strategy": "default",
-        },
+        options=CLIP_LLAVA,
         chat_template=_turns("[INST] ", "<image>\n", " [/INST]", ""),
     ),
     "llava_onevision": ProcessorRecipe(
