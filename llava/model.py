@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from llava import language
+from llava.answer_text import answer_text, second_token_text
 from llava.errors import CheckpointError
 from llava.image import ImageProcessor
 from llava.language import Prefill, Reduce
@@ -196,21 +197,13 @@ class Llava(nn.Module):
     def decode(self, prefill: Prefill, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         """Greedy answers of some rows of a prefill, as text without special tokens."""
         answers = language.decode(self.language_model, prefill, rows, max_new_tokens, self.end_ids)
-        return [self._text(ids).strip() for ids in answers]
+        return [answer_text(self.prompts.tokenizer, ids).strip() for ids in answers]
 
     @torch.inference_mode()
     def second_tokens(self, prefill: Prefill, rows: Sequence[int]) -> list[str | None]:
         """Text that the second greedy token adds to each answer's first; None: the answer ends."""
         answers = language.decode(self.language_model, prefill, rows, 2, self.end_ids)
-        return [
-            self._text(ids).removeprefix(self._text(ids[:1])) if len(ids) > 1 else None
-            for ids in answers
-        ]
-
-    def _text(self, ids: Sequence[int]) -> str:
-        """An answer's text without special tokens, its spaces as they are."""
-        decode = self.prompts.tokenizer.decode
-        return str(decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return [second_token_text(self.prompts.tokenizer, ids) for ids in answers]
 
     @property
     def device(self) -> torch.device:

@@ -1,5 +1,6 @@
 """Prompts as token ids, with the image's place and the query's characters known by construction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -12,12 +13,49 @@ IMAGE_TOKEN_ID = -200
 """Stands for the image in `input_ids`, as in the original code; it is no id of any vocabulary."""
 
 
+Spans = tuple[tuple[int, int] | None, ...]
+"""For each token the characters [start, end) of the query that it covers; None: none."""
+
+
+def spans_of_query(offsets: Iterable[tuple[int, int]], lead: int, length: int) -> Spans:
+    """Spans of tokens, from their characters [start, end) in a text that holds the query.
+
+    Args:
+        offsets: of each token.
+        lead: characters of the text before the query.
+        length: characters of the query.
+    """
+    return tuple(
+        (start - lead, end - lead) if start < lead + length and end > lead else None
+        for start, end in offsets
+    )
+
+
+def positions_covering(spans: Spans, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
+    """Positions of the tokens that cover characters [start, end) of the query but the first `skip`.
+
+    Raises:
+        ValueError: no token is left.
+    """
+    positions = tuple(
+        position
+        for position, span in enumerate(spans)
+        if span is not None and span[0] < end and span[1] > start
+    )[skip:]
+    if not positions:
+        raise ValueError(
+            f"no token of the prompt covers characters {start} to {end}"
+            f"{f' but the first {skip}' if skip else ''}"
+        )
+    return positions
+
+
 @dataclass(frozen=True)
 class Prompt:
     """One rendered prompt: S ids, one of them `IMAGE_TOKEN_ID`."""
 
     input_ids: tuple[int, ...]
-    query_spans: tuple[tuple[int, int] | None, ...]
+    query_spans: Spans
     """For each id the characters [start, end) of the query it covers; None for the template's."""
 
     @property
@@ -43,17 +81,7 @@ class Prompt:
         Raises:
             ValueError: no token is left.
         """
-        positions = tuple(
-            position
-            for position, span in enumerate(self.query_spans)
-            if span is not None and span[0] < end and span[1] > start
-        )[skip:]
-        if not positions:
-            raise ValueError(
-                f"no token of the prompt covers characters {start} to {end}"
-                f"{f' but the first {skip}' if skip else ''}"
-            )
-        return positions
+        return positions_covering(self.query_spans, start, end, skip)
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -90,10 +118,7 @@ class PromptTokenizer:
         chunk = self.tokenizer(text, return_offsets_mapping=True)
         self._require_kept(text, chunk.input_ids)
         skip = 1 if self._begins_with_bos else 0
-        spans = tuple(
-            (start - lead, end - lead) if start < lead + len(query) and end > lead else None
-            for start, end in chunk.offset_mapping[skip:]
-        )
+        spans = spans_of_query(chunk.offset_mapping[skip:], lead, len(query))
         return Prompt(
             input_ids=(*self._before_image, IMAGE_TOKEN_ID, *chunk.input_ids[skip:]),
             query_spans=(*(None for _ in self._before_image), None, *spans),

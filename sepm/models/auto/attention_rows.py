@@ -41,22 +41,26 @@ class RowReader:
 
     @contextmanager
     def reading(self, positions: Tensor) -> Iterator[None]:
-        """Within it, a pass leaves its rows at some positions for `weights`.
+        """Within it, a pass leaves its rows at some positions for `weights_of`.
 
         Args:
-            positions: int64[M].
+            positions: int64[M]; none: nothing is read.
         """
-        self._positions, self._weights = positions, None
+        self._positions, self._weights = positions if len(positions) else None, None
         try:
             yield
         finally:
             self._positions = None
 
-    @property
-    def weights(self) -> Tensor:
-        """float32[B, H, M, T], softmaxed, of the last pass that was read."""
+    def weights_of(self, columns: Tensor) -> Tensor:
+        """Softmaxed weights float32[B, H, M, N] of the last pass that was read.
+
+        Args:
+            columns: int64[B, N], positions of each row that the weights are wanted of.
+        """
         assert self._weights is not None, "no pass was read"
-        return self._weights
+        index = columns.to(self._weights.device)[:, None, None]
+        return self._weights.gather(3, index.expand(*self._weights.shape[:3], -1))
 
     def attend(
         self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Any, **more: Any
@@ -126,6 +130,6 @@ def row_weights(
         if mask.dim() != 4:
             raise RunError("attention rows cannot be read under a mask of padding alone")
         own = mask[:, :, positions, :total]
-        hidden = ~own if own.dtype == torch.bool else None
-        scores = scores + own.float() if hidden is None else scores.masked_fill(hidden, -torch.inf)
+        is_seen = own.dtype == torch.bool
+        scores = scores.masked_fill(~own, -torch.inf) if is_seen else scores + own.float()
     return scores.softmax(dim=-1)

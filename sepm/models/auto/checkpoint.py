@@ -25,7 +25,6 @@ from sepm.models.device import Placement
 from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions
 
-CHAT_TEMPLATES = ("*.jinja",)
 LINEAR_ATTENTION = (
     "some layers of this model are no softmax attention: they keep a state that dropping changes "
     "too, beyond what the dropped tokens are to the other layers"
@@ -47,6 +46,8 @@ class AutoCheckpoint:
     attention_layer: int
     """Decoder layer, from 0, whose attention is read: the last that sees the whole prompt."""
     positions: Positions
+    image_id: int
+    """Id of a visual token's placeholder in a prompt."""
 
     capabilities = frozenset[str]()
     template_source = "checkpoint"
@@ -84,12 +85,17 @@ class AutoCheckpoint:
         return open_processor(self.folder, self.config, self._given)
 
     @cached_property
+    def chat_template(self) -> ChatTemplate:
+        """Its chat template, which is sure to be of use."""
+        with checkpoint_errors(self.folder):
+            return ChatTemplate(self.processor.tokenizer, self.template)
+
+    @cached_property
     def probe(self) -> Probe:
         """What the processor makes of one image and the template."""
+        prompt = self.chat_template.probe
         with checkpoint_errors(self.folder):
-            template = ChatTemplate(self.processor.tokenizer, self.template)
-            image_id = image_token_id(self.config) or 0
-            return probe_processor(self.processor, template.render(PROBE), image_id, self._given)
+            return probe_processor(self.processor, prompt, self.image_id, self._given)
 
     @property
     def _given(self) -> Settings:
@@ -126,10 +132,9 @@ class AutoCheckpoint:
         Raises:
             CheckpointError: one is not there.
         """
-        more = (path for pattern in CHAT_TEMPLATES for path in self.folder.glob(pattern))
-        names = ("vocab.txt", "merges.txt", "tokenizer.model")
-        others = [self.folder / name for name in names if (self.folder / name).is_file()]
-        files = {*deciding_files(self.folder), *more, *others}
+        patterns = ("*.jinja", "vocab.txt", "merges.txt")
+        more = (path for pattern in patterns for path in self.folder.glob(pattern))
+        files = {*deciding_files(self.folder), *more}
         return {path.relative_to(self.folder).as_posix(): path for path in sorted(files)}
 
     def load(self, place: Placement) -> AutoVisionLanguageModel:
@@ -190,9 +195,9 @@ class AutoCheckpoint:
         with checkpoint_errors(self.folder):
             prompts = AutoPrompts(
                 tokenizer,
-                ChatTemplate(tokenizer, self.template),
+                self.chat_template,
                 probe.text,
-                str(tokenizer.convert_ids_to_tokens(probe.preprocess.image_id)),
+                str(tokenizer.convert_ids_to_tokens(self.image_id)),
                 adds_special_tokens=probe.preprocess.adds_special_tokens,
             )
             prompt = prompts.tokenize(PROBE)
@@ -274,7 +279,9 @@ def inspect_auto(folder: Path, stored: Mapping[str, Any], options: ModelOptions)
             "--attention eager does, and keeps whole attention maps in memory"
         )
     require_structure(folder, config, layer)
-    return AutoCheckpoint(folder, config, options, layer, positions)
+    if (image_id := image_token_id(config)) is None:
+        raise CheckpointError(f"{folder}: config.json names no image_token_id")
+    return AutoCheckpoint(folder, config, options, layer, positions, image_id)
 
 
 def require_structure(folder: Path, config: PretrainedConfig, layer: int) -> None:
@@ -298,8 +305,6 @@ def require_structure(folder: Path, config: PretrainedConfig, layer: int) -> Non
         raise CheckpointError(f"{unfit} this decoder has no such layer ({error})") from error
     if not hasattr(model.base_model, "get_image_features") or not hasattr(attention, "config"):
         raise CheckpointError(f"{unfit} this model is built in another way")
-    if image_token_id(config) is None:
-        raise CheckpointError(f"{folder}: config.json names no image_token_id")
     if isinstance(getattr(attention, "sinks", None), nn.Parameter):
         raise CheckpointError(f"{unfit} this model has attention sinks, which take a share of them")
 

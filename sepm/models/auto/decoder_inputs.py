@@ -60,8 +60,11 @@ def without_dropped(arguments: Mapping[str, Any], kept: Tensor, positions: Posit
     others = {name: value for name, value in arguments.items() if name not in PASSED_ON}
     marks = [v for v in others.values() if _over_tokens(v, embeds) and v.dtype == torch.bool]
     visual = [mark if mark.dim() == 2 else mark.flatten(2)[..., 0] for mark in marks]
+    stays = torch.zeros(embeds.shape[:2], dtype=torch.bool, device=kept.device)
+    stays.scatter_(1, kept, value=True)
+    own = [stays.to(marked.device)[marked] for marked in visual]
     for name, value in others.items():
-        cut[name] = _other_at(name, value, kept, embeds, visual)
+        cut[name] = _other_at(name, value, kept, embeds, own)
     return cut
 
 
@@ -101,25 +104,23 @@ def _over_tokens(value: Any, embeds: Tensor) -> bool:
     return isinstance(value, Tensor) and value.shape[:2] == embeds.shape[:2]
 
 
-def _other_at(name: str, value: Any, kept: Tensor, embeds: Tensor, visual: list[Tensor]) -> Any:
+def _other_at(name: str, value: Any, kept: Tensor, embeds: Tensor, stays: list[Tensor]) -> Any:
     """Any other argument: over all tokens, over those that a mask marks, or over neither.
 
     Args:
-        visual: bool[B, S], each mask among the arguments.
+        stays: for each mask among the arguments which of the tokens that it marks are kept.
     """
     if isinstance(value, (list, tuple)):
-        return type(value)(_other_at(name, part, kept, embeds, visual) for part in value)
+        return type(value)(_other_at(name, part, kept, embeds, stays) for part in value)
     if isinstance(value, dict):
-        return {key: _other_at(name, part, kept, embeds, visual) for key, part in value.items()}
+        return {key: _other_at(name, part, kept, embeds, stays) for key, part in value.items()}
     if not isinstance(value, Tensor):
         return value
     if _over_tokens(value, embeds):
         return _at(value, kept)
-    stays = torch.zeros(embeds.shape[:2], dtype=torch.bool, device=kept.device)
-    stays.scatter_(1, kept, value=True)
-    for marked in visual:  # such as features that Qwen3-VL adds in its first layers
-        if value.dim() and value.shape[0] == int(marked.sum()):
-            return value[stays.to(marked.device)[marked].to(value.device)]
+    for own in stays:  # such as of features that Qwen3-VL adds in its first layers
+        if value.dim() and len(value) == len(own):
+            return value[own.to(value.device)]
     length = embeds.shape[1]
     if value.shape == (length,):  # numbers of the places in the cache
         return value[: kept.shape[1]]

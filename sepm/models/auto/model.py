@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
+from llava.answer_text import answer_text, second_token_text
 from sepm.errors import RunError
 from sepm.models.auto.attention_rows import RowReader
 from sepm.models.auto.decoder_inputs import Arguments, Positions, edited_arguments, without_dropped
@@ -30,9 +31,7 @@ class AutoImage:
     features: SimpleNamespace
     """What the language model reads of the output of the model's `get_image_features`."""
     ids: Tensor
-    """int64[L], on the model's device."""
-    is_visual: Tensor
-    """bool[L]."""
+    """int64[L], on the CPU."""
     input: ImageInput
     """Without its pixels."""
     num_tokens: int
@@ -119,18 +118,15 @@ class AutoVisionLanguageModel:
         return [self._encode(item) for item in inputs]
 
     def _encode(self, item: ImageInput) -> AutoImage:
-        arrays = {name: torch.from_numpy(values) for name, values in item.arrays.items()}
-        arrays = {name: self._placed(values) for name, values in arrays.items()}
-        seen: list[Any] = []
-        prompt, ids = self.tokenize(PROBE), torch.from_numpy(item.ids).to(self.device)
-        is_visual = ids == self.preprocess.image_id
-        kept = {name: values for name, values in item.arrays.items() if name != "pixel_values"}
-        image = AutoImage(
-            SimpleNamespace(), ids, is_visual, replace(item, arrays=kept), int(is_visual.sum())
-        )
-        inputs = self._inputs([prompt], [image]) | arrays
+        arrays, seen = dict(item.arrays), []
+        pixels = self._placed(torch.from_numpy(arrays.pop("pixel_values")))
+        ids = torch.from_numpy(item.ids)
+        count = int((ids == self.preprocess.image_id).sum())
+        image = AutoImage(SimpleNamespace(), ids, replace(item, arrays=arrays), count)
+        prompts, images = [self.tokenize(PROBE)], [image]
+        inputs = self._inputs(self._ids(prompts, images), prompts, images)
         with _features_recorded(self.model, seen):
-            self.model(**inputs, use_cache=False)
+            self.model(**inputs, pixel_values=pixels, use_cache=False)
         return replace(image, features=_lean(seen[0]))
 
     def _placed(self, values: Tensor) -> Tensor:
@@ -158,8 +154,8 @@ class AutoVisionLanguageModel:
             ValueError: lengths or shapes differ.
             RunError: prompt and image are longer than the model allows.
         """
-        inputs = self._inputs(prompts, images)
-        kept, columns = self._kept(inputs["input_ids"], dropped)
+        ids = self._ids(prompts, images)
+        kept, columns = (each.to(self.device) for each in self._kept(ids, dropped))
         gone, seen = len(dropped[0]), {}
 
         def cut(arguments: Arguments) -> Arguments:
@@ -172,68 +168,65 @@ class AutoVisionLanguageModel:
         spread = len(images[0].ids) - gone - 1
         positions = [row + spread if row > at else row for row in rows]
         cache = DynamicCache(config=self.model.config.get_text_config())
-        features = _joined([image.features for image in images])
-        with features_given(self.model, features), edited_arguments(self._decoder, cut):
-            run = lambda: self.model(  # noqa: E731
-                **inputs,
+        with (
+            features_given(self.model, _joined([image.features for image in images])),
+            edited_arguments(self._decoder, cut),
+            self._reader.reading(torch.tensor(positions, dtype=torch.long, device=self.device)),
+        ):
+            output: Any = self.model(
+                **self._inputs(ids, prompts, images),
                 pixel_values=torch.zeros(1, device=self.device),
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
-            output, attentions = self._run(run, positions, columns)
         return AutoPrefill(
             output.logits[:, -1].float(),
-            attentions,
+            self._reader.weights_of(columns) if positions else None,
             cache,
             kept.shape[1],
             *_next_positions(seen.get("position_ids"), kept),
         )
 
-    def _run(
-        self, run: Callable[[], Any], positions: Sequence[int], columns: Tensor
-    ) -> tuple[Any, Tensor | None]:
-        """Output of a pass, and its attention from some positions to the visual tokens."""
-        if not positions:
-            return run(), None
-        with self._reader.reading(torch.tensor(positions, device=self.device)):
-            output = run()
-        weights = self._reader.weights  # [B, H, M, T]
-        index = columns.to(weights.device)[:, None, None].expand(*weights.shape[:3], -1)
-        return output, weights.gather(3, index)
+    def _ids(self, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]) -> Tensor:
+        """Ids int64[B, S] of prompts with the images' in their place, on the CPU.
 
-    def _inputs(self, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]) -> Arguments:
-        """Arguments of the outer model but for the pixels."""
+        Raises:
+            ValueError: lengths or shapes differ.
+            RunError: they are longer than the model allows.
+        """
         lengths = {(len(p.before_image), len(p.after_image)) for p in prompts}
         if len(lengths) > 1 or len({image.shape for image in images}) > 1:
             raise ValueError("prompts and images of one batch must have one length and shape")
-        ids = torch.stack([self._spliced(*pair) for pair in zip(prompts, images, strict=True)])
+        ids = torch.stack(
+            [
+                torch.tensor([*prompt.before_image, *image.ids.tolist(), *prompt.after_image])
+                for prompt, image in zip(prompts, images, strict=True)
+            ]
+        )
         if ids.shape[1] > self.max_positions:
             raise RunError(
                 f"a prompt with its image is {ids.shape[1]} tokens long, the model reads "
                 f"{self.max_positions}; fewer pixels make fewer tokens (--processor)"
             )
+        return ids
+
+    def _inputs(
+        self, ids: Tensor, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]
+    ) -> Arguments:
+        """Arguments of the outer model but for the pixels, on its device."""
         inputs: Arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        first = images[0].input
+        first, at = images[0].input, len(prompts[0].before_image)
         for name, types in first.token_types.items():
             around = torch.full_like(ids, types.after)
-            at = len(prompts[0].before_image)
             around[:, :at] = types.before
             own = [torch.from_numpy(image.input.token_types[name].image) for image in images]
-            around[:, at : at + len(own[0])] = torch.stack(own).to(ids)
+            around[:, at : at + len(own[0])] = torch.stack(own)
             inputs[name] = around
         for name in first.arrays:
             parts = [torch.from_numpy(image.input.arrays[name]) for image in images]
-            inputs[name] = self._placed(torch.cat(parts))
-        return inputs
-
-    def _spliced(self, prompt: AutoPrompt, image: AutoImage) -> Tensor:
-        """Ids int64[S] of a prompt with the image's in their place."""
-        before, after = (
-            torch.tensor(ids, dtype=torch.long, device=self.device)
-            for ids in (prompt.before_image, prompt.after_image)
-        )
-        return torch.cat([before, image.ids, after])
+            inputs[name] = torch.cat(parts)
+        return {name: self._placed(values) for name, values in inputs.items()}
 
     def _kept(self, ids: Tensor, dropped: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Positions kept of each row int64[B, S'], and those of its visual tokens among them.
@@ -246,8 +239,7 @@ class AutoVisionLanguageModel:
         visual = ids == self.preprocess.image_id
         stays = torch.ones_like(visual)
         for row, gone in enumerate(dropped):
-            indices = torch.tensor(list(gone), dtype=torch.long, device=ids.device)
-            stays[row, visual[row].nonzero()[indices, 0]] = False
+            stays[row, visual[row].nonzero()[list(gone), 0]] = False
         kept = stays.nonzero()[:, 1].view(len(ids), -1)
         shown = visual.gather(1, kept)
         return kept, shown.nonzero()[:, 1].view(len(ids), -1)
@@ -255,13 +247,12 @@ class AutoVisionLanguageModel:
     def decode(self, prefill: AutoPrefill, rows: Sequence[int], max_new_tokens: int) -> list[str]:
         """Greedy answers of some rows of a prefill, as text without special tokens."""
         answers = decode(self.model, prefill, rows, max_new_tokens, self.end_ids)
-        return [self.prompts.text(ids).strip() for ids in answers]
+        return [answer_text(self.prompts.tokenizer, ids).strip() for ids in answers]
 
     def second_tokens(self, prefill: AutoPrefill, rows: Sequence[int]) -> list[str | None]:
         """Text that the second greedy token adds to each answer's first; None: the answer ends."""
-        text = self.prompts.text
         answers = decode(self.model, prefill, rows, 2, self.end_ids)
-        return [text(ids).removeprefix(text(ids[:1])) if len(ids) > 1 else None for ids in answers]
+        return [second_token_text(self.prompts.tokenizer, ids) for ids in answers]
 
 
 def attention_of(decoder: Any, layer: int) -> nn.Module:

@@ -1,11 +1,11 @@
 """Prompts by a checkpoint's chat template, with the image's place and the query's known."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from llava.errors import CheckpointError, checkpoint_errors
+from llava.prompt import Spans, positions_covering, spans_of_query
 
 PROBE = "The query stands here."
 """Query of the prompt from which a template's fixed parts are read."""
@@ -19,8 +19,8 @@ class AutoPrompt:
 
     before_image: tuple[int, ...]
     after_image: tuple[int, ...]
-    query_spans: tuple[tuple[int, int] | None, ...]
-    """For each id after the image the characters [start, end) of the query it covers, or None."""
+    query_spans: Spans
+    """Of each position, the image's among them."""
 
     @property
     def num_text_tokens(self) -> int:
@@ -40,15 +40,7 @@ class AutoPrompt:
         Raises:
             ValueError: no token is left.
         """
-        first = len(self.before_image) + 1
-        positions = tuple(
-            first + place
-            for place, span in enumerate(self.query_spans)
-            if span is not None and span[0] < end and span[1] > start
-        )[skip:]
-        if not positions:
-            raise ValueError(f"no token of the prompt covers characters {start} to {end}")
-        return positions
+        return positions_covering(self.query_spans, start, end, skip)
 
 
 class ChatTemplate:
@@ -64,15 +56,15 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, template: str) -> None:
         self._tokenizer, self._template = tokenizer, template
-        prompt = self.render(PROBE)
-        if prompt.count(PROBE) != 1:
+        self.probe = self.render(PROBE)
+        if self.probe.count(PROBE) != 1:
             raise CheckpointError("chat template: it does not show the query once, as it is")
-        if prompt.rstrip().endswith("<think>"):
+        if self.probe.rstrip().endswith("<think>"):
             raise CheckpointError(
                 "chat template: answers begin with a thought, not with an option letter; take the "
                 "release that does not think (-Instruct)"
             )
-        self.answer_lead = self._answer_lead(prompt)
+        self.answer_lead = self._answer_lead(self.probe)
 
     def render(self, query: str) -> str:
         """The prompt that asks a query about an image, up to where the answer begins."""
@@ -159,20 +151,20 @@ class AutoPrompts:
         Raises:
             ValueError: the template changes the query, or the query holds an image's placeholder.
         """
-        if self.template.render(query) != self.template.render(PROBE).replace(PROBE, query):
+        if self.template.render(query) != self.template.probe.replace(PROBE, query):
             raise ValueError(f"the chat template changes the query '{query:.60}…'")
-        start = self._tail.index(PROBE)
         text = self._image_token + self._tail.replace(PROBE, query)
-        first = len(self._image_token) + start
+        lead = len(self._image_token) + self._tail.index(PROBE)
         chunk = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids: list[int] = chunk.input_ids
         if ids.count(self._image_id) != 1 or ids[0] != self._image_id:
             raise ValueError(f"the query holds the image's placeholder {self._image_token}")
-        spans = tuple(
-            (begin - first, end - first) if begin < first + len(query) and end > first else None
-            for begin, end in chunk.offset_mapping[1:]
+        spans = spans_of_query(chunk.offset_mapping[1:], lead, len(query))
+        return AutoPrompt(
+            self.before_image,
+            tuple(ids[1:]),
+            (*(None for _ in self.before_image), None, *spans),
         )
-        return AutoPrompt(self.before_image, tuple(ids[1:]), spans)
 
     @lru_cache(maxsize=256)  # noqa: B019 - one instance lives as long as its model
     def option_id(self, option_letter: str) -> int:
@@ -193,8 +185,3 @@ class AutoPrompts:
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
-
-    def text(self, ids: Sequence[int]) -> str:
-        """An answer's text without special tokens, its spaces as they are."""
-        decode = self.tokenizer.decode
-        return str(decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from llava.answer_text import answer_text
 from sepm.models.auto.model import AutoVisionLanguageModel
 from sepm.models.auto.prompts import AutoPrompt
 from tests.sepm.models.auto.conftest import PHRASE, QUERY, Family
@@ -122,7 +123,7 @@ def test_decoding_after_dropping_goes_on_as_a_longer_prompt(family: Family) -> N
         ids.append(int(model.prefill([longer], [image], [gone]).logits.argmax()))
     ends = [place for place, token in enumerate(ids) if token in model.end_ids]
     expected = ids[: ends[0]] if ends else ids
-    assert model.decode(prefill, [0], 4) == [model.prompts.text(expected).strip()]
+    assert model.decode(prefill, [0], 4) == [answer_text(model.prompts.tokenizer, expected).strip()]
 
 
 def test_a_prefill_can_be_decoded_again(family: Family) -> None:
@@ -137,7 +138,7 @@ def test_an_option_letter_is_the_token_that_an_answer_begins_with(family: Family
     for letter in "AH":
         ids = prompts.tokenizer(rendered + letter, add_special_tokens=False).input_ids
         assert ids[-1] == family.model.option_id(letter)
-        assert prompts.text(ids[-1:]).strip() == letter
+        assert answer_text(prompts.tokenizer, ids[-1:]).strip() == letter
 
 
 def test_every_other_layer_keeps_its_own_attention(family: Family) -> None:
