@@ -39,12 +39,12 @@ class LoadedImage:
 
 
 def load_image(path: Path, preprocess: Preprocess) -> LoadedImage | UnreadableImageError:
-    """The image, or why it cannot be read."""
+    """The image, or why it cannot be read, or be taken by the model."""
     try:
         image, sha256 = read_image_and_hash(path)
+        return LoadedImage(preprocess(image), sha256)
     except UnreadableImageError as error:
         return error
-    return LoadedImage(preprocess(image), sha256)
 
 
 class ImageFiles(Dataset[LoadedImage | UnreadableImageError]):

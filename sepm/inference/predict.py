@@ -10,6 +10,7 @@ from PIL import Image
 from sepm.datasets.image_files import UnreadableImageError, as_if_read, read_image
 from sepm.errors import InputError
 from sepm.inference.alone import run_alone
+from sepm.inference.image_loader import Preprocess
 from sepm.inference.prompt_check import check_prompts
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome, Sample
@@ -69,10 +70,10 @@ def predict(
         RunError: the model's probabilities are not numbers.
     """
     check_prompts(model, [run], taxonomy, {None: "the prompts"})
-    loaded = [_load(image) for image in images]
+    loaded = [_load(image, model.preprocess) for image in images]
     decisions = []
-    for source, image in loaded:
-        (encoded,) = model.encode([model.preprocess(image)])
+    for source, image, content in loaded:
+        (encoded,) = model.encode([content])
         sample = Sample(Path(source).name, encoded.num_tokens)
         outcome = run_alone(model, run.dialogue(sample, taxonomy), encoded)
         require_numbers(source or "the image", outcome)
@@ -81,15 +82,15 @@ def predict(
     return decisions
 
 
-def _load(source: ImageSource) -> tuple[str, Image.Image]:
-    """Path and content of an image.
+def _load(source: ImageSource, preprocess: Preprocess) -> tuple[str, Image.Image, Any]:
+    """Path of an image, the image, and what the model's preprocessing makes of it.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or the model cannot take it.
     """
     path = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
     try:
         image = as_if_read(source) if isinstance(source, Image.Image) else read_image(Path(source))
+        return str(path), image, preprocess(image)
     except UnreadableImageError as error:
         raise InputError(f"image {path}: {error}") from error
-    return str(path), image

@@ -133,7 +133,11 @@ class VisionLanguageModel(Protocol):
         ...
 
     def preprocess(self, image: Image.Image) -> Any:
-        """Input made of an image; it can be sent from one process to another."""
+        """Input made of an image; it can be sent from one process to another.
+
+        Raises:
+            UnreadableImageError: the model cannot take such an image.
+        """
         ...
 
     def encode(self, inputs: Sequence[Any]) -> Sequence[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sepm.errors import RunError
+from sepm.datasets.image_files import UnreadableImageError
 from sepm.models.auto.processor import Settings
 from sepm.models.auto.tiles import Tiles, tiles_of
 
@@ -59,7 +59,7 @@ class ImagePreprocessor:
         """The image, prepared.
 
         Raises:
-            RunError: the processor refused it, or left it out of the prompt.
+            UnreadableImageError: the processor refused it, or left it out of the prompt.
         """
         try:
             output: Any = self.processor(
@@ -70,14 +70,14 @@ class ImagePreprocessor:
                 **({"images_kwargs": dict(self.settings)} if self.settings else {}),
             )
         except (ValueError, TypeError, ZeroDivisionError) as error:
-            raise RunError(f"the image processor refuses an image: {error}") from error
+            raise UnreadableImageError(f"the model's processor refuses it: {error}") from error
         values = {name: value.numpy() for name, value in output.items()}
         ids = values.pop("input_ids")[0]
         for unused in ("attention_mask", "labels"):  # the second: PaliGemma's, for training
             values.pop(unused, None)
         places = (ids == self.image_id).nonzero()[0]
         if not len(places):
-            raise RunError("the processor puts no placeholder of an image into the prompt")
+            raise UnreadableImageError("the model's processor leaves it out of the prompt")
         span = slice(places[0], places[-1] + 1)
         types = {name: v[0] for name, v in values.items() if v.shape == (1, len(ids))}
         arrays = {name: value for name, value in values.items() if name not in types}

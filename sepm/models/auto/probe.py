@@ -38,7 +38,7 @@ def probe_processor(processor: Any, prompt: str, image_id: int, given: Settings)
         given: settings of the image processor that differ from the checkpoint's.
 
     Raises:
-        RunError: it refuses the image, or makes no placeholder of it.
+        UnreadableImageError: it refuses the image, or makes no placeholder of it.
     """
     # A template that writes the beginning-of-text token and a tokenizer that adds it give two.
     bos = processor.tokenizer.bos_token

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl
 
 from sepm.cli import main
 from sepm.models.auto.decoder_inputs import Positions
 from tests.sepm.models.auto.conftest import Family
+from tests.tiny_checkpoints.families import image_of
 
 METHODS = ("zero-shot", "zero-shot-cot", "fp", "cci", "cci+fp", "sepm")
 GRIDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v")
@@ -71,3 +73,36 @@ def test_another_setting_of_the_processor_is_another_run(
         rows = output / "emoset" / family.name / "sepm" / "predictions.jsonl"
         counts.append(json.loads(rows.read_text().splitlines()[0])["num_visual_tokens"])
     assert counts[1] < counts[0]
+
+
+def test_an_image_that_the_processor_refuses_is_one_bad_image(
+    open_family: Any,
+    scenes: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    family: Family = open_family("qwen2_5_vl")
+    resized = image_processing_pil_qwen2_vl.smart_resize
+
+    def refusing(height: int, width: int, *args: Any, **options: Any) -> Any:
+        if width == 90:
+            raise ValueError("such images are not for this model")
+        return resized(height, width, *args, **options)
+
+    monkeypatch.setattr(image_processing_pil_qwen2_vl, "smart_resize", refusing)
+    names = [question["image"] for question in scenes.questions()[:2]]
+    folder = tmp_path / "image"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((scenes.image_folder / name).read_bytes())
+    image_of(90, 30).save(folder / names[1])
+    options = ("--image-folder", folder, "--limit", "2", "--on-bad-image", "skip")
+    assert main(line(family, scenes, tmp_path / "out", *options)) == 0
+    rows = tmp_path / "out" / "emoset" / family.name / "sepm" / "predictions.jsonl"
+    by_image = {row["image"]: row for row in map(json.loads, rows.read_text().splitlines())}
+    assert by_image[names[0]]["status"] != "error"
+    assert "processor refuses it" in by_image[names[1]]["error"]
+    model = ("predict", "--model-path", str(family.folder), "--device", "cpu")
+    assert main([*model, str(folder / names[1])]) == 2
+    assert f"{names[1]}: the model's processor refuses it" in capsys.readouterr().err
