@@ -4,7 +4,7 @@ import pytest
 from accelerate import init_empty_weights
 from transformers import LlamaForCausalLM
 
-from sepm.bench.request import BenchRequest
+from sepm.bench.request import BenchRequest, Part
 from sepm.errors import InputError
 from sepm.models.random_llava import TOKENIZER, language_config
 from sepm.models.shapes import SHAPES
@@ -61,7 +61,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(wrong: dict, message: str
     ],
 )
 def test_sepm_alone_is_measured_at_the_batch_sizes_of_the_parts_asked_for(
-    only: tuple[str, ...], sizes: tuple[int, ...]
+    only: tuple[Part, ...], sizes: tuple[int, ...]
 ) -> None:
     request = BenchRequest(only=only, batch_sizes=(2, 4))
     assert request.measured_batch_sizes == sizes
