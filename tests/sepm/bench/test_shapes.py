@@ -40,7 +40,6 @@ def test_the_demo_s_shape_is_that_of_the_bundled_checkpoint() -> None:
     ("wrong", "message"),
     [
         ({"shape": "lava-1.5-7b"}, "unknown shape 'lava-1.5-7b'; did you mean 'llava-1"),
-        ({"only": ("methds",)}, "unknown part of the benchmark 'methds'; did you mean 'methods'"),
         ({"images": 1}, "images must be at least 2, got 1"),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
         ({"batch_sizes": (8, 0)}, "batch size must be from 1 to 512, got 0"),
