@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from sepm.documents import Grid
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
+from sepm.repository import pointer
 from sepm.terminal import show
 
 
@@ -19,7 +20,7 @@ def run() -> int:
     ]
     show(
         [
-            f"Unless given, the preset is {DEFAULT_PRESET}. See docs/presets.md.",
+            f"Unless given, the preset is {DEFAULT_PRESET}.{pointer(' See {}.', 'docs/presets.md')}",
             "",
             Grid(("setting", *PRESETS), rows, words=1 + len(PRESETS)),
         ]
