@@ -18,9 +18,10 @@ def run() -> int:
     rows = [
         [name, *(str(getattr(preset, name)) for preset in PRESETS.values())] for name in differing
     ]
+    more = pointer(" See {}.", "docs/presets.md")
     show(
         [
-            f"Unless given, the preset is {DEFAULT_PRESET}.{pointer(' See {}.', 'docs/presets.md')}",
+            f"Unless given, the preset is {DEFAULT_PRESET}.{more}",
             "",
             Grid(("setting", *PRESETS), rows, words=1 + len(PRESETS)),
         ]
