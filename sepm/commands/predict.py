@@ -16,6 +16,7 @@ from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import no_class
 from sepm.models.options import ModelOptions
+from sepm.progress import tell
 from sepm.registry import MethodRun
 from sepm.terminal import show_result
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sepm.report.style import Format
 
 
-PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg"}
+PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, PredictionOptions)
     parser.add_argument("--json", action="store_true", help="print a JSON list, an object an image")
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="draw the decisions too (.png or .svg)"
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="draw the decisions too (.png, .svg or .pdf); many images give FILE-01, FILE-02, …",
     )
     add_groups(parser, ModelOptions)
     add_method_options(parser)
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit status 0."""
     method_run = MethodRun(args.method, method_config(args), args.preset)
     if args.picture and args.picture.suffix not in PICTURE_SUFFIXES:
-        raise InputError(f"--picture must end in {' or '.join(PICTURE_SUFFIXES)}: {args.picture}")
+        raise InputError(f"--picture must end in .png, .svg or .pdf: {args.picture}")
     taxonomy = load_taxonomy(args.dataset)
     from sepm.inference.predict import predict  # imports torch, once the options are right
     from sepm.models.opening import start_model
@@ -70,6 +74,9 @@ def write_picture(
 ) -> None:
     """Draw decisions of one method, a row for each image, over the places of its visual tokens.
 
+    More images than a page holds give several files, which are told: "decision-01.png"; a PDF
+    holds all pages.
+
     Args:
         path: of the picture.
         decisions: each may tell the places of its own image.
@@ -81,7 +88,7 @@ def write_picture(
     from sepm.report.decision import draw_decisions
     from sepm.report.dropped_tokens import Scene
     from sepm.report.overlay import shrunk
-    from sepm.report.style import rendered, styled
+    from sepm.report.style import picture_files, styled
     from sepm.report.tiled_grid import token_places
 
     first, records = decisions[0], [decision.as_dict() for decision in decisions]
@@ -90,9 +97,12 @@ def write_picture(
         for record, decision in zip(records, decisions, strict=True)
     ]
     with styled():
-        figure = draw_decisions(scenes, first.taxonomy, first.config)
-        picture = rendered(figure, PICTURE_SUFFIXES[path.suffix])
-    write_whole(path, picture)
+        pages = draw_decisions(scenes, first.taxonomy, first.config)
+        files = picture_files(path, pages, PICTURE_SUFFIXES[path.suffix])
+    for file, content in files.items():
+        write_whole(file, content)
+    if len(files) > 1:
+        tell(f"the pictures are {' '.join(map(str, files))}")
 
 
 def as_text(decision: "Decision") -> str:

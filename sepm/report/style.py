@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from sepm.analysis.accuracy import Accuracy
@@ -43,8 +45,10 @@ RC: dict[Any, Any] = {
 DPI = 200
 """Pixels per inch, of PNG files and of pictures inside SVG files."""
 
-Format = Literal["png", "svg"]
-FORMATS: tuple[Format, Format] = ("png", "svg")
+ImageFormat = Literal["png", "svg"]
+Format = ImageFormat | Literal["pdf"]
+FORMATS: tuple[ImageFormat, ImageFormat] = ("png", "svg")
+"""Formats of `sepm figures`."""
 
 
 @contextmanager
@@ -54,12 +58,33 @@ def styled() -> Iterator[None]:
         yield
 
 
-def rendered(figure: Figure, kind: Format, dpi: int = DPI) -> bytes:
+def rendered(figure: Figure, kind: ImageFormat, dpi: int = DPI) -> bytes:
     """A figure's file, without date and version."""
     metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
     file = BytesIO()
     figure.savefig(file, format=kind, metadata=metadata, dpi=dpi, bbox_inches="tight")
     return file.getvalue()
+
+
+def pdf_of(figures: Sequence[Figure], dpi: int = DPI) -> bytes:
+    """One PDF file, a page for each figure, without date and version."""
+    file = BytesIO()
+    with PdfPages(file, metadata={"CreationDate": None, "Producer": None, "Creator": None}) as pdf:
+        for figure in figures:
+            figure.savefig(pdf, format="pdf", dpi=dpi, bbox_inches="tight")
+    return file.getvalue()
+
+
+def picture_files(path: Path, pages: Sequence[Figure], kind: Format) -> dict[Path, bytes]:
+    """Files of some pages, by path: of several "decision-01.png" and so on; a PDF holds all."""
+    if kind == "pdf":
+        return {path: pdf_of(pages)}
+    if len(pages) == 1:
+        return {path: rendered(pages[0], kind)}
+    return {
+        path.with_stem(f"{path.stem}-{number:02}"): rendered(page, kind)
+        for number, page in enumerate(pages, start=1)
+    }
 
 
 def in_legend(name: str) -> str:

@@ -58,4 +58,4 @@ def test_a_picture_of_another_kind_is_refused_before_the_model_is_loaded(
 ) -> None:
     command = ["predict", "--model-path", str(tmp_path / "absent"), "image.png"]
     assert main([*command, "--picture", str(tmp_path / "out.gif")]) == 2
-    assert "--picture must end in .png or .svg" in capsys.readouterr().err
+    assert "--picture must end in .png, .svg or .pdf" in capsys.readouterr().err
