@@ -1,6 +1,7 @@
 """`sepm report`: one page about runs, that opens from a file and asks for nothing."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from sepm.commands.figures import add_runs, read_groups
@@ -30,6 +31,21 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--thumbnails must be at least 0, got {args.thumbnails}")
     from sepm.report.page import report_page
 
-    write_whole(args.output, report_page(*read_groups(args), args.thumbnails))
+    page = report_page(*read_groups(args), args.thumbnails, command_line(args))
+    write_whole(args.output, page)
     show(str(args.output))
     return 0
+
+
+def command_line(args: argparse.Namespace) -> str:
+    """The command as the page tells it: of a path from the root its last name alone."""
+    images = [part for folder in args.image_folder for part in ("--image-folder", shown(folder))]
+    runs = [shown(str(path)) for path in args.runs]
+    output = ["--output", shown(str(args.output)), "--thumbnails", str(args.thumbnails)]
+    return shlex.join(["sepm", "report", *runs, *images, *output])
+
+
+def shown(text: str) -> str:
+    """A path, or `DATASET=DIR`, without the folders that are nobody's business."""
+    dataset, found, path = text.rpartition("=")
+    return f"{dataset}{found}{Path(path).name if Path(path).is_absolute() else path}"

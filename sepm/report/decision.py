@@ -14,8 +14,14 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.report.dropped_tokens import Scene, draw_dropped, draw_scale, draw_scores, show_image
-from sepm.report.overlay import score_scale
+from sepm.report.dropped_tokens import (
+    Scene,
+    draw_dropped,
+    draw_scale,
+    draw_scores,
+    scale_of,
+    show_image,
+)
 from sepm.report.style import BLUE, DARK, GREY, SKY
 from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.terminal import printable
@@ -60,10 +66,10 @@ def draw_decisions(
     All are of one method, with this configuration; the records need no label. Scores of all pages
     have one scale of colours.
     """
-    scored = [s.record["foe_scores"] for s in scenes if s.places and "foe_scores" in s.record]
+    scored = [scene for scene in scenes if scene.places and "foe_scores" in scene.record]
     columns = Columns(
         drops=any(scene.record["dropped"] for scene in scenes if scene.places),
-        scale=score_scale(scored) if scored else None,
+        scale=scale_of(scored) if scored else None,
         coarse="coarse" in scenes[0].record,
     )
     pages = [scenes[first : first + ROWS] for first in range(0, len(scenes), ROWS)]

@@ -37,14 +37,14 @@ class Scene:
     """None: not known."""
 
 
-def draw_dropped_tokens(scenes: Sequence[Scene]) -> Figure:
+def draw_dropped_tokens(scenes: Sequence[Scene], scale: LogNorm | None = None) -> Figure:
     """A row for each scene with `foe_scores`: the image, without its dropped tokens, the scores.
 
-    All rows have one scale of colours.
+    All rows have one scale of colours: the one given, or their own.
     """
-    figure = Figure(figsize=(7.6, 1.95 * len(scenes) + 0.3), layout="constrained")
+    figure = Figure(figsize=(7.6, 1.75 * len(scenes) + 0.4), layout="constrained")
     rows = figure.subplots(len(scenes), 2 + len(DROP_RATIOS), squeeze=False)
-    scale = score_scale(scene.record["foe_scores"] for scene in scenes)
+    scale = scale or scale_of(scenes)
     for axes, scene in zip(rows, scenes, strict=True):
         show_image(axes[0], scene)
         axes[0].set_ylabel(_caption(scene.record), fontsize=8)
@@ -54,6 +54,11 @@ def draw_dropped_tokens(scenes: Sequence[Scene]) -> Figure:
     _title_columns(rows)
     draw_scale(figure, scale, ax=list(rows[:, -1]), fraction=0.05, aspect=30, pad=0.03)
     return figure
+
+
+def scale_of(scenes: Sequence[Scene]) -> LogNorm:
+    """One scale of colours for all their scores."""
+    return score_scale(scene.record["foe_scores"] for scene in scenes)
 
 
 def _title_columns(rows: Any) -> None:

@@ -17,6 +17,12 @@ from sepm.analysis.accuracy import Accuracy
 # where two meet, so that grey print tells them apart too.
 ORANGE, SKY, GREEN, BLUE, VERMILION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 GREY, DARK = "#8C8C8C", "#222222"
+PAPER, SHADE, LINE = "#FFFFFF", "#F2F2F2", "#DDDDDD"
+ON_DARK = "#FEFEFE"
+"""Text on a dark colour, which stays light in the dark too."""
+
+AFTER_DARK = {DARK: "#ECECEC", PAPER: "#17191B", SHADE: "#24282C", LINE: "#3E4246"}
+"""What a page in the dark has instead of some colours."""
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "marker": "o", "linestyle": "-"},
@@ -33,7 +39,10 @@ RC: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": LINE,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), DARK
+    ),
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
@@ -64,6 +73,20 @@ def rendered(figure: Figure, kind: ImageFormat, dpi: int = DPI) -> bytes:
     file = BytesIO()
     figure.savefig(file, format=kind, metadata=metadata, dpi=dpi, bbox_inches="tight")
     return file.getvalue()
+
+
+def after_dark(svg: bytes) -> bytes:
+    """An SVG file that has other colours where its reader prefers a dark page.
+
+    matplotlib writes each colour into a style of its own, which only `!important` goes before.
+    """
+    rules = "".join(
+        f'[style*="{what}: {light.lower()}"] {{ {what}: {dark} !important }}'
+        for light, dark in AFTER_DARK.items()
+        for what in ("fill", "stroke")
+    )
+    sheet = f"@media (prefers-color-scheme: dark) {{{rules}}}</style>"
+    return svg.replace(b"</style>", sheet.encode(), 1)
 
 
 def pdf_of(figures: Sequence[Figure], dpi: int = DPI) -> bytes:
