@@ -86,7 +86,8 @@ def _draw_page(
     rows = figure.subplots(len(scenes), len(widths), squeeze=False, width_ratios=widths)
     for axes, scene in zip(rows, scenes, strict=True):
         _draw_row(axes, scene, columns, taxonomy)
-        _write_headline(axes, headline(scene, taxonomy, config))
+        text = fill(headline(scene, taxonomy, config), int(LETTERS_PER_INCH * sum(widths)))
+        _write_headline(axes, text)
     if columns.scale is not None:
         under = rows[-1, columns.pictures - 1]
         place = {"location": "bottom", "fraction": 0.05, "pad": 0.04, "aspect": 24}
@@ -97,10 +98,9 @@ def _draw_page(
 def _write_headline(axes: Sequence[Axes], text: str) -> None:
     """Write a row's headline above it, from the left of its first axes."""
     first, last = axes[0], axes[-1]
-    width = first.figure.get_figwidth()
     last.set_title(f"{ROOM}{last.get_title()}", fontsize=9)
     first.annotate(
-        fill(text, int(LETTERS_PER_INCH * width)),
+        text,
         (0, 1),
         xycoords=(first.transAxes, last.transAxes),
         xytext=(0, 24),

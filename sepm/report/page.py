@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -115,7 +115,7 @@ def _shown_figures(group: RunGroup, image_folder: Path | None) -> list[Shown]:
         return [Shown(d.name, d.caption, _data_uri(d), _width(d, names)) for d in drawn]
 
 
-def _width(drawn: Drawn, names: Collection[str]) -> Width:
+def _width(drawn: Drawn, names: set[str]) -> Width:
     """The share of a row that a figure has among others of some names."""
     pair = {"figure-5", "figure-6"} <= names and drawn.name in ("figure-5", "figure-6")
     if drawn.name == "figure-3" or drawn.figure.get_figwidth() > MOST_INCHES:

@@ -94,7 +94,7 @@ def pdf_of(figures: Sequence[Figure], dpi: int = DPI) -> bytes:
     file = BytesIO()
     with PdfPages(file, metadata={"CreationDate": None, "Producer": None, "Creator": None}) as pdf:
         for figure in figures:
-            figure.savefig(pdf, format="pdf", dpi=dpi, bbox_inches="tight")
+            pdf.savefig(figure, dpi=dpi, bbox_inches="tight")
     return file.getvalue()
 
 

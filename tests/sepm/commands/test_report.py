@@ -21,6 +21,9 @@ def test_the_page_is_written_for_all_runs_below_a_folder(
     assert html.count("data:image/jpeg;base64,") == 8
     assert "llava-tiny on emoset" in html
     assert str(tmp_path) not in html
+    assert str(results) not in html
+    shown = f"sepm report {results.name} --image-folder emoset={scenes.image_folder.name} --output"
+    assert f"{shown} report.html --thumbnails 8</code>" in html
 
 
 def test_without_images_the_page_has_no_pictures(finished: Any, tmp_path: Path) -> None:

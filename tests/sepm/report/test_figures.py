@@ -17,7 +17,7 @@ from sepm.analysis.accuracy import wilson_interval
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
 from sepm.report.confidence import draw_confidence
-from sepm.report.confusion import draw_confusion
+from sepm.report.confusion import differences, draw_confusion, draw_difference
 from sepm.report.decision import draw_decisions
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
@@ -117,6 +117,34 @@ def test_a_confusion_matrix_has_the_counts_and_unread_answers(
     expected = [cells.count((label, said)) for label in classes for said in [*classes, None]]
     assert found == expected
     assert sum(expected) == 40
+
+
+def test_the_difference_of_two_confusion_matrices_is_counted_cell_by_cell(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    reference, other = pair(group)
+    cells = {
+        method: [(row["label"], row["prediction"] or "unread") for row in recorded(method)]
+        for method in ("zero-shot", "sepm")
+    }
+    rows, columns = POSITIVE + NEGATIVE, [*POSITIVE, *NEGATIVE, "unread"]
+    expected = {
+        (row, column): cells["sepm"].count((row, column)) - cells["zero-shot"].count((row, column))
+        for row in rows
+        for column in columns
+    }
+    assert differences(reference, other) == {cell: n for cell, n in expected.items() if n}
+    figure = draw_difference(reference, other)
+    assert figure is not None
+    shown = [f"{n:+d}".replace("-", "−") if n else "" for n in expected.values()]
+    assert texts(figure) == shown
+
+
+def test_the_difference_is_over_the_samples_that_both_ran(group: RunGroup) -> None:
+    reference, other = pair(group)
+    first = replace(reference, records=reference.records[:1])
+    assert sum(map(abs, differences(first, other).values())) in (0, 2)
+    assert draw_difference(replace(reference, records=[]), other) is None
 
 
 def test_flips_are_counted_by_class_and_listed_one_by_one(
@@ -346,7 +374,7 @@ def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
         legend: Any = draw_per_class(*runs).axes[0].get_legend()
         for result in drawn:
             assert rendered(result.figure, "svg")
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     assert {text.get_text().strip().split(",")[0] for text in legend.get_texts()} == {
         "_a$\\bad$",
         "b$_{",
