@@ -4,32 +4,58 @@ Exit status: 0 done; 2 the input or the configuration is wrong, nothing was comp
 failed; 130 interrupted, what was done is kept and the same command goes on from there.
 """
 
-import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnknownOptionError
+from cyclopts.token import Token
+
+import sepm
 from sepm.errors import InputError, RunError
 from sepm.evaluation import helper_process
 from sepm.processes import LostProcessError, current_processes
 from sepm.terminal import bear_any_encoding, complain
 
 COMMANDS: dict[str, str] = {
-    "eval": "evaluate methods on a question file",
-    "predict": "one image's whole decision",
-    "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers",
-    "sensitivity": "accuracy over α and β (Fig. 3)",
-    "compare": "what differs between two runs, and which samples flipped",
-    "audit": "what batches, shared work and half precision change, with margins",
-    "questions": "write a data set's question file",
-    "check": "check a question file and decode its images, without a model",
-    "figures": "draw the paper's figures from runs",
-    "report": "write one page about runs: tables, figures, samples",
-    "bench": "measure what a run costs here, with random weights of any size",
+    "eval": "Evaluate methods on a question file.",
+    "predict": "One image's whole decision.",
+    "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers.",
+    "sensitivity": "Accuracy over α and β (Fig. 3).",
+    "compare": "What differs between two runs, and which samples flipped.",
+    "audit": "What batches, shared work and half precision change, with margins.",
+    "questions": "Write a data set's question file.",
+    "check": "Check a question file and decode its images, without a model.",
+    "figures": "Draw the paper's figures from runs.",
+    "report": "Write one page about runs: tables, figures, samples.",
+    "bench": "Measure what a run costs here, with random weights of any size.",
+    "methods": "List the methods.",
+    "presets": "List the presets, and in what they differ.",
+    "tasks": "List the tasks, and their classes.",
 }
-"""Every command and what it does; `sepm/commands/<name>.py` holds it."""
+"""Every command and what it does; `sepm/commands/<name>.py` holds it as `run`."""
+
+
+def command_line() -> App:
+    """The commands by name; only the one asked for is imported."""
+    app = App(
+        "sepm",
+        help="Sharpening Emotion Perception in MLLMs (ICML 2025).",
+        version=f"sepm {sepm.__version__}",
+        help_format="markdown",
+        default_parameter=Parameter(
+            negative=(), consume_multiple=True, allow_repeating=True, show_default=_shown
+        ),
+        suppress_keyboard_interrupt=False,
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+    )
+    for place, (name, text) in enumerate(COMMANDS.items()):
+        app.command(f"sepm.commands.{name}:run", name=name, help=text, sort_key=place)
+    app.register_install_completion_command(help="Complete commands and options in this shell.")
+    return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,41 +70,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(argv: Sequence[str] | None) -> int:
     """Exit status of a command line; the other processes, if there are any, are dismissed."""
-    try:
-        status = _run(*_parsed(argv))
-    except SystemExit as stop:  # argparse has answered: --help, or what is wrong
-        helper_process.dismiss(int(stop.code or 0))
-        raise
+    status = _run(command_line(), list(sys.argv[1:] if argv is None else argv))
     if status in (0, 2):  # else they may be at work still, and hear of this one's end
         helper_process.dismiss(status)
     return status
 
 
-def _parsed(argv: Sequence[str] | None) -> tuple[ModuleType, argparse.Namespace]:
-    """The command that a command line asks for, and its arguments."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="sepm", description="Sharpening Emotion Perception in MLLMs (ICML 2025)."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    module = None
-    for name, text in COMMANDS.items():
-        chosen = commands.add_parser(name, help=text, description=text)
-        if arguments[:1] == [name]:  # only the command asked for is imported
-            module = importlib.import_module(f"sepm.commands.{name}")
-            module.add_arguments(chosen)
-    args = parser.parse_args(arguments)
-    assert module is not None, "argparse has refused unknown commands"
-    return module, args
-
-
-def _run(module: ModuleType, args: argparse.Namespace) -> int:
+def _run(app: App, arguments: list[str]) -> int:
+    name = " ".join(["sepm", *(word for word in arguments[:1] if word in COMMANDS)])
     try:
-        status = module.run(args)
+        status = app(arguments) or 0  # None: of --help and --version
         sys.stdout.flush()
         return status
+    except CycloptsError as error:
+        complain(f"{name}: {_told(error)}\n`{name} --help` lists what there is")
+        return 2
     except InputError as error:
-        complain(f"sepm {args.command}: {error}")
+        complain(f"{name}: {error}")
         return 2
     except KeyboardInterrupt:
         complain(
@@ -90,5 +98,28 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (RunError, OSError) as error:
-        complain(f"sepm {args.command}: {error}")
+        complain(f"{name}: {error}")
         return 1
+
+
+def _told(error: CycloptsError) -> str:
+    """What is wrong; an unknown option first, which may be why another is missing."""
+    if error.app is None or isinstance(error, UnknownCommandError):
+        return str(error)
+    options = error.app.assemble_argument_collection()
+    known = {name for option in options for name in option.names}
+    words = [word.split("=")[0] for word in error.unused_tokens or () if word.startswith("--")]
+    for word in words:
+        if word not in known:
+            token = Token(keyword=word, source="cli")
+            return str(UnknownOptionError(token=token, argument_collection=options, verbose=False))
+    if isinstance(error, MissingArgumentError) and error.argument and not error.argument.has_tokens:
+        return f"{error.argument.name} is required"
+    return str(error)
+
+
+def _shown(default: object) -> str | None:
+    """A default in the help; None, False and empty ones say nothing."""
+    if default in (None, False, ()):
+        return None
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)

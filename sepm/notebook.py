@@ -13,8 +13,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError, require_known
 from sepm.evaluation.evaluate import evaluate as evaluate_on_disk
 from sepm.evaluation.request import EvaluationRequest, RunOptions
-from sepm.inference.predict import Decision, ImageSource
-from sepm.inference.predict import predict as predict_images
+from sepm.inference.predict import Decision, ImageSource, Predictor
 from sepm.method.config import DEFAULT_PRESET, MethodConfig
 from sepm.models.opening import OpenedModel, start_model
 from sepm.models.options import ModelOptions
@@ -60,8 +59,7 @@ def predict(
     """
     run = _run(method, preset, settings)
     run.require_model(model)
-    (decision,) = predict_images(model.model, [image], run, load_taxonomy(dataset))
-    return decision
+    return Predictor(model.model, run, load_taxonomy(dataset))(image)
 
 
 def evaluate(

@@ -25,6 +25,8 @@ class Recipe(Protocol):
 class Method:
     """A recipe, the settings that it reads, and its demands on settings and model."""
 
+    what: str
+    """The method in a line."""
     recipe: Recipe
     reads: frozenset[str]
     """All settings that make a difference to it, over every branch, drop kind and answer."""
@@ -39,17 +41,36 @@ DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed"})
 SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {
-    "zero-shot": Method(single_query, WORDING),
+    "zero-shot": Method("one query with all classes", single_query, WORDING),
     "zero-shot-cot": Method(
-        partial(single_query, chain_of_thought=True), WORDING - {"fine_answer"}
+        "one query with all classes, answered step by step",
+        partial(single_query, chain_of_thought=True),
+        WORDING - {"fine_answer"},
     ),
-    "sparsevlm": Method(sparsevlm, WORDING | SPARSEVLM, check_sparsevlm),
-    "fp": Method(partial(single_query, phrase=True), WORDING | {"phrase"}),
-    "cci": Method(partial(coarse_to_fine, phrase=False, drop=False), WORDING | COARSE),
+    "sparsevlm": Method(
+        "zero-shot with visual tokens reduced in the decoder layers (SparseVLM)",
+        sparsevlm,
+        WORDING | SPARSEVLM,
+        check_sparsevlm,
+    ),
+    "fp": Method(
+        "zero-shot behind the Focus-on-Emotion phrase",
+        partial(single_query, phrase=True),
+        WORDING | {"phrase"},
+    ),
+    "cci": Method(
+        "positive or negative first, then the classes of that half, or all where the first answer "
+        "is ambiguous",
+        partial(coarse_to_fine, phrase=False, drop=False),
+        WORDING | COARSE,
+    ),
     "cci+fp": Method(
-        partial(coarse_to_fine, phrase=True, drop=False), WORDING | COARSE | {"fine_phrase"}
+        "cci with the Focus-on-Emotion phrase before both queries",
+        partial(coarse_to_fine, phrase=True, drop=False),
+        WORDING | COARSE | {"fine_phrase"},
     ),
     "sepm": Method(
+        "cci+fp, whose second query sees the image without its least emotional visual tokens (VTA)",
         partial(coarse_to_fine, phrase=True, drop=True),
         WORDING | COARSE | DROPPING | {"fine_phrase"},
     ),

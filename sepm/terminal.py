@@ -6,12 +6,17 @@ File names, class names and model answers come from elsewhere. In files they sta
 import io
 import json
 import re
+import shutil
 import sys
+
+from sepm.documents import Document, for_terminal
 
 # Control characters but the tab and the line feed; line separators; marks that turn the direction.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb]"
 )
+
+WIDE = 1000
 
 
 def printable(text: str) -> str:
@@ -19,9 +24,15 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def show(text: str) -> None:
-    """Print a text on standard output."""
-    print(printable(text.removesuffix("\n")))
+def show(document: str | Document) -> None:
+    """Print a text, or a document in columns, on standard output.
+
+    Its tables fit a terminal's width; where there is none they are as wide as they are.
+    """
+    if not isinstance(document, str):
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+        document = for_terminal(document, width)
+    print(printable(document.removesuffix("\n")))
 
 
 def show_json(content: object) -> None:
@@ -33,12 +44,12 @@ def show_json(content: object) -> None:
     print(json.dumps(content, indent=1, allow_nan=False).replace("\x7f", r"\u007f"))
 
 
-def show_result(content: object, text: str, *, as_json: bool) -> None:
-    """Print a result as JSON where that was asked for, else its text."""
+def show_result(content: object, document: str | Document, *, as_json: bool) -> None:
+    """Print a result as JSON where that was asked for, else as one reads it."""
     if as_json:
         show_json(content)
     else:
-        show(text)
+        show(document)
 
 
 def complain(text: str) -> None:

@@ -7,17 +7,18 @@ from sepm.analysis import plain_text as text
 from sepm.analysis.changes import NEAR_TIE, SAME_INPUT
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import SIGNIFICANCE
+from sepm.documents import Document, Grid
 from sepm.method.taxonomy import no_class
 
 FLIPS_SHOWN = 20
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_document(found: dict[str, Any]) -> Document:
     """Differences first, then accuracy, classes, flips, and how to read them."""
     parts = (_runs, _differences, _accuracy, _classes, _flips, _stages)
-    blocks = ["\n".join(part(found)) for part in parts]
-    blocks.append("\n".join(["How to read it:", *(f"  {line}" for line in reading(found))]))
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    blocks = [block for part in parts if (block := list(part(found)))]
+    lines = [line for block in blocks for line in (*block, "")]
+    return [*lines, "How to read it:", *(f"  {line}" for line in reading(found))]
 
 
 def reading(found: dict[str, Any]) -> Iterator[str]:
@@ -97,15 +98,15 @@ def _accuracy(found: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def _classes(found: dict[str, Any]) -> list[str]:
+def _classes(found: dict[str, Any]) -> list[Grid]:
     rows = []
     for name, row in found["per_class"].items():
         *cells, gained, lost, p = text.class_cells(row)
         rows.append([name, *cells, f"{gained} / {lost}", p])
-    return text.grid(("class", "n", "A", "B", "B - A", "gained / lost", "p"), rows)
+    return [Grid(("class", "n", "A", "B", "B - A", "gained / lost", "p"), rows)]
 
 
-def _flips(found: dict[str, Any]) -> Iterator[str]:
+def _flips(found: dict[str, Any]) -> Iterator[str | Grid]:
     flips = found["flips"]
     directions = ", ".join(f"{n} {name}" for name, n in flips["directions"].items())
     yield f"{flips['n']} flips{f' ({directions})' if directions else ''}"
@@ -115,15 +116,17 @@ def _flips(found: dict[str, Any]) -> Iterator[str]:
     # The surest changes first: what rounding cannot explain.
     unread = no_class(UNREAD, found["per_class"])
     surest = sorted(flips["samples"], key=_smaller_margin, reverse=True)
-    for flip in surest[:FLIPS_SHOWN]:
-        a, b = (prediction or unread for prediction in flip["predictions"])
-        margins = " / ".join(text.ABSENT if m is None else f"{m:.3f}" for m in flip["margins"])
-        yield (
-            f"  {flip['question_id']}: {a} -> {b} ({flip['direction']}; {flip['cause']}; "
-            f"margins {margins})"
-        )
+    if surest:
+        rows = [_flip(flip, unread) for flip in surest[:FLIPS_SHOWN]]
+        yield Grid(("sample", "A", "B", "change", "cause", "margin A", "margin B"), rows, words=5)
     if len(surest) > FLIPS_SHOWN:
         yield f"  … and {len(surest) - FLIPS_SHOWN} less sure; --json has all"
+
+
+def _flip(flip: dict[str, Any], unread: str) -> list[str]:
+    predictions = (prediction or unread for prediction in flip["predictions"])
+    margins = (text.ABSENT if margin is None else f"{margin:.3f}" for margin in flip["margins"])
+    return [flip["question_id"], *predictions, flip["direction"], flip["cause"], *margins]
 
 
 def _smaller_margin(flip: dict[str, Any]) -> float:

@@ -1,13 +1,13 @@
-"""Numbers and grids as people read them; fractions become percent here and nowhere before."""
+"""Numbers as people read them; fractions become percent here and nowhere before."""
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sepm.documents import ABSENT
 from sepm.terminal import printable
 
-ABSENT = "-"
 FORMULA = tuple("=+-@\t\n\uff1d\uff0b\uff0d\uff20")
 """First characters of a cell that spreadsheets compute; the last four are the wide = + - @."""
 
@@ -78,19 +78,6 @@ def row_label(name: str, method: str, configuration: Mapping[str, Any]) -> str:
         return name
     version, budget = configuration["sparsevlm_version"], configuration["retain"]
     return f"{name} (version {version}, {budget} tokens)"
-
-
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table whose columns stand under each other, the first to the left."""
-    header, *rows = ([cell.replace("|", r"\|") for cell in line] for line in (header, *rows))
-    widths = [max(2, *map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return [f"| {' | '.join(_padded(line, widths))} |" for line in (header, rule, *rows)]
-
-
-def _padded(line: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *others = zip(line, widths, strict=True)
-    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,46 +1,61 @@
-"""Sweeps over α and β as Markdown and as CSV, from what `sepm.analysis.sweep` computed."""
+"""Sweeps over α and β as documents and as CSV, from what `sepm.analysis.sweep` computed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.analysis.table_text import settings_line
+from sepm.documents import Document, Grid
 
 
-def as_markdown(result: dict[str, Any]) -> str:
-    """The sweeps as Markdown, each with what can be said of its best value."""
+def as_document(result: dict[str, Any]) -> Document:
+    """Every value of the sweeps, each with what can be said of its best."""
+    lines: list[str | Grid] = [f"# Sensitivity on {result['dataset']}", "", settings_line(result)]
+    for title, name, _, sweep in _sweeps(result):
+        lines += ["", f"## {title}", "", _points(name, sweep["points"]), "", *_best(name, sweep)]
+    return [*lines, "", "Statistics: docs/statistics.md."]
+
+
+def as_summary(result: dict[str, Any]) -> Document:
+    """What matters of each sweep: its best and its lowest accuracy, and the value that is set."""
+    lines: list[str | Grid] = [f"# Sensitivity on {result['dataset']}", "", settings_line(result)]
+    for title, name, own, sweep in _sweeps(result):
+        lowest = min(sweep["points"], key=lambda point: point["correct"])["value"]
+        shown = [p for p in sweep["points"] if p["value"] in (sweep["best"], lowest, own)]
+        lines += ["", title, *_best(name, sweep), _points(name, shown)]
+    return lines
+
+
+def _sweeps(result: dict[str, Any]) -> Iterator[tuple[str, str, float, dict[str, Any]]]:
+    """Title, parameter, the value that is set, and points of each sweep; its own variance first."""
     alpha, beta, drop = (result["configuration"][name] for name in ("alpha", "beta", "drop"))
-    own_variance = result["variance"]
-    lines = [f"# Sensitivity on {result['dataset']}", "", settings_line(result)]
-    for variance in sorted(result["alpha"], key=lambda v: v != own_variance):
+    own = result["variance"]
+    for variance in sorted(result["alpha"], key=lambda v: v != own):
         title = f"α at β = {beta:g}, {variance} variance"
-        lines += ["", f"## {title}", "", *_sweep_lines("α", result["alpha"][variance])]
-    title = f"β at α = {alpha:g}, {own_variance} variance, dropped by {drop}"
-    lines += ["", f"## {title}", "", *_sweep_lines("β", result["beta"])]
-    lines += ["", "Statistics: docs/statistics.md."]
-    return "\n".join(lines) + "\n"
+        yield title, "α", alpha, result["alpha"][variance]
+    yield f"β at α = {alpha:g}, {own} variance, dropped by {drop}", "β", beta, result["beta"]
 
 
-def _sweep_lines(name: str, sweep: dict[str, Any]) -> Iterator[str]:
+def _points(name: str, points: Sequence[dict[str, Any]]) -> Grid:
     header = (name, "n", "accuracy", "95% interval", "ambiguous", "minus best", "p (McNemar)")
-    yield from text.grid(
-        header,
+    rows = [
         [
-            [
-                f"{point['value']:.12g}",
-                str(point["n"]),
-                text.percent(point["accuracy"]),
-                text.interval(point["ci95"]),
-                text.percent(point["ambiguous_rate"]),
-                text.points(point["versus_best"]["difference"]),
-                text.p_value(point["versus_best"]["p"]),
-            ]
-            for point in sweep["points"]
-        ],
-    )
+            f"{point['value']:.12g}",
+            str(point["n"]),
+            text.percent(point["accuracy"]),
+            text.interval(point["ci95"]),
+            text.percent(point["ambiguous_rate"]),
+            text.points(point["versus_best"]["difference"]),
+            text.p_value(point["versus_best"]["p"]),
+        ]
+        for point in points
+    ]
+    return Grid(header, rows)
+
+
+def _best(name: str, sweep: dict[str, Any]) -> Iterator[str]:
     values, alike = [p["value"] for p in sweep["points"]], sweep["indistinguishable"]
     low, high = sweep["interval"]
-    yield ""
     yield (
         f"Best: {name} = {sweep['best']:.12g}. {len(alike)} of {len(values)} values cannot be told "
         f"from it on these images (p ≥ 0.05); without a gap, {low:.12g} to {high:.12g}."

@@ -1,32 +1,32 @@
-"""A table as Markdown and as CSV, from what `sepm.analysis.tables` built."""
+"""A table as a document and as CSV, from what `sepm.analysis.tables` built."""
 
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 from sepm.analysis import plain_text as text
+from sepm.documents import Document, Grid
 from sepm.method.config import PRESETS
 
 
-def as_markdown(table: dict[str, Any]) -> str:
+def as_document(table: dict[str, Any]) -> Document:
     """The table as the paper prints it, then each task with its statistics."""
-    lines = [f"# Table {table['table']}: {table['title']}", ""]
+    lines: list[str | Grid] = [f"# Table {table['table']}: {table['title']}", ""]
     lines += [settings_line(table)]
     if not table["model_is_the_papers"]:
         lines += [
             "",
-            f"**{table['model']} is not the paper's model.** '{_heading(table)}' is what the paper "
+            f"{table['model']} is not the paper's model. '{_heading(table)}' is what the paper "
             "reports for",
             f"{table['paper_model']} on the real data sets; nothing here is a reproduction of it.",
         ]
-    lines += ["", *_about_others(table), *_overview(table)]
+    lines += ["", *_about_others(table), _overview(table)]
     for task in table["tasks"]:
         if any("accuracy" in row["cells"][task] for row in table["rows"]):
-            lines += ["", f"## {task}", "", *_details(table, task)]
+            lines += ["", f"## {task}", "", _details(table, task)]
     if table["contrasts"]:
-        lines += ["", "## Other comparisons on the same images", "", *_contrasts(table)]
-    lines += ["", *_absences(table), "Statistics: docs/statistics.md."]
-    return "\n".join(lines) + "\n"
+        lines += ["", "## Other comparisons on the same images", "", _contrasts(table)]
+    return [*lines, "", *_absences(table), "Statistics: docs/statistics.md."]
 
 
 def settings_line(result: dict[str, Any]) -> str:
@@ -93,7 +93,7 @@ def _about_others(table: dict[str, Any]) -> list[str]:
     return [line for s in sources for line in (f"'others' is {s}, not SEPM's paper.", "")]
 
 
-def _overview(table: dict[str, Any]) -> list[str]:
+def _overview(table: dict[str, Any]) -> Grid:
     """Rows as the paper prints them, the paper's own below each, and then those of others."""
     header = ["row", *table["tasks"], *(["average"] if table["table"] == 1 else [])]
     rows: list[list[str]] = []
@@ -105,10 +105,10 @@ def _overview(table: dict[str, Any]) -> list[str]:
         others = [cell.get("reported_elsewhere", {}).get("reported") for cell in cells]
         if any(others):
             rows.append(["- others", *map(text.percent, others)])
-    return text.grid(header, rows)
+    return Grid(header, rows)
 
 
-def _details(table: dict[str, Any], task: str) -> list[str]:
+def _details(table: dict[str, Any], task: str) -> Grid:
     rows = [
         [
             row["name"],
@@ -127,7 +127,7 @@ def _details(table: dict[str, Any], task: str) -> list[str]:
         *("row", "n", "accuracy", "95% interval", _heading(table), "paper in interval"),
         *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
     )
-    return text.grid(header, rows)
+    return Grid(header, rows)
 
 
 def _heading(table: dict[str, Any]) -> str:
@@ -135,13 +135,13 @@ def _heading(table: dict[str, Any]) -> str:
     return f"paper ({table['paper_model']})"
 
 
-def _contrasts(table: dict[str, Any]) -> list[str]:
+def _contrasts(table: dict[str, Any]) -> Grid:
     header = ("row", "against", "task", "n", "difference", "95% interval", "gained / lost", "p")
     rows = [
         [c["row"], c["against"], c["task"], str(c["n"]), *text.paired_cells(c)]
         for c in table["contrasts"]
     ]
-    return text.grid(header, rows)
+    return Grid(header, rows, words=3)
 
 
 def _absences(table: dict[str, Any]) -> Iterator[str]:

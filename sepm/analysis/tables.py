@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sepm.analysis.accuracy import accuracy_of
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
@@ -24,7 +24,8 @@ from sepm.method.taxonomy import Taxonomy
 from sepm.records.writing import Record
 from sepm.registry import MethodRun
 
-TASKS = ("emotion6", "emoset", "webemo7", "webemo25", "abstract")
+PaperTask = Literal["emotion6", "emoset", "webemo7", "webemo25", "abstract"]
+TASKS: tuple[PaperTask, ...] = get_args(PaperTask)
 """The tasks of Table 1, in its order; Tables 2 and 3 have the first two."""
 
 PAPER_COLUMN = "llava-7b"

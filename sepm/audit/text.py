@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sepm.analysis import plain_text as text
 from sepm.audit.summary import DECISIONS
 from sepm.audit.variants import Variant
+from sepm.documents import ABSENT, Document, Grid
 
 READING = """\
 How to read it:
@@ -19,10 +19,10 @@ How to read it:
   answers that were decoded."""
 
 
-def as_text(report: dict[str, Any]) -> str:
+def as_document(report: dict[str, Any]) -> Document:
     """Each comparison: its numbers, its verdict, and every row that changed."""
     blocks = [_title(report), *map(_comparison, report["comparisons"])]
-    return "\n\n".join([*map("\n".join, blocks), READING]) + "\n"
+    return [*(line for block in blocks for line in (*block, "")), READING]
 
 
 def _title(report: dict[str, Any]) -> Iterator[str]:
@@ -35,11 +35,11 @@ def _title(report: dict[str, Any]) -> Iterator[str]:
             yield f"{_name(variant)}: memory allowed batches of {largest} at most"
 
 
-def _comparison(found: dict[str, Any]) -> Iterator[str]:
+def _comparison(found: dict[str, Any]) -> Iterator[str | Grid]:
     yield _name(found["other"])
     yield f"against {_name(found['reference'])}"
     yield ""
-    yield from text.grid(
+    yield Grid(
         ("method", "samples", "largest Δp", *DECISIONS, "largest margin"),
         [
             [
@@ -112,4 +112,4 @@ def _name(variant: dict[str, Any]) -> str:
 
 def small(number: float | None) -> str:
     """A margin or a shift, to two digits: "0.31", "3.1e-07"."""
-    return text.ABSENT if number is None else f"{number:.2g}"
+    return ABSENT if number is None else f"{number:.2g}"

@@ -2,20 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Literal, get_args
 
 from sepm.errors import InputError, require_known
 from sepm.evaluation.request import check_batch_size
 from sepm.models.options import Dtype
 from sepm.models.shapes import SHAPES
 
-PARTS = {
-    "reference": "a plain script on transformers alone, image by image",
-    "single": "SEPM at batch 1",
-    "batched": "SEPM at each of --batch-sizes",
-    "methods": "seven runs in one pass, and the same one after another",
-}
-"""Parts that can be measured, by their names on the command line."""
+Part = Literal["reference", "single", "batched", "methods"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,27 +20,29 @@ class BenchRequest:
         InputError: a value is unknown or out of its range.
     """
 
-    shape: Annotated[str, f"sizes of the model: {', '.join(SHAPES)}"] = "0.3b"
-    only: tuple[str, ...] = tuple(PARTS)
-    """Names of `PARTS`."""
-    images: Annotated[
-        int, "images of each measurement; starting to load them counts, so a fast device needs more"
-    ] = 8
-    repeats: Annotated[int, "measurements of each variant; ours are taken in turn"] = 3
-    batch_sizes: Annotated[
-        tuple[int, ...], "batch sizes; the largest is that of the part methods"
-    ] = (8,)
-    device: Annotated[str, "auto, cpu, cuda, cuda:N or mps"] = "auto"
-    dtype: Annotated[Dtype, "precision; auto: float32 on a CPU, float16 elsewhere"] = "auto"
-    threads: Annotated[int | None, "threads that compute on a CPU; unless given PyTorch's own"] = (
-        None
-    )
-    output: Annotated[Path | None, "JSON file; unless given results/bench/<shape>.json"] = None
+    shape: str = "0.3b"
+    """Sizes of the model: 0.3b, llava-1.5-7b or vila1.5-8b."""
+    only: tuple[Part, ...] = get_args(Part)
+    """Parts that are measured: a plain script on transformers alone, image by image (reference);
+    SEPM at batch 1 (single); SEPM at each of --batch-sizes (batched); seven runs in one pass, and
+    the same one after another (methods)."""
+    images: int = 8
+    """Images of each measurement; starting to load them counts, so a fast device needs more."""
+    repeats: int = 3
+    """Measurements of each variant; ours are taken in turn."""
+    batch_sizes: tuple[int, ...] = (8,)
+    """Batch sizes; the largest is that of the part methods."""
+    device: str = "auto"
+    """Device: auto, cpu, cuda, cuda:N or mps."""
+    dtype: Dtype = "auto"
+    """Precision; auto: float32 on a CPU, float16 elsewhere."""
+    threads: int | None = None
+    """Threads that compute on a CPU; unless given PyTorch's own."""
+    output: Path | None = None
+    """JSON file; unless given results/bench/<shape>.json."""
 
     def __post_init__(self) -> None:
         require_known("shape", self.shape, SHAPES)
-        for part in self.only:
-            require_known("part of the benchmark", part, PARTS)
         if self.images < 2:
             raise InputError(
                 f"images must be at least 2, got {self.images}: the random model's "

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sepm.analysis.plain_text import ABSENT, grid
 from sepm.bench.stages import ANSWER, COARSE, ENCODE, FINE, LOAD, SHARED
+from sepm.documents import ABSENT, Document, Grid
 
 Json = Mapping[str, Any]
 
@@ -17,7 +17,7 @@ ON_CUDA = "peak GB: allocated (reserved) on the device, reset before each varian
 ELSEWHERE = "peak GB: the process's maximum so far, so no variant's is smaller than an earlier's"
 
 
-def as_text(result: Json) -> str:
+def as_document(result: Json) -> Document:
     """All tables, and what to know about them."""
     titles = {key: variant["title"] for key, variant in result["variants"].items()}
     sections = (
@@ -29,12 +29,12 @@ def as_text(result: Json) -> str:
         _table([_pair(pair, titles) for pair in result["sameness"]["pairs"]]),
         [_flip(flip, pair) for pair in result["sameness"]["pairs"] for flip in pair["flips"]],
     )
-    return "\n\n".join("\n".join(lines) for lines in sections if lines)
+    return [line for lines in sections if lines for line in (*lines, "")]
 
 
-def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Lines of a table of cells by column; none where there are no rows."""
-    return grid(list(rows[0]), [list(row.values()) for row in rows]) if rows else []
+def _table(rows: Sequence[Mapping[str, str]]) -> list[Grid]:
+    """A table of cells by column; none where there are no rows."""
+    return [Grid(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
 
 
 def _head(result: Json) -> Iterator[str]:

@@ -1,36 +1,31 @@
 """`sepm bench`: what a run costs here, measured with random weights of any size."""
 
-import argparse
-from typing import Any
+from typing import Annotated, Any
 
-from sepm.bench.request import PARTS, BenchRequest
-from sepm.commands.dataclass_options import add_options, given_options
+from cyclopts import Parameter
+
+from sepm.bench.request import BenchRequest
+from sepm.commands.options import COMMAND, AsJson
 from sepm.datasets.files import write_whole
-from sepm.records.folder import as_json
+from sepm.records.folder import as_json as json_content
 from sepm.terminal import complain, show_result
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=tuple(PARTS),
-        metavar="PART",
-        help="; ".join(f"{name}: {what}" for name, what in PARTS.items()) + " [all]",
-    )
-    add_options(parser, BenchRequest, without=("only",))
-    parser.add_argument("--json", action="store_true", help="print the JSON file")
+def run(
+    request: Annotated[BenchRequest, Parameter(name="*", group=COMMAND)] = BenchRequest(),
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Measure what a run costs here, with random weights of any size.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Exit status 0; 1 where in float32 a letter differs between variants."""
-    request = BenchRequest(**given_options(args, BenchRequest))
+    Exit status 0; 1 where in float32 a letter differs between variants.
+    """
     from sepm.bench.run import bench  # imports torch, once the options are right
-    from sepm.bench.text import as_text
+    from sepm.bench.text import as_document
 
     result = bench(request)
-    show_result(result, f"{as_text(result)}\n\n{request.output_file}", as_json=args.json)
-    write_whole(request.output_file, as_json(result))  # last: what was measured has been shown
+    show_result(result, [*as_document(result), str(request.output_file)], as_json=as_json)
+    write_whole(request.output_file, json_content(result))  # last: what was measured has been shown
     if differing := other_letters(result):
         complain(f"sepm bench: {differing}")
         return 1

@@ -1,33 +1,35 @@
 """`sepm check`: every row of a question file and every image it names, without a model."""
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from sepm.commands.dataclass_options import add_options
+from cyclopts import Parameter
+
+from sepm.commands.options import COMMAND, AsJson, Task
 from sepm.datasets.check import image_hashes
 from sepm.datasets.files import Problem
 from sepm.datasets.image_files import UnreadableImageError
-from sepm.datasets.options import DataOptions
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.terminal import show_result
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_options(parser, DataOptions, without=("limit", "on_bad_image"))
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="threads that decode [one for each processor]"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+def run(
+    *,
+    task: Task,
+    workers: Annotated[
+        int | None, Parameter(help="Threads that decode [one for each processor].", group=COMMAND)
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check every row of a question file and decode its images, without a model.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Exit status: 0 when nothing is wrong, else 2."""
-    report = check_report(args.question_file, args.image_folder, args.dataset, args.workers)
-    show_result(report, as_text(report), as_json=args.json)
+    Exit status: 0 when nothing is wrong, else 2.
+    """
+    report = check_report(task.question_file, task.image_folder, task.dataset, workers)
+    show_result(report, as_text(report), as_json=as_json)
     return 0 if report["ok"] else 2
 
 

@@ -1,22 +1,25 @@
 """`sepm compare`: what differs between two runs, and which samples flipped."""
 
-import argparse
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from sepm.analysis.compare import compare
-from sepm.analysis.compare_text import as_text
+from sepm.analysis.compare_text import as_document
 from sepm.analysis.stored_run import read_run
+from sepm.commands.options import AsJson
 from sepm.terminal import show_result
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("first", type=Path, metavar="RUN", help="a run's folder, the reference")
-    parser.add_argument("second", type=Path, metavar="RUN", help="another run's folder")
-    parser.add_argument("--json", action="store_true", help="print all of it, every flip, as JSON")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Exit status 0."""
-    found = compare(read_run(args.first), read_run(args.second))
-    show_result(found, as_text(found), as_json=args.json)
+def run(
+    first: Annotated[Path, Parameter(help="Folder of a run, the reference.")],
+    second: Annotated[Path, Parameter(help="Folder of another run.")],
+    /,
+    *,
+    as_json: AsJson = False,
+) -> int:
+    """Tell what differs between two runs, and which samples flipped; --json has every flip."""
+    found = compare(read_run(first), read_run(second))
+    show_result(found, as_document(found), as_json=as_json)
     return 0

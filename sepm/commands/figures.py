@@ -1,11 +1,13 @@
 """`sepm figures`: the paper's figures from one's own runs, as PNG and SVG."""
 
-import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from sepm.commands.dataclass_options import add_options
+from cyclopts import Parameter
+
+from sepm.commands.options import COMMAND, AsJson, Runs
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError, require_known
 from sepm.terminal import show_result
@@ -20,66 +22,69 @@ if TYPE_CHECKING:
 class FigureOptions:
     """Which figures are drawn, of which samples, and where they go."""
 
-    output: Annotated[Path, "folder of the figures", "DIR"] = Path("figures")
-    figure: Annotated[
-        tuple[str, ...] | None,
-        "some of 3, 4, 5, 6, confusion, flips [all that the runs give]",
-        "NAME",
-    ] = None
-    samples: Annotated[tuple[str, ...] | None, "question ids of figure 4", "ID"] = None
-    per_class: Annotated[int, "samples of each class in figure 4, drawn evenly", "N"] = 1
+    output: Path = Path("figures")
+    """Folder of the figures."""
+    figure: tuple[str, ...] = ()
+    """Some of 3, 4, 5, 6, confusion, flips [all that the runs give]."""
+    samples: tuple[str, ...] = ()
+    """Question ids of figure 4."""
+    per_class: int = 1
+    """Samples of each class in figure 4, drawn evenly."""
+
+    def __post_init__(self) -> None:
+        if self.per_class < 1:
+            raise InputError(f"--per-class must be at least 1, got {self.per_class}")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_runs(parser, "figure 4")
-    add_options(parser, FigureOptions)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+ImageFolder = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help="Images of the runs, as DIR or DATASET=DIR; given once for each data set.",
+        consume_multiple=False,
+    ),
+]
 
 
-def add_runs(parser: argparse.ArgumentParser, purpose: str) -> None:
-    """Add the runs, and `--image-folder`, which may be given several times."""
-    parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, or folders above them"
-    )
-    parser.add_argument(
-        "--image-folder",
-        action="append",
-        default=[],
-        metavar="[DATASET=]DIR",
-        help=f"images of the runs, for {purpose}; given once for each data set",
-    )
-
-
-def read_groups(args: argparse.Namespace) -> tuple[list["RunGroup"], "ImageFolders"]:
+def read_groups(
+    runs: Sequence[Path], image_folder: Sequence[str]
+) -> tuple[list["RunGroup"], "ImageFolders"]:
     """The runs of a command line, grouped, and the image folder of each data set."""
     from sepm.report.image_folders import image_folders
     from sepm.report.runs import read_run_groups
 
-    groups = read_run_groups(args.runs)
-    return groups, image_folders(args.image_folder, groups)
+    groups = read_run_groups(runs)
+    return groups, image_folders(image_folder, groups)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Exit status 0: what the runs give is drawn; what they do not is told."""
-    if args.per_class < 1:
-        raise InputError(f"--per-class must be at least 1, got {args.per_class}")
+def run(
+    runs: Runs,
+    /,
+    *,
+    image_folder: ImageFolder = (),
+    options: Annotated[FigureOptions, Parameter(name="*", group=COMMAND)] = FigureOptions(),
+    as_json: AsJson = False,
+) -> int:
+    """Draw the paper's figures from runs, as PNG and SVG.
+
+    Exit status 0: what the runs give is drawn; what they do not is told.
+    """
     from sepm.report.figures import FIGURES, Choice
 
-    names = args.figure or list(FIGURES)
+    names = list(options.figure or FIGURES)
     for name in names:
         require_known("figure", name, FIGURES)
-    groups, folders = read_groups(args)
+    groups, folders = read_groups(runs, image_folder)
     written: list[str] = []
     missing: list[str] = []
     for group in groups:
-        choice = Choice(folders.get(group.dataset), tuple(args.samples or ()), args.per_class)
-        drawn, not_drawn = write_figures(group, choice, names, args.output)
+        choice = Choice(folders.get(group.dataset), options.samples, options.per_class)
+        drawn, not_drawn = write_figures(group, choice, names, options.output)
         written += drawn
         missing += not_drawn
-    if args.figure and missing:
+    if options.figure and missing:
         raise InputError("; ".join(missing))
     text = "\n".join([*written, *(f"not drawn: {reason}" for reason in missing)])
-    show_result({"files": written, "not_drawn": missing}, text, as_json=args.json)
+    show_result({"files": written, "not_drawn": missing}, text, as_json=as_json)
     return 0
 
 

@@ -1,24 +1,26 @@
-"""`sepm predict`: how a method decides about an image, step by step."""
+"""`sepm predict`: how a method decides about images, step by step."""
 
-import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from sepm.commands.dataclass_options import add_options, given_options
-from sepm.commands.shared_options import add_groups, add_method_options, method_config
+from cyclopts import Parameter
+
+from sepm.analysis.plain_text import as_csv
+from sepm.commands.options import COMMAND, AsJson, MethodOptions, Model, Settings
 from sepm.datasets.files import write_whole
 from sepm.datasets.tasks import load_taxonomy
-from sepm.errors import InputError
+from sepm.datasets.tree import files_below
+from sepm.errors import InputError, RunError
+from sepm.evaluation.request import require_files
 from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import no_class
-from sepm.models.options import ModelOptions
 from sepm.progress import tell
 from sepm.registry import MethodRun
-from sepm.terminal import show_result
+from sepm.terminal import complain, show, show_json
 
 if TYPE_CHECKING:
     from sepm.inference.predict import Decision
@@ -26,47 +28,113 @@ if TYPE_CHECKING:
 
 
 PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+"""Of the files in a folder; a file that is named may have any."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionOptions:
-    """The task and the method."""
+    """The task, the method, and files beside the text.
 
-    dataset: Annotated[str, "task: a bundled taxonomy's name, or a taxonomy file"] = "emoset"
-    method: Annotated[str, "method"] = "sepm"
+    Raises:
+        InputError: a picture of an unknown format.
+    """
+
+    dataset: str = "emoset"
+    """Task: a name that `sepm tasks` lists, or a taxonomy file."""
+    method: str = "sepm"
+    """Method: a name that `sepm methods` lists."""
+    picture: Path | None = None
+    """Draw the decisions too (.png, .svg or .pdf); many images give several pages."""
+    csv: Path | None = None
+    """Write a line for each image, with the probability of every option shown."""
+
+    def __post_init__(self) -> None:
+        if self.picture and self.picture.suffix not in PICTURE_SUFFIXES:
+            raise InputError(f"--picture must end in .png, .svg or .pdf: {self.picture}")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files")
-    add_options(parser, PredictionOptions)
-    parser.add_argument("--json", action="store_true", help="print a JSON list, an object an image")
-    parser.add_argument(
-        "--picture",
-        type=Path,
-        metavar="FILE",
-        help="draw the decisions too (.png, .svg or .pdf); many images give FILE-01, FILE-02, …",
-    )
-    add_groups(parser, ModelOptions)
-    add_method_options(parser)
+def run(
+    images: Annotated[tuple[Path, ...], Parameter(help="Image files, or folders of them.")],
+    /,
+    *,
+    model: Model,
+    options: Annotated[PredictionOptions, Parameter(name="*", group=COMMAND)] = PredictionOptions(),
+    settings: Settings = MethodOptions(),
+    as_json: AsJson = False,
+) -> int:
+    """Show how a method decides about images, step by step.
 
+    Exit status 0: about all of them.
 
-def run(args: argparse.Namespace) -> int:
-    """Exit status 0."""
-    method_run = MethodRun(args.method, method_config(args), args.preset)
-    if args.picture and args.picture.suffix not in PICTURE_SUFFIXES:
-        raise InputError(f"--picture must end in .png, .svg or .pdf: {args.picture}")
-    taxonomy = load_taxonomy(args.dataset)
-    from sepm.inference.predict import predict  # imports torch, once the options are right
+    Raises:
+        InputError: no image could be read.
+        RunError: some could not.
+    """
+    method_run = MethodRun(options.method, settings.config, settings.preset)
+    taxonomy = load_taxonomy(options.dataset)
+    require_files(model)
+    paths = list(image_files(images))
+    from sepm.inference.predict import Predictor  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
-    opened = start_model(ModelOptions(**given_options(args, ModelOptions)))
+    opened = start_model(model)
     method_run.require_model(opened)
-    decisions = predict(opened.model, args.images, method_run, taxonomy)
-    text = "\n\n".join(map(as_text, decisions))
-    show_result([decision.as_dict() for decision in decisions], text, as_json=args.json)
-    if args.picture:
-        write_picture(args.picture, decisions, opened.model.visual_grid)
+    predictor = Predictor(opened.model, method_run, taxonomy)
+    decisions: list[Decision] = []
+    for path in paths:
+        try:
+            decision = predictor(path)
+        except InputError as error:  # of this image; the others can be read
+            complain(str(error))
+            continue
+        decisions.append(decision)
+        if not as_json:
+            show("\n" * (len(decisions) > 1) + as_text(decision))
+    if not decisions:
+        raise InputError(f"none of {len(paths)} images could be read")
+    if as_json:
+        show_json([decision.as_dict() for decision in decisions])
+    if options.csv:
+        write_whole(options.csv, as_csv([csv_row(decision) for decision in decisions]))
+    if options.picture:
+        write_picture(options.picture, decisions, opened.model.visual_grid)
+    if failed := len(paths) - len(decisions):
+        raise RunError(f"{failed} of {len(paths)} images could not be read; they are named above")
     return 0
+
+
+def image_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files, and those with the suffix of an image below the folders.
+
+    Raises:
+        InputError: a folder holds none, or cannot be listed.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = [file for file in files_below(path) if file.suffix.lower() in IMAGE_SUFFIXES]
+        if not found:
+            raise InputError(f"no image in {path} ({', '.join(IMAGE_SUFFIXES)})")
+        yield from found
+
+
+def csv_row(decision: "Decision") -> dict[str, Any]:
+    """A decision in a line: the answers, the gate, and p of every class, 0 where not shown."""
+    outcome, taxonomy = decision.outcome, decision.taxonomy
+    coarse, probs = outcome.coarse, outcome.reply.probs
+    return {
+        "image": decision.source,
+        "emotion": decision.emotion,
+        "coarse_answer": coarse.reply.text if coarse else None,
+        "confidence": coarse.confidence if coarse else None,
+        "branch": coarse.branch if coarse else None,
+        "dropped": len(outcome.dropped or ()),
+        "visual_tokens": decision.num_visual_tokens,
+        "fine_answer": outcome.reply.text,
+        **{f"p_{c.name}": probs.get(c.option_letter, 0.0) for c in taxonomy.classes},
+    }
 
 
 def write_picture(

@@ -1,11 +1,12 @@
 """`sepm questions`: a data set as unpacked, made into a question file with its manifest."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from sepm.commands.dataclass_options import add_options, given_options
+from cyclopts import Parameter
+
+from sepm.commands.options import AsJson
 from sepm.datasets.locations import require_data
 from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.datasets.readers import READERS
@@ -16,39 +17,35 @@ from sepm.terminal import show_result
 class ReaderOptions:
     """Options of single readers, which have the defaults."""
 
-    split: Annotated[
-        str,
-        "emoset, webemo: a split by name [test] or a list; emotion6: a list of images [all]",
-        "train|val|test|FILE",
-    ]
-    label: Annotated[str, "emotion6: what the label comes from [folder]", "folder|votes"]
-    ties: Annotated[
-        str,
-        "abstract, emotion6 by votes: the first of tied classes is the label, the image is left "
-        "out, or any of them counts as correct [first]",
-        "first|drop|any",
-    ]
-    taxonomy: Annotated[str, "folder: whose classes folders are named by", "TASK|FILE.toml"]
+    split: str | None = None
+    """emoset, webemo: train, val or test [test], or a list's file; emotion6: a list of images
+    [all]."""
+    label: str | None = None
+    """emotion6: what the label comes from, folder or votes [folder]."""
+    ties: str | None = None
+    """abstract, emotion6 by votes: the first of tied classes is the label, or drop: the image is
+    left out, or any: each of them counts as correct [first]."""
+    taxonomy: str | None = None
+    """folder: whose classes folders are named by, a task or a taxonomy file."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", metavar="TASK", help=f"one of {', '.join(READERS)}")
-    parser.add_argument(
-        "--root", type=Path, required=True, metavar="DIR", help="folder of the unpacked data set"
-    )
-    add_options(parser, ReaderOptions, optional=True)
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="question file to write (.jsonl)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the manifest")
+def run(
+    task: Annotated[str, Parameter(help=f"One of {', '.join(READERS)}.")],
+    /,
+    *,
+    root: Annotated[Path, Parameter(help="Folder of the unpacked data set.")],
+    output: Annotated[Path, Parameter(help="Question file to write (.jsonl).")],
+    options: Annotated[ReaderOptions, Parameter(name="*", group="Data set")] = ReaderOptions(),
+    as_json: AsJson = False,
+) -> int:
+    """Write a data set's question file, and a manifest beside it.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Exit status 0; what is wrong with the data is raised as InputError."""
-    require_data(args.task, args.root)
-    options = given_options(args, ReaderOptions)
-    manifest = make_question_file(args.task, args.root, options, args.output)
-    show_result(manifest, as_text(manifest), as_json=args.json)
+    Exit status 0; what is wrong with the data is raised as InputError.
+    """
+    require_data(task, root)
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    manifest = make_question_file(task, root, given, output)
+    show_result(manifest, as_text(manifest), as_json=as_json)
     return 0
 
 

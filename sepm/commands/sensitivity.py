@@ -1,8 +1,9 @@
 """`sepm sensitivity`: accuracy over α and β (Fig. 3)."""
 
-import argparse
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated
+
+from cyclopts import Parameter
 
 from sepm.analysis.sweep import (
     DEFAULT_BETAS,
@@ -13,20 +14,12 @@ from sepm.analysis.sweep import (
     sweep,
     swept_alphas,
 )
-from sepm.analysis.sweep_text import as_markdown, as_rows
-from sepm.commands.dataclass_options import add_options
-from sepm.commands.shared_options import (
-    add_groups,
-    add_method_options,
-    evaluation_request,
-    method_config,
-    write_result,
-)
-from sepm.datasets.options import DataOptions
+from sepm.analysis.sweep_text import as_document, as_rows, as_summary
+from sepm.commands.options import COMMAND, AsJson, Data, MethodOptions, Model, Run, Settings
+from sepm.commands.results import write_result
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.request import RunOptions
+from sepm.evaluation.request import EvaluationRequest, RunOptions
 from sepm.method.confidence import Variance
-from sepm.models.options import ModelOptions
 from sepm.registry import MethodRun
 from sepm.terminal import show_result
 
@@ -35,31 +28,31 @@ from sepm.terminal import show_result
 class SweepOptions:
     """Values that are swept over."""
 
-    alphas: Annotated[
-        tuple[float, ...] | None,
-        "values of α, each for the variances that reach it; they cost nothing [21 values over each "
-        "variance's range]",
-    ] = None
-    betas: Annotated[tuple[float, ...], "values of β; each costs a fine pass"] = DEFAULT_BETAS
+    alphas: tuple[float, ...] | None = None
+    """Values of α, each for the variances that reach it; they cost nothing [21 values over each
+    variance's range]."""
+    betas: tuple[float, ...] = DEFAULT_BETAS
+    """Values of β; each costs a fine pass."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_options(parser, SweepOptions)
-    add_groups(parser, ModelOptions, DataOptions, RunOptions)
-    add_method_options(parser)
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Exit status 0."""
-    request = evaluation_request(args)
-    config = method_config(args)
+def run(
+    *,
+    model: Model,
+    data: Data,
+    run: Run = RunOptions(),
+    options: Annotated[SweepOptions, Parameter(name="*", group=COMMAND)] = SweepOptions(),
+    settings: Settings = MethodOptions(),
+    as_json: AsJson = False,
+) -> int:
+    """Compute accuracy over α and β (Fig. 3); the file has every value."""
+    request, config, preset = EvaluationRequest(model, data, run), settings.config, settings.preset
     alphas: dict[Variance, tuple[float, ...]] = {
-        variance: swept_alphas(args.alphas, variance) for variance in VARIANCES
+        variance: swept_alphas(options.alphas, variance) for variance in VARIANCES
     }
-    outer = outer_runs(config, args.preset, alphas)
-    betas, when = distinct(args.betas), config.ambiguous_when
-    by_beta = [MethodRun("sepm", replace(config, beta=beta), args.preset) for beta in betas]
+    outer = outer_runs(config, preset, alphas)
+    betas, when = distinct(options.betas), config.ambiguous_when
+    by_beta = [MethodRun("sepm", replace(config, beta=beta), preset) for beta in betas]
+    request.require_files()
     from sepm.evaluation.evaluate import evaluated  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
@@ -69,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     result = {
         "dataset": load_taxonomy(request.data.dataset).name,
         "model": request.model.name,
-        "preset": args.preset,
+        "preset": preset,
         "limit": request.data.limit,
         "configuration": asdict(config),
         "variance": config.variance,
@@ -80,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
         },
         "beta": sweep(dict(zip(betas, beta_records, strict=True))),
     }
-    show_result(result, as_markdown(result), as_json=args.json)
-    differing = MethodRun("sepm", config, args.preset).folder_name.removeprefix("sepm")
+    show_result(result, as_summary(result), as_json=as_json)
+    differing = MethodRun("sepm", config, preset).folder_name.removeprefix("sepm")
     folder = request.run.output_dir / result["dataset"] / result["model"]
     stem = folder / f"sensitivity{differing}" / "sensitivity"
-    write_result(stem, result, as_markdown(result), as_rows(result))
+    write_result(stem, result, as_document(result), as_rows(result))
     return 0

@@ -1,8 +1,9 @@
 """The questions and their images: options that every command with a data set shares."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from sepm.datasets.question_file import QuestionFile, read_question_file
 from sepm.datasets.tasks import load_taxonomy
@@ -10,25 +11,48 @@ from sepm.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """Question file, images and task.
+class TaskOptions:
+    """Question file, images and task."""
+
+    question_file: Path
+    """Question file (JSON Lines)."""
+    image_folder: Path
+    """Folder that the question file's images are relative to."""
+    dataset: str = "emoset"
+    """Task: a name that `sepm tasks` lists, or a taxonomy file."""
+
+    def absent(self) -> Iterator[str]:
+        """The question file and the folder of the images where they are absent, and what to do."""
+        if not self.question_file.exists():
+            yield (
+                f"no question file {self.question_file}; `sepm questions TASK --root DIR --output "
+                f"{self.question_file}` makes one of a data set"
+            )
+        if not self.image_folder.is_dir():
+            yield f"no image folder: {self.image_folder} is no folder; give the one of the data set"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Which of the questions are computed.
 
     Raises:
         InputError: a value is out of its range.
     """
 
-    question_file: Annotated[Path, "question file (JSON Lines)"]
-    image_folder: Annotated[Path, "folder that the question file's images are relative to"]
-    dataset: Annotated[str, "task: a bundled taxonomy's name, or a taxonomy file"] = "emoset"
-    limit: Annotated[int | None, "compute only the first LIMIT questions"] = None
-    on_bad_image: Annotated[
-        Literal["stop", "skip"],
-        "images that cannot be read: stop before the run, or record them as errors",
-    ] = "stop"
+    limit: int | None = None
+    """Compute only the first LIMIT questions."""
+    on_bad_image: Literal["stop", "skip"] = "stop"
+    """Images that cannot be read: stop before the run, or record them as errors."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit must be at least 1, got {self.limit}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(SampleOptions, TaskOptions):
+    """Question file, images and task, and which of the questions are computed."""
 
     def read(self) -> QuestionFile:
         """Content of the question file; a command reads it once, for it may be a pipe.

@@ -1,20 +1,25 @@
 """Request of one evaluation: a model, a data set, and options of the run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, Protocol
 
 from sepm.datasets.options import DataOptions
 from sepm.errors import InputError
 from sepm.models.options import ModelOptions
 
-BATCH_SIZE_HELP = (
-    "images computed together, at most 512; auto: the fastest on this device, found once a run (in "
-    "half precision rows can depend on the size, so that only a fixed one makes a run repeatable)"
-)
 DEFAULT_BATCH = 8
 LARGEST_BATCH = 512
 """A window, which is kept in memory, is eight batches."""
+
+
+class HasFiles(Protocol):
+    """Options that name files."""
+
+    def absent(self) -> Iterator[str]:
+        """What is named and not there, each with what to do."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +30,30 @@ class RunOptions:
         InputError: a value is out of its range.
     """
 
-    output_dir: Annotated[Path, "where results go"] = Path("results")
-    batch_size: Annotated[int | Literal["auto"], BATCH_SIZE_HELP] = DEFAULT_BATCH
-    save_scores: Annotated[bool, "keep each visual token's score in the records"] = False
-    overwrite: Annotated[bool, "start afresh where results exist"] = False
+    output_dir: Path = Path("results")
+    """Where results go."""
+    batch_size: int | Literal["auto"] = DEFAULT_BATCH
+    """Images computed together, at most 512; auto: the fastest on this device, found once a run (in
+    half precision rows can depend on the size, so that only a fixed one makes a run repeatable)."""
+    save_scores: bool = False
+    """Keep each visual token's score in the records."""
+    overwrite: bool = False
+    """Start afresh where results exist."""
 
     def __post_init__(self) -> None:
         if self.batch_size != "auto":
             check_batch_size(self.batch_size)
+
+
+def require_files(*options: HasFiles) -> None:
+    """Check that the files and folders that options name are there, before anything is loaded.
+
+    Raises:
+        InputError: what is not there, all of it, and what to do.
+    """
+    absent = [what for group in options for what in group.absent()]
+    if absent:
+        raise InputError("\n".join(absent))
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,10 @@ class EvaluationRequest:
     model: ModelOptions
     data: DataOptions
     run: RunOptions
+
+    def require_files(self) -> None:
+        """Raise `InputError` where the checkpoint, the question file or the images are absent."""
+        require_files(self.model, self.data)
 
 
 def check_batch_size(size: int) -> None:

@@ -1,6 +1,5 @@
 """One image's whole decision, without a question file."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,30 +55,31 @@ class Decision:
         }
 
 
-def predict(
-    model: VisionLanguageModel,
-    images: Sequence[ImageSource],
-    run: MethodRun,
-    taxonomy: Taxonomy,
-) -> list[Decision]:
-    """Decision about each image, one image at a time.
+class Predictor:
+    """A method on a model, which decides about one image after another.
 
     Raises:
-        InputError: an image cannot be read, or the model cannot be asked or answer; nothing was
-            computed.
-        RunError: the model's probabilities are not numbers.
+        InputError: the model cannot be asked the method's queries, or cannot answer.
     """
-    check_prompts(model, [run], taxonomy, {None: "the prompts"})
-    loaded = [_load(image, model.preprocess) for image in images]
-    decisions = []
-    for source, image, content in loaded:
-        (encoded,) = model.encode([content])
+
+    def __init__(self, model: VisionLanguageModel, run: MethodRun, taxonomy: Taxonomy) -> None:
+        check_prompts(model, [run], taxonomy, {None: "the prompts"})
+        self.model, self.run, self.taxonomy = model, run, taxonomy
+
+    def __call__(self, image: ImageSource) -> Decision:
+        """Decision about an image.
+
+        Raises:
+            InputError: it cannot be read.
+            RunError: the model's probabilities are not numbers.
+        """
+        source, image, content = _load(image, self.model.preprocess)
+        (encoded,) = self.model.encode([content])
         sample = Sample(Path(source).name, encoded.num_tokens)
-        outcome = run_alone(model, run.dialogue(sample, taxonomy), encoded)
+        outcome = run_alone(self.model, self.run.dialogue(sample, self.taxonomy), encoded)
         require_numbers(source or "the image", outcome)
         visual_tokens = VisualTokens(encoded.num_tokens, encoded.tiles)
-        decisions.append(Decision(source, image, outcome, visual_tokens, taxonomy, run.config))
-    return decisions
+        return Decision(source, image, outcome, visual_tokens, self.taxonomy, self.run.config)
 
 
 def _load(source: ImageSource, preprocess: Preprocess) -> tuple[str, Image.Image, Any]:

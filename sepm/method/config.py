@@ -1,7 +1,7 @@
 """Settings of the method, each one that an experiment varies, and the presets as values of them."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from sepm.errors import InputError, unknown_name
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, AmbiguousWhen, Variance
@@ -28,37 +28,38 @@ class MethodConfig:
         InputError: a value is out of its range or unknown.
     """
 
-    alpha: Annotated[float, "confidence threshold α, from 0 to the variance's maximum"] = 0.1
-    beta: Annotated[float, "drop ratio β in [0, 1): floor(β × N) visual tokens are dropped"] = 0.2
-    variance: Annotated[
-        Variance, "variance of p_A and p_B: over n as in Eq. (4), or over n - 1 (sample)"
-    ] = "population"
-    ambiguous_when: Annotated[
-        AmbiguousWhen, "ambiguous when the confidence is at most α, below α, or never (no gate)"
-    ] = "at-most"
-    phrase: Annotated[str, "Focus-on-Emotion phrase of both stages"] = FOE_PHRASE
-    fine_phrase: Annotated[str | None, "another phrase for the fine stage"] = None
-    foe_tokens: Annotated[
-        FoeTokens,
-        "tokens that score the image: the phrase without its full stop, or with it, or without "
-        "both the stop and the first token",
-    ] = "phrase"
-    coarse_query: Annotated[
-        CoarseQuery, "coarse query: made from the taxonomy, or the question file's text"
-    ] = "taxonomy"
-    fine_question: Annotated[str, "line before the options"] = COARSE_QUESTION
-    fine_answer: Annotated[str, "line after the options"] = COARSE_ANSWER
-    drop: Annotated[Drop, "what scores visual tokens for dropping (Table 2)"] = "foe"
-    seed: Annotated[int, "seed of the random drop, drawn per question id"] = 0
-    retain: Annotated[int, "SparseVLM's budget: 192, 128, 96 or 64 visual tokens on average"] = 192
-    sparsevlm_version: Annotated[
-        SparseVLMVersion, "SparseVLM with fixed budgets (1.5), or with the rank's of each image (1)"
-    ] = "1.5"
-    sparsevlm_layers: Annotated[
-        tuple[int, ...] | None,
-        "decoder layers, from 0, after which SparseVLM reduces visual tokens; unless given 2 6 15, "
-        "in version 1 also 19, which suit 32 layers",
-    ] = None
+    alpha: float = 0.1
+    """Confidence threshold α, from 0 to the variance's maximum."""
+    beta: float = 0.2
+    """Drop ratio β in [0, 1): floor(β × N) visual tokens are dropped."""
+    variance: Variance = "population"
+    """Variance of p_A and p_B: over n as in Eq. (4), or over n - 1 (sample)."""
+    ambiguous_when: AmbiguousWhen = "at-most"
+    """Ambiguous when the confidence is at most α, below α, or never (no gate)."""
+    phrase: str = FOE_PHRASE
+    """Focus-on-Emotion phrase of both stages."""
+    fine_phrase: str | None = None
+    """Another phrase for the fine stage."""
+    foe_tokens: FoeTokens = "phrase"
+    """Tokens that score the image: the phrase without its full stop, or with it, or without both
+    the stop and the first token."""
+    coarse_query: CoarseQuery = "taxonomy"
+    """Coarse query: made from the taxonomy, or the question file's text."""
+    fine_question: str = COARSE_QUESTION
+    """Line before the options."""
+    fine_answer: str = COARSE_ANSWER
+    """Line after the options."""
+    drop: Drop = "foe"
+    """What scores visual tokens for dropping (Table 2)."""
+    seed: int = 0
+    """Seed of the random drop, drawn per question id."""
+    retain: int = 192
+    """SparseVLM's budget: 192, 128, 96 or 64 visual tokens on average."""
+    sparsevlm_version: SparseVLMVersion = "1.5"
+    """SparseVLM with fixed budgets (1.5), or with the rank's of each image (1)."""
+    sparsevlm_layers: tuple[int, ...] | None = None
+    """Decoder layers, from 0, after which SparseVLM reduces visual tokens; unless given 2 6 15, in
+    version 1 also 19, which suit 32 layers."""
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(MethodConfig).items():

@@ -1,12 +1,17 @@
 import subprocess
 import sys
-from types import SimpleNamespace
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+import sepm
 from sepm import cli
 from sepm.errors import InputError, RunError, did_you_mean, unknown_name
+from sepm.method.config import PRESETS
+from sepm.registry import METHODS
 
+RunSepm = Callable[..., Any]
 HEAVY = ("torch", "transformers", "scipy", "sklearn", "matplotlib")
 
 
@@ -17,8 +22,8 @@ def in_fresh_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("line", "status", "said"),
     [
-        ("--help", 0, "usage: sepm"),
-        ("eval --help", 0, "usage: sepm"),
+        ("--help", 0, "Usage: sepm"),
+        ("eval --help", 0, "Usage: sepm"),
         (
             "eval --method spem --model-path m --question-file q --image-folder i",
             2,
@@ -44,49 +49,111 @@ def test_help_and_a_wrong_name_import_nothing_heavy(line: str, status: int, said
 def test_python_m_sepm_is_the_same() -> None:
     finished = in_fresh_python("-m", "sepm", "--help")
     assert finished.returncode == 0
-    assert "usage: sepm" in finished.stdout
+    assert "Usage: sepm" in finished.stdout
 
 
-def test_every_command_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["--help"])
-    assert stop.value.code == 0
-    text = capsys.readouterr().out
+def test_every_command_is_listed_with_what_it_does(run_sepm: RunSepm) -> None:
+    text = run_sepm([]).out
+    assert text == run_sepm(["--help"]).out
     for name, does in cli.COMMANDS.items():
         assert name in text
         assert " ".join(does.split()[:3]) in text
 
 
-@pytest.mark.parametrize("arguments", [[], ["evil"]])
-def test_no_command_or_an_unknown_one_is_status_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
-    assert stop.value.code == 2
-    assert "COMMAND" in capsys.readouterr().err
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_a_help_that_says_no_default_twice(name: str, run_sepm: RunSepm) -> None:
+    text = run_sepm([name, "--help"]).out
+    assert text.startswith(f"Usage: sepm {name}")
+    assert "None]" not in text
+    assert "False]" not in text
+
+
+def test_the_version_is_the_packages(run_sepm: RunSepm) -> None:
+    assert run_sepm(["--version"]).out == f"sepm {sepm.__version__}\n"
+
+
+def test_the_help_shows_the_default_presets_values(run_sepm: RunSepm) -> None:
+    text = " ".join(run_sepm(["eval", "--help"]).out.replace("│", " ").split())
+    assert (
+        "--alpha FLOAT Confidence threshold α, from 0 to the variance's maximum. [default: 0.1]"
+        in text
+    )
+    assert "visual tokens are dropped. [default: 0.2]" in text
+    assert text.index("--fine-question") > text.index("Wording of the queries")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("evla", 'Unknown command "evla". Did you mean "eval"?'),
+        ("eval --methd sepm", "Unknown option: --methd. Did you mean --method?"),
+        ("eval --method sepm", "--model-path is required"),
+        ("check --question-file q --image-folder i --workers x", 'unable to convert "x" into int'),
+        (
+            "eval --method sepm --model-path m --question-file q --image-folder i --drop feo",
+            'Choose from: "foe", "query", "random". Did you mean "foe"?',
+        ),
+        ("table 4 --model-path m", "Choose from: 1, 2, 3"),
+        ("predict", "IMAGES is required"),
+    ],
+)
+def test_a_wrong_line_is_status_2_with_what_to_do(line: str, said: str, run_sepm: RunSepm) -> None:
+    shown = run_sepm(line.split(), status=2)
+    assert said in shown.err
+    assert "--help` lists what there is" in shown.err
+    assert shown.out == ""
+
+
+def test_all_that_is_not_there_is_told_at_once_before_torch_is_imported() -> None:
+    line = "eval --method sepm --model-path ./m --question-file q.jsonl --image-folder i"
+    program = (
+        "import sys; from sepm.cli import main; "
+        f"print(main({line.split()}), 'torch' in sys.modules)"
+    )
+    finished = in_fresh_python("-c", program)
+    assert finished.stdout == "2 False\n"
+    for absent in (
+        "no checkpoint: ./m",
+        "no question file q.jsonl; `sepm questions",
+        "no image folder: i",
+    ):
+        assert absent in finished.stderr
 
 
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (InputError("beta is 3"), 2, "sepm try: beta is 3"),
-        (RunError("it broke"), 1, "sepm try: it broke"),
+        (InputError("beta is 3"), 2, "sepm tasks: beta is 3"),
+        (RunError("it broke"), 1, "sepm tasks: it broke"),
         (OSError(28, "No space left on device"), 1, "No space left on device"),
         (KeyboardInterrupt(), 130, "the same command goes on from there"),
     ],
 )
 def test_errors_become_exit_statuses(
-    error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture[str]
+    error: BaseException, status: int, said: str, run_sepm: RunSepm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(args: object) -> int:
+    def run() -> int:
         raise error
 
-    module = SimpleNamespace(run=run)
-    assert cli._run(module, SimpleNamespace(command="try")) == status  # type: ignore[arg-type]
-    shown = capsys.readouterr()
+    monkeypatch.setattr("sepm.commands.tasks.run", run)
+    shown = run_sepm(["tasks"], status)
     assert said in shown.err
     assert shown.out == ""
+
+
+def test_methods_presets_and_tasks_are_listed(run_sepm: RunSepm) -> None:
+    methods = run_sepm(["methods"]).out
+    assert all(method.what in methods for method in METHODS.values())
+    header, variance = (
+        next(line for line in run_sepm(["presets"]).out.splitlines() if line.startswith(first))
+        for first in ("setting", "variance")
+    )
+    assert header.split() == ["setting", *PRESETS]
+    assert variance.split()[1:] == [preset.variance for preset in PRESETS.values()]
+    emoset = next(
+        line for line in run_sepm(["tasks"]).out.splitlines() if line.startswith("emoset")
+    )
+    assert emoset.split("  ")[-1] == "anger, disgust, fear, sadness"
 
 
 def test_the_nearest_name_is_offered_whatever_its_case() -> None:

@@ -35,7 +35,7 @@ def twice(monkeypatch: pytest.MonkeyPatch) -> MethodRun:
     known["Dialogue"] = Dialogue
     exec(code, known)
     reads = frozenset({"fine_question", "fine_answer", "beta"})
-    monkeypatch.setitem(registry.METHODS, "twice", Method(known["twice"], reads))
+    monkeypatch.setitem(registry.METHODS, "twice", Method("asked twice", known["twice"], reads))
     return MethodRun("twice", MethodConfig(beta=0.25))
 
 

@@ -67,4 +67,4 @@ def test_a_command_answers_in_ascii() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert rb"confidence threshold \u03b1" in done.stdout
+    assert rb"Confidence threshold \u03b1" in done.stdout

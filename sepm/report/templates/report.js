@@ -7,7 +7,7 @@ const ROW_HEIGHT = 56, ROWS_AROUND = 6, THUMBNAIL = 52, PICTURE = 288;
 const SMALL = 0.36, GAP = 8; // side and distance of the small picture of a further cover
 const ABSENT = -3, ERROR = -2, UNREAD = -1;
 const NOTHING = "-";
-const END_OF_ID = 12; // letters of an id that are always shown
+const END_OF_ID = 10; // letters of an id that are always shown
 
 const $ = (id) => document.getElementById(id);
 const list = $("list"), spacer = $("spacer"), controls = $("controls");

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from sepm.analysis.compare import compare, differences
-from sepm.analysis.compare_text import as_text, reading
+from sepm.analysis.compare_text import as_document, reading
 from sepm.analysis.stored_run import StoredRun
+from sepm.documents import as_markdown
 from sepm.errors import InputError
 from sepm.method.config import PRESETS
 
@@ -19,6 +20,10 @@ FACTS = {
     "environment": {"device_name": "RTX 4090", "git_commit": "1"},
     "timing": {"batch_size": 8},
 }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    return as_markdown(as_document(found))
 
 
 def record(
@@ -81,7 +86,7 @@ def test_another_prompt_of_the_same_branch_is_another_query() -> None:
 
 def test_an_unread_answer_is_not_written_as_a_class_of_that_name() -> None:
     first, second = (record("a", name) | {"label": "unread"} for name in ("unread", None))
-    assert "a: unread -> (unread) (" in as_text(compare(stored(first), stored(second)))
+    assert "| a      | unread | (unread) |" in as_text(compare(stored(first), stored(second)))
 
 
 def test_the_paper_s_number_is_looked_up_and_not_believed() -> None:

@@ -1,4 +1,4 @@
-"""Numbers as people read them; names of the user's in CSV and in Markdown tables."""
+"""Numbers as people read them, and names of the user's in CSV."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.plain_text import as_csv, grid, ways_read
+from sepm.analysis.plain_text import as_csv, ways_read
 
 ALL_LETTERS = {"letter": 4, "text": 0, "unread": 0}
 MIXED = {"letter": 1, "text": 2, "unread": 1}
@@ -41,7 +41,3 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(begins: str) -> None:
 @pytest.mark.parametrize(("name", "written"), [("a\r\x1bb", r"a\r\x1bb"), ("a=b-c", "a=b-c")])
 def test_a_control_character_is_written_out_and_any_other_stays(name: str, written: str) -> None:
     assert as_csv([{"question_id": name, "n": "1"}]) == f"question_id,n\n{written},1\n"
-
-
-def test_a_bar_in_a_name_makes_no_column() -> None:
-    assert grid(("class", "n"), [("a|b", "1")])[2] == r"| a\|b  |  1 |"

@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.table_text import as_markdown, as_rows
+from sepm.analysis.table_text import as_document, as_rows
 from sepm.analysis.tables import PAPER_COLUMN, TABLES, TASKS, CellResult, Row, build_table
 from sepm.datasets.tasks import load_taxonomy
+from sepm.documents import as_markdown
 from sepm.method.config import PRESETS, MethodConfig
 
 EMOSET = load_taxonomy("emoset")
 TAXONOMIES = {task: load_taxonomy(task) for task in TASKS}
+
+
+def as_text(table: dict[str, Any]) -> str:
+    return as_markdown(as_document(table))
 
 
 def cell(right: str, ids: str = "abcdefgh", unread: str = "") -> CellResult:
@@ -136,7 +141,7 @@ def test_a_result_of_another_n_has_a_note_instead_of_the_papers_number() -> None
     assert (shown["paper"], shown["paper_in_ci95"], shown["paper_note"]) == (None, None, note)
     assert row["cells"]["webemo7"]["paper"] == 0.2556  # not run: nothing stands beside it
     assert row["average"]["paper"] is None
-    text = as_markdown(table)
+    text = as_text(table)
     assert "52.77" not in text
     assert "48.32" not in text
     assert f"- emoset, the paper's numbers: {note}" in text
@@ -159,13 +164,13 @@ def test_sparsevlm_is_labelled_with_its_version_and_budget() -> None:
     label = "sparsevlm (version 1, 64 tokens)"
     assert row_of(table, label)["cells"]["emoset"]["paper"] == 0.54
     assert table["contrasts"][0]["against"] == label
-    assert f"| {label} " in as_markdown(table)
-    assert "names neither SparseVLM's version nor its budget" in as_markdown(table)
+    assert f"| {label} " in as_text(table)
+    assert "names neither SparseVLM's version nor its budget" in as_text(table)
 
 
 @pytest.mark.usefixtures("any_n_is_the_papers")
 def test_the_details_of_a_task_show_every_number_of_a_cell() -> None:
-    text = as_markdown(built(3, emoset={"zero-shot": cell("a"), "cci": cell("bcd", unread="e")}))
+    text = as_text(built(3, emoset={"zero-shot": cell("a"), "cci": cell("bcd", unread="e")}))
     line = next(x for x in text.split("## emoset")[1].splitlines() if x.startswith("| cci "))
     assert parts(line)[:6] == ["cci", "8", "37.50", "13.68 to 69.43", "53.98", "yes"]
     assert parts(line)[6:] == ["+25.00", "-22.39 to +61.28", "3 / 1", "0.62", "1"]
@@ -189,21 +194,21 @@ def test_rows_that_could_not_be_run_are_said_and_not_in_n() -> None:
     broken.records[7]["status"] = "error"
     table = built(3, emoset={"zero-shot": broken})
     assert row_of(table, "zero-shot")["cells"]["emoset"]["n"] == 7
-    assert "- emoset, zero-shot: 1 rows could not be run and are not in n" in as_markdown(table)
+    assert "- emoset, zero-shot: 1 rows could not be run and are not in n" in as_text(table)
 
 
 def test_another_model_is_told_apart_from_the_papers() -> None:
     done = {"zero-shot": cell("ab")}
-    assert "is not the paper's model" not in as_markdown(built(3, emoset=done))
-    text = as_markdown(built(3, model="llava-demo", emoset=done))
-    assert "**llava-demo is not the paper's model.**" in text
+    assert "is not the paper's model" not in as_text(built(3, emoset=done))
+    text = as_text(built(3, model="llava-demo", emoset=done))
+    assert "llava-demo is not the paper's model." in text
     assert text.count(LLAVA_PAPER) == 7  # the note, a line below each row, the detail's column
 
 
 @pytest.mark.usefixtures("any_n_is_the_papers")
 @pytest.mark.parametrize("model", ["Llama-3-VILA1.5-8B", "Llama-3-VILA1.5-8B-Fix"])
 def test_vila_stands_beside_the_papers_vila(model: str) -> None:
-    text = as_markdown(built(1, model=model, emoset={"zero-shot": cell("ab")}))
+    text = as_text(built(1, model=model, emoset={"zero-shot": cell("ab")}))
     lines = map(parts, text.splitlines())
     papers = [line for line in lines if line[:1] == ["- paper (VILA-8b)"]]
     assert papers[0] == ["- paper (VILA-8b)", "47.47", "44.45", "41.90", "15.35", "20.00", "33.83"]
@@ -213,7 +218,7 @@ def test_vila_stands_beside_the_papers_vila(model: str) -> None:
 
 
 def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
-    text = as_markdown(built(3, emoset={"zero-shot": cell("abcd")}))
+    text = as_text(built(3, emoset={"zero-shot": cell("abcd")}))
     lines = text.splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith("| cci+fp "))
     ours, papers = map(parts, lines[place : place + 2])
@@ -224,13 +229,13 @@ def test_a_cell_that_is_not_there_is_a_dash_beside_the_papers_number() -> None:
 
 def test_settings_are_named_by_the_preset_and_by_what_differs_from_it() -> None:
     table = built(3, emoset={"zero-shot": cell("a")})
-    assert "Preset: paper. Accuracy in percent." in as_markdown(table)
+    assert "Preset: paper. Accuracy in percent." in as_text(table)
     config = replace(PRESETS["released"], alpha=0.05, variance="population")
     table |= {"preset": "released", "limit": 5, "configuration": asdict(config)}
     assert (
         "Preset: released, but alpha 0.05, variance 'population'. Only the first 5 questions of "
         "each task. Accuracy in percent."
-    ) in as_markdown(table)
+    ) in as_text(table)
 
 
 def test_csv_names_the_model_of_the_papers_column() -> None:
@@ -255,7 +260,7 @@ QWEN = "Qwen2.5-VL-7B-Instruct"
 
 def test_what_others_report_stands_below_the_papers_and_is_marked_as_theirs() -> None:
     table = built(1, model=QWEN, abstract={"sepm β=0.2": cell("abc")})
-    text = as_markdown(table)
+    text = as_text(table)
     assert "'others' is Decoding Affective Nuances, 2026, Table 1, Qwen2.5-VL-7B" in text
     rows = [line for line in map(parts, text.splitlines()) if line[:1] == ["- others"]]
     assert [row[1:] for row in rows] == [
@@ -277,5 +282,5 @@ def test_sepm_of_others_is_left_out_at_other_settings_than_the_papers() -> None:
 
 def test_a_model_that_others_do_not_report_has_no_rows_or_columns_of_theirs() -> None:
     table = built(3, emoset={"zero-shot": cell("a")})
-    assert "others" not in as_markdown(table)
+    assert "others" not in as_text(table)
     assert "reported_elsewhere" not in next(as_rows(table))

@@ -4,10 +4,15 @@ from dataclasses import asdict
 from typing import Any
 
 from sepm.audit.summary import compared, unexplained_in_float32
-from sepm.audit.text import as_text, verdict
+from sepm.audit.text import as_document, verdict
 from sepm.audit.variants import REFERENCE, Precision, Variant
+from sepm.documents import as_markdown
 
 Json = dict[str, Any]
+
+
+def as_text(found: Json) -> str:
+    return as_markdown(as_document(found))
 
 
 def row(key: str, letter: str, gap: float) -> Json:

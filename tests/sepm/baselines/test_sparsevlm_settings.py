@@ -1,6 +1,5 @@
 """Which SparseVLM there is, what is refused, and how a run of it is told apart."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, sparsevlm_settings
-from sepm.commands.shared_options import add_method_options, method_config
 from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
@@ -66,13 +64,6 @@ def test_layers_that_the_model_lacks_are_refused_with_what_to_do() -> None:
     )
     with pytest.raises(InputError, match=message):
         settings.require_depth(4)
-
-
-def test_layers_are_given_as_several_numbers() -> None:
-    parser = argparse.ArgumentParser()
-    add_method_options(parser)
-    args = parser.parse_args(["--sparsevlm-layers", "0", "1", "2", "--retain", "64"])
-    assert sparsevlm_settings(method_config(args)) == SparseVLMSettings("1.5", 64, (0, 1, 2))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from sepm.bench.text import as_text
+from sepm.bench.text import as_document
 from sepm.commands.bench import other_letters
+from sepm.documents import as_markdown
 
 VARIANTS = ["reference", "batch-1", "batch-3", "separate", "together"]
 
@@ -65,11 +66,11 @@ def test_prompt_lengths_and_dropped_tokens_are_told(result: dict[str, Any]) -> N
     assert tokens == {"tiny-llava": 16, "tiny-vila": 9}[result["shape"]["name"]]
     assert result["model"]["dropped_tokens"] == tokens // 5
     shortest, *_, longest = result["model"]["prompt_ids"]
-    assert f"prompts of {shortest} to {longest} ids" in as_text(result)
+    assert f"prompts of {shortest} to {longest} ids" in as_markdown(as_document(result))
 
 
 def test_the_text_shows_every_variant_ratio_and_comparison(result: dict[str, Any]) -> None:
-    text = as_text(result)
+    text = as_markdown(as_document(result))
     titles = {key: variant["title"] for key, variant in result["variants"].items()}
     assert all(f"| {title} " in text for title in titles.values())
     for ratio in result["ratios"]:

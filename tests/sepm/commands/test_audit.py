@@ -111,7 +111,8 @@ def test_half_precision_on_a_cpu_is_bfloat16_and_moves_probabilities(audited: Fi
 def test_the_text_has_every_row_that_the_report_has(audited: Finished) -> None:
     blocks = audited.text.split("\nagainst ")[1:]
     for found, block in zip(audited.report["comparisons"], blocks, strict=True):
-        listed = [line.split(":")[0].strip() for line in block.splitlines() if "(margins " in line]
+        lines = block.splitlines()
+        listed = [line.split(":")[0].strip() for line in lines if "(margins " in line]
         rows = [
             f"{name} {row['question_id']}"
             for name, method in found["methods"].items()
@@ -119,9 +120,13 @@ def test_the_text_has_every_row_that_the_report_has(audited: Finished) -> None:
         ]
         assert sorted(listed) == sorted(rows)
         for name, method in found["methods"].items():
-            shown = next(line for line in block.splitlines() if line.startswith(f"| {name} "))
-            cells = [cell.strip() for cell in shown.strip("|").split("|")]
-            assert cells[3:7] == [str(number) for number in method["changed"].values()]
+            header, shown = (
+                next(line for line in lines if line.startswith(f"{first} "))
+                for first in ("method", name)
+            )
+            for what, number in method["changed"].items():
+                end = header.index(f"  {what}") + len(f"  {what}")  # numbers stand to the right
+                assert shown[:end].split()[-1] == str(number)
 
 
 def test_tokens_that_half_precision_drops_instead_come_with_their_margins(

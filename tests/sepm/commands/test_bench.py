@@ -24,7 +24,7 @@ def test_the_table_is_printed_and_the_json_written(
     output = tmp_path / "deep" / "bench.json"
     assert main(command(output, "--only", "reference", "batched")) == 0
     printed = capsys.readouterr()
-    assert "| reference script / sepm, batch 2 |" in printed.out
+    assert "reference script / sepm, batch 2" in printed.out
     assert printed.out.rstrip().endswith(str(output))
     assert "1 of 1: sepm, batch 2" in printed.err
     result = json.loads(output.read_text())

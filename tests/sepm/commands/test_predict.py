@@ -1,5 +1,6 @@
 """`sepm predict` on a tiny model."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from sepm.cli import main
+
+EMOSET = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,36 @@ def test_a_name_like_mark_up_is_drawn_and_printed_as_it_is(
     assert r"a$\bad$_{x\x1b[2J.png" in capsys.readouterr().out
     assert main(predict(tiny_model, name, "--json")) == 0
     assert json.loads(capsys.readouterr().out)[0]["image"] == str(name)
+
+
+def test_a_folder_is_gone_through_past_an_image_that_cannot_be_read(
+    scenes: Any, tiny_model: Path, tmp_path: Path, run_sepm: Any
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(scenes.image_folder / "fear", folder / "fear")
+    (folder / "a.jpg").write_text("<html>404")
+    (folder / "notes.txt").write_text("no image")
+    table = tmp_path / "decisions.csv"
+    shown = run_sepm(predict(tiny_model, folder, "--csv", table, "--json"), status=1)
+    assert f"image {folder / 'a.jpg'}: " in shown.err
+    assert "1 of 4 images could not be read" in shown.err
+    decisions = json.loads(shown.out)
+    assert [Path(d["image"]).parent.name for d in decisions] == ["fear"] * 3
+    for row, decision in zip(csv.DictReader(table.read_text().splitlines()), decisions, strict=True):
+        assert (row["image"], row["emotion"] or None) == (decision["image"], decision["prediction"])
+        assert row["branch"] == decision["coarse"]["branch"]
+        shown_classes = [float(row[f"p_{name}"]) for name in EMOSET]
+        assert sorted(p for p in shown_classes if p) == pytest.approx(
+            sorted(decision["fine"]["probs"].values())
+        )
+
+
+def test_where_no_image_can_be_read_nothing_was_computed(
+    tiny_model: Path, tmp_path: Path, run_sepm: Any
+) -> None:
+    assert "no image in" in run_sepm(predict(tiny_model, tmp_path), status=2).err
+    shown = run_sepm(predict(tiny_model, tmp_path / "absent.png"), status=2)
+    assert "none of 1 images could be read" in shown.err
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_answer(

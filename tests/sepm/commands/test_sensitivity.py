@@ -23,7 +23,12 @@ def sweep_of(scenes: Any, command: Callable[..., list[str]]) -> Callable[..., li
     """A function that makes a `sepm sensitivity` command line over the scenes."""
 
     def make(output: Path, *options: object) -> list[str]:
-        values = ("--alphas", *ALPHAS, "--betas", *BETAS)
+        values = [
+            word
+            for name, given in (("--alphas", ALPHAS), ("--betas", BETAS))
+            if name not in options
+            for word in (name, *given)
+        ]
         return ["sensitivity", *command(scenes, output, *values, *options)[3:]]
 
     return make
