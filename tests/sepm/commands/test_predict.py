@@ -81,7 +81,9 @@ def test_a_folder_is_gone_through_past_an_image_that_cannot_be_read(
     assert "1 of 4 images could not be read" in shown.err
     decisions = json.loads(shown.out)
     assert [Path(d["image"]).parent.name for d in decisions] == ["fear"] * 3
-    for row, decision in zip(csv.DictReader(table.read_text().splitlines()), decisions, strict=True):
+    for row, decision in zip(
+        csv.DictReader(table.read_text().splitlines()), decisions, strict=True
+    ):
         assert (row["image"], row["emotion"] or None) == (decision["image"], decision["prediction"])
         assert row["branch"] == decision["coarse"]["branch"]
         shown_classes = [float(row[f"p_{name}"]) for name in EMOSET]
