@@ -39,11 +39,21 @@ class KVCache:
     rows: Tensor | None = None
     """int64[B]: the one of the R rows that each sequence reads. None: each its own, or all the only
     one."""
+    columns: Tensor | None = None
+    """int64[B, P']: the positions that each sequence reads, ascending. None: all P."""
+
+    @property
+    def end(self) -> int:
+        """P, the position after the cache's last, read or not.
+
+        In the first layer; in the others too, unless tokens were reduced between layers.
+        """
+        return self.layers[0].length
 
     @property
     def length(self) -> int:
-        """P, in the first layer; in the others too, unless tokens were reduced between layers."""
-        return self.layers[0].length
+        """P', the number of positions that are read; all P where no column is left out."""
+        return self.end if self.columns is None else self.columns.shape[1]
 
     def select_rows(self, rows: Sequence[int]) -> "KVCache":
         """Cache of some sequences: the same memory, picked layer by layer when it is read."""
@@ -51,11 +61,30 @@ class KVCache:
         if list(rows) == list(range(count)) or len(self.layers[0].key) == 1:
             return self
         index = torch.tensor(list(rows), device=self.layers[0].key.device)
-        return KVCache(self.layers, index if self.rows is None else self.rows[index])
+        columns = None if self.columns is None else self.columns[index]
+        return KVCache(self.layers, index if self.rows is None else self.rows[index], columns)
+
+    def without(self, hidden: Sequence[Sequence[int]]) -> "KVCache":
+        """Cache of B sequences that do not read some positions; the others stay where they are.
+
+        Args:
+            hidden: the positions of each sequence, equally many.
+        """
+        device = self.layers[0].key.device
+        read = torch.ones(len(hidden), self.end, dtype=torch.bool, device=device)
+        read.scatter_(1, torch.tensor(hidden, device=device), False)
+        columns = read.nonzero()[:, 1].unflatten(0, (len(hidden), -1))
+        return KVCache(self.layers, self.rows, columns)
 
     def in_layer(self, layer: int) -> LayerCache:
         """One layer's keys and values of the sequences."""
         key, value = self.layers[layer]
+        if self.columns is not None:
+            rows = torch.arange(len(self.columns), device=key.device)
+            rows = (rows if self.rows is None else self.rows)[:, None]
+            return LayerCache(
+                *(x.transpose(1, 2)[rows, self.columns].transpose(1, 2) for x in (key, value))
+            )
         if self.rows is None:
             return LayerCache(key, value)
         return LayerCache(key[self.rows], value[self.rows])

@@ -156,21 +156,28 @@ class Llava(nn.Module):
         indices: Sequence[int],
         prompts: Sequence[Sequence[Prompt]],
         rows: Sequence[Sequence[int]],
+        hidden: Sequence[Sequence[int]] = (),
     ) -> list[Prefill]:
         """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
 
+        No prompt sees an image's hidden visual tokens, which the prefix has run with; the others
+        keep their positions.
+
         Raises:
-            ValueError: lengths differ; a prompt begins otherwise; a row is not after the image.
+            ValueError: lengths differ; a prompt begins otherwise; a row is not after the image;
+                not equally many tokens are hidden in each image.
         """
         texts: list[Tensor] = []
         own_rows: list[list[int]] = []
         for alike, wanted in zip(prompts, rows, strict=True):
-            start = _image_position(alike, wanted) + 1
+            after_image = _image_position(alike, wanted) + 1
             _require_prefix(image_prefix, alike, wanted)
-            texts.append(self.embed([p.input_ids[start:] for p in alike]))
-            own_rows.append([row - start for row in wanted])
-        cache = image_prefix.cache.select_rows(indices)
-        span = slice(len(image_prefix.before_image), cache.length)
+            texts.append(self.embed([p.input_ids[after_image:] for p in alike]))
+            own_rows.append([row - after_image for row in wanted])
+        start, cache = len(image_prefix.before_image), image_prefix.cache.select_rows(indices)
+        if any(hidden):
+            cache = cache.without(_positions_of_hidden(hidden, start))
+        span = slice(start, cache.length)
         return prefill_with_prefix(self.language_model, cache, texts, own_rows, span)
 
     @torch.inference_mode()
@@ -293,6 +300,19 @@ def _shown(images: Sequence[VisualTokens], dropped: Sequence[Sequence[int]]) -> 
             f"the images of one batch must show equally many visual tokens, got {sorted(counts)}"
         )
     return torch.stack(shown)
+
+
+def _positions_of_hidden(hidden: Sequence[Sequence[int]], start: int) -> list[list[int]]:
+    """Positions in the prompt of each image's hidden visual tokens, behind `start` text tokens.
+
+    Raises:
+        ValueError: not equally many.
+    """
+    if len(counts := {len(set(tokens)) for tokens in hidden}) > 1:
+        raise ValueError(
+            f"the images of one batch must hide equally many visual tokens, got {sorted(counts)}"
+        )
+    return [[start + token for token in tokens] for tokens in hidden]
 
 
 def _require_prefix(prefix: Prefix, prompts: Sequence[Prompt], rows: Sequence[int]) -> None:

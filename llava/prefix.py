@@ -33,14 +33,14 @@ def prefill_with_prefix(
     """One pass over K texts, each as if it alone followed the prefix.
 
     The texts are packed into one sequence: each position sees the prefix and what stands before it
-    in its own text, and the rotary embedding counts it from the prefix's end.
+    in its own text. The rotary embedding counts it from the prefix's end, read or not.
 
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
-        prefix: cache of its P positions, of B rows that go on.
+        prefix: cache of its positions that are read, of B rows that go on.
         texts: K embeddings float[B, S_k, D].
         rows: for each text the M_k positions in [0, S_k) whose attention is wanted.
-        columns: the positions of the prefix that it is wanted to.
+        columns: those of the prefix that it is wanted to, counted among the ones that are read.
 
     Returns:
         One `Prefill` for each text.
@@ -49,7 +49,7 @@ def prefill_with_prefix(
     lengths = [text.shape[1] for text in texts]
     ends = list(accumulate(lengths))
     starts = [end - length for end, length in zip(ends, lengths, strict=True)]
-    positions = prefix.length + torch.cat([torch.arange(n, device=device) for n in lengths])
+    positions = prefix.end + torch.cat([torch.arange(n, device=device) for n in lengths])
     own_texts = [torch.ones(n, n, dtype=torch.bool, device=device).tril() for n in lengths]
     visible = functional.pad(torch.block_diag(*own_texts), (prefix.length, 0), value=True)
     packed = torch.cat(list(texts), dim=1)

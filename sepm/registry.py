@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
-from sepm.errors import require_known
+from sepm.errors import InputError, require_known
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.protocol import ModelFacts
+from sepm.models.protocol import PREFIX_SHARING, ModelFacts
 
 
 class Recipe(Protocol):
@@ -34,10 +34,19 @@ class Method:
     """Raises `InputError` where it cannot run with such settings, or on such a model."""
 
 
+def check_image_pass(config: MethodConfig, model: ModelFacts | None) -> None:
+    """Raise `InputError` where the image is to run once, on a model that cannot hide its tokens."""
+    if config.image_pass == "once" and model and PREFIX_SHARING not in model.capabilities:
+        raise InputError(
+            f"--image-pass once needs {PREFIX_SHARING}, which {model.name} ({model.description}) "
+            "does not offer here; leave it out, and the image is prefilled twice"
+        )
+
+
 WORDING = frozenset({"fine_question", "fine_answer"})
 COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query", "phrase"})
 """The phrase too: it is taken off the question file's text where that begins with it."""
-DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed"})
+DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed", "image_pass"})
 SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {
@@ -73,6 +82,7 @@ METHODS: dict[str, Method] = {
         "cci+fp, whose second query sees the image without its least emotional visual tokens (VTA)",
         partial(coarse_to_fine, phrase=True, drop=True),
         WORDING | COARSE | DROPPING | {"fine_phrase"},
+        check_image_pass,
     ),
 }
 
@@ -81,6 +91,7 @@ NAMED_SETTINGS = {
     "alpha": "alpha{:.12g}",
     "beta": "beta{:.12g}",
     "seed": "seed{}",
+    "image_pass": "image-pass-{}",
     "sparsevlm_version": "v{}",
     "retain": "retain{}",
     "sparsevlm_layers": "layers{}",

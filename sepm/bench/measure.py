@@ -12,7 +12,7 @@ from sepm.bench.arithmetic import count_flops
 from sepm.bench.reference import Reference
 from sepm.bench.request import BenchRequest
 from sepm.bench.stages import StageClock
-from sepm.bench.workload import SEPM, Workload
+from sepm.bench.workload import CONFIG, SEPM, Workload, image_once
 from sepm.datasets.question_file import Question
 from sepm.errors import RunError
 from sepm.inference.batch_size import Batcher
@@ -21,9 +21,13 @@ from sepm.method.dialogue import Outcome
 from sepm.models.device import PeakMemory, peak_memory
 from sepm.models.transformers_parts import transformers_parts
 from sepm.progress import tell
+from sepm.registry import MethodRun
 
 COUNTED_IMAGES = 8
 """Number of images that warm a variant up and have its operations counted."""
+
+BETAS = (0.1, 0.2, 0.3, 0.4, 0.5)
+"""Values of β in the sweep behind one pass of the image."""
 
 Outcomes = dict[tuple[str, str], Outcome]
 """Decisions by run and question id."""
@@ -56,32 +60,39 @@ def reference_variant(workload: Workload) -> Variant:
 
 def our_variants(request: BenchRequest, workload: Workload) -> list[Variant]:
     """Our variants among those asked for, in the order in which they are measured."""
+    sepm, size = {SEPM: workload.runs[SEPM]}, max(request.batch_sizes)
     variants = [
-        Variant(f"batch-{n}", f"sepm, batch {n}", [our_pass(workload, [SEPM], n)])
+        Variant(f"batch-{n}", f"sepm, batch {n}", [our_pass(workload, sepm, n)])
         for n in request.measured_batch_sizes
     ]
     if "methods" in request.only:
-        size = max(request.batch_sizes)
-        apart = [our_pass(workload, [run], size) for run in workload.runs]
-        together = [our_pass(workload, list(workload.runs), size)]
+        apart = [our_pass(workload, {name: run}, size) for name, run in workload.runs.items()]
+        together = [our_pass(workload, workload.runs, size)]
         variants += [
             Variant("separate", f"seven runs apart, batch {size}", apart),
             Variant("together", f"seven runs together, batch {size}", together),
         ]
+    if "once" in request.only:
+        once, sweep = (our_pass(workload, image_once(b), size) for b in ((CONFIG.beta,), BETAS))
+        title = "sepm, the image once"
+        variants += [
+            Variant(f"once-{size}", f"{title}, batch {size}", [once]),
+            Variant("sweep", f"{title}, {len(BETAS)} β in one pass, batch {size}", [sweep]),
+        ]
     return variants
 
 
-def our_pass(workload: Workload, runs: Sequence[str], batch_size: int) -> Pass:
+def our_pass(workload: Workload, runs: Mapping[str, MethodRun], batch_size: int) -> Pass:
     """Some runs in one pass, as `sepm eval` computes them."""
 
     def run(questions: Sequence[Question], clock: StageClock) -> Answers:
         model, taxonomy, folder = workload.model, workload.taxonomy, workload.image_folder
-        methods, batcher = [workload.runs[name] for name in runs], Batcher(batch_size, tell)
+        names, methods, batcher = list(runs), list(runs.values()), Batcher(batch_size, tell)
         results = run_questions(model, questions, methods, taxonomy, folder, batcher)
         with clock.timing(model):
             for result in results:
                 assert result.outcome is not None, "the images are ours and can be read"
-                yield (runs[result.run], result.question.question_id), result.outcome
+                yield (names[result.run], result.question.question_id), result.outcome
         if batcher.size != batch_size:
             raise RunError(
                 f"memory does not suffice for batches of {batch_size}, only of {batcher.size}: "
@@ -183,6 +194,8 @@ def ratios(seconds: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     pairs = [("reference", key) for key in ours]
     pairs += [("batch-1", key) for key in ours if key != "batch-1"]
     found = []
+    pairs += [(f"once-{key[6:]}", key) for key in ours]
+    pairs += [("sweep", key) for key in seconds if key.startswith("once-")]
     for pair in (*pairs, ("separate", "together")):
         if seconds.keys() >= set(pair):
             long, short = (seconds[key] for key in pair)

@@ -9,7 +9,7 @@ from sepm.evaluation.request import check_batch_size
 from sepm.models.options import Dtype
 from sepm.models.shapes import SHAPES
 
-Part = Literal["reference", "single", "batched", "methods"]
+Part = Literal["reference", "single", "batched", "methods", "once"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,14 @@ class BenchRequest:
     only: tuple[Part, ...] = get_args(Part)
     """Parts that are measured: a plain script on transformers alone, image by image (reference);
     SEPM at batch 1 (single); SEPM at each of --batch-sizes (batched); seven runs in one pass, and
-    the same one after another (methods)."""
+    the same one after another (methods); SEPM whose image runs once, at one β and at five (once).
+    """
     images: int = 8
     """Images of each measurement; starting to load them counts, so a fast device needs more."""
     repeats: int = 3
     """Measurements of each variant; ours are taken in turn."""
     batch_sizes: tuple[int, ...] = (8,)
-    """Batch sizes; the largest is that of the part methods."""
+    """Batch sizes; the largest is that of the parts methods and once."""
     device: str = "auto"
     """Device: auto, cpu, cuda, cuda:N or mps."""
     dtype: Dtype = "auto"

@@ -8,18 +8,23 @@ from sepm.method.dialogue import Outcome
 
 
 def compare_all(outcomes: Mapping[str, Outcomes]) -> dict[str, Any]:
-    """Every variant against the first, and the seven runs together against the seven apart.
+    """Every variant against the first with the same runs, and seven runs together against apart.
 
     Returns:
         `pairs`: for each two variants how many answers were compared, how many of them have other
         letters or other dropped tokens, and the `flips`: the letters of both variants, coarse and
         fine, where they differ.
     """
-    first, *others = outcomes
-    pairs = [(variant, first) for variant in others]
+    firsts = {variant: _first_alike(variant, outcomes) for variant in outcomes}
+    pairs = [(variant, first) for variant, first in firsts.items() if first != variant]
     if {"together", "separate"} <= outcomes.keys():
         pairs.append(("together", "separate"))
     return {"pairs": [_compare(*pair, outcomes) for pair in dict.fromkeys(pairs)]}
+
+
+def _first_alike(variant: str, outcomes: Mapping[str, Outcomes]) -> str:
+    """The first variant that has answers of a run that this one has; it may be itself."""
+    return next(other for other in outcomes if outcomes[other].keys() & outcomes[variant].keys())
 
 
 def _compare(variant: str, baseline: str, outcomes: Mapping[str, Outcomes]) -> dict[str, Any]:

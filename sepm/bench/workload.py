@@ -44,6 +44,16 @@ def seven_runs() -> dict[str, MethodRun]:
     return {name: MethodRun(name.split()[0], config) for name, config in (others | sepm).items()}
 
 
+def image_once(betas: Sequence[float] = (CONFIG.beta,)) -> dict[str, MethodRun]:
+    """SEPM whose image runs once, at some β, by name."""
+    return {
+        f"sepm β={beta:g}, image once": MethodRun(
+            "sepm", replace(CONFIG, beta=beta, image_pass="once")
+        )
+        for beta in betas
+    }
+
+
 @dataclass(frozen=True)
 class Workload:
     """A random model, and the images and runs that all variants are measured on."""

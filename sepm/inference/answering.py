@@ -8,7 +8,13 @@ import torch
 
 from sepm.method.dialogue import Ask, Reply
 from sepm.method.dropping import visual_token_scores
-from sepm.models.protocol import EncodedImage, Prefill, Prompt, VisionLanguageModel
+from sepm.models.protocol import (
+    EncodedImage,
+    Prefill,
+    PrefixSharingModel,
+    Prompt,
+    VisionLanguageModel,
+)
 
 MAX_NEW_TOKENS = 128
 """Tokens decoded at most, where no leading option letter decides."""
@@ -29,7 +35,8 @@ class PreparedAsk:
     def shape(self) -> tuple[object, ...]:
         """Asks of one shape, about images of one shape, can be prefilled together."""
         ask = self.ask
-        return self.prompt.num_text_tokens, len(ask.dropped), self.rows, ask.reduction
+        without = len(ask.dropped), len(ask.hidden)
+        return self.prompt.num_text_tokens, without, self.rows, ask.reduction
 
 
 def prepare(model: VisionLanguageModel, ask: Ask) -> PreparedAsk:
@@ -56,13 +63,16 @@ def answer_batch(
     """
     if asks[0].ask.reduction is not None:
         return [_answer_reduced(model, *pair) for pair in zip(asks, images, strict=True)]
-    prefill = model.prefill(
-        [ask.prompt for ask in asks],
-        images,
-        [ask.ask.dropped for ask in asks],
-        asks[0].rows,
-        **({} if text_prefix is None else {"text_prefix": text_prefix}),
-    )
+    prompts, rows = [ask.prompt for ask in asks], asks[0].rows
+    if asks[0].ask.hidden:
+        assert isinstance(model, PrefixSharingModel), "a method asks for that capability"
+        prefix = model.image_prefix(text_prefix or model.text_prefix(prompts[0]), images)
+        every, hidden = range(len(images)), [ask.ask.hidden for ask in asks]
+        (prefill,) = model.prefill_with_prefix(prefix, every, [prompts], [rows], hidden)
+    else:
+        shared = {} if text_prefix is None else {"text_prefix": text_prefix}
+        dropped = [ask.ask.dropped for ask in asks]
+        prefill = model.prefill(prompts, images, dropped, rows, **shared)
     return read_replies(model, prefill, [ask.ask for ask in asks])
 
 

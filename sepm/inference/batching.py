@@ -2,8 +2,8 @@
 
 The text before the image, with which all prompts begin, is computed once. Then there are two cases:
 
-1. Several open asks about one whole image: the image too is computed once, and the asks' texts run
-   behind it in one pass.
+1. Several open asks about one whole image, or a method that prefills the image once: the image too
+   is computed once, and the asks' texts run behind it.
 2. Everything else, that is a single open ask, or one without its dropped visual tokens: a prefill
    of its own behind that text, in batches.
 """
@@ -28,6 +28,8 @@ def run_dialogues(
     dialogues: Sequence[tuple[int, Dialogue]],
     images: Sequence[EncodedImage],
     batched: Batched,
+    *,
+    image_once: bool = False,
 ) -> Iterator[tuple[int, Outcome]]:
     """Outcomes of the dialogues as they finish, each with its number in the sequence.
 
@@ -39,6 +41,7 @@ def run_dialogues(
         dialogues: each with the index of its image.
         images: encoded.
         batched: decides how much goes into one batch; one that failed it may do again with less.
+        image_once: share every image, since dialogues will hide some of its tokens.
     """
     scheduler = Scheduler(model, dialogues)
     text_prefix = None
@@ -47,7 +50,7 @@ def run_dialogues(
             if text_prefix is None:
                 text_prefix = _text_prefix(model, scheduler)
             answer = partial(_answer_shared, model, text_prefix, scheduler, images)
-            for alike in _alike(_images_to_share(scheduler), images):
+            for alike in _alike(_images_to_share(scheduler, 1 if image_once else 2), images):
                 for _ in batched(answer, alike):
                     yield from scheduler.take_outcomes()
         answer_alone = partial(answer_batch, model, text_prefix=text_prefix)
@@ -67,14 +70,14 @@ def _text_prefix(model: PrefixSharingModel, scheduler: Scheduler) -> Any:
     return None if ask is None else model.text_prefix(ask.prompt)
 
 
-def _images_to_share(scheduler: Scheduler) -> list[int]:
-    """Images with several open asks that show them whole."""
+def _images_to_share(scheduler: Scheduler, at_least: int) -> list[int]:
+    """Images with that many open asks for which the whole image runs."""
     whole = _asks_about_whole(scheduler, scheduler.images)
-    return [image for image, asks in whole.items() if len(asks) > 1]
+    return [image for image, asks in whole.items() if len(asks) >= at_least]
 
 
 def _asks_about_whole(scheduler: Scheduler, images: Iterable[int]) -> dict[int, list[PreparedAsk]]:
-    """Open asks that show an image whole, and so can share its prefix, by image."""
+    """Open asks for which the whole image runs, and which so can share its prefix, by image."""
     asks = {
         image: [
             ask

@@ -1,5 +1,7 @@
 """Algorithm 1: confidence-guided coarse-to-fine inference, with or without its parts (Table 3)."""
 
+from dataclasses import replace
+
 from sepm.method.answers import COARSE_KEY, fine_key
 from sepm.method.confidence import Branch, choose_branch, confidence, is_ambiguous
 from sepm.method.config import MethodConfig
@@ -31,7 +33,8 @@ def coarse_to_fine(
     verdict = assess(query, coarse, config)
     dropped = dropped_tokens(sample, coarse, config) if drop else ()
     fine, offered = fine_query(verdict.branch, taxonomy, config, phrase=phrase)
-    reply = yield Ask(query=fine, options=offered, key=fine_key(taxonomy), dropped=dropped)
+    ask = Ask(fine, offered, fine_key(taxonomy))
+    reply = yield without_tokens(ask, dropped, config) if drop else ask
     return Outcome(fine, reply, offered, verdict, dropped)
 
 
@@ -51,6 +54,11 @@ def scoring_span(query: Query, config: MethodConfig) -> Span | None:
     if config.drop == "foe":
         return foe_span(query, config.foe_tokens)
     return Span(0, len(query.text)) if config.drop == "query" else None
+
+
+def without_tokens(ask: Ask, dropped: tuple[int, ...], config: MethodConfig) -> Ask:
+    """Q_f over the image without R: left out of it (Eq. 10), or hidden behind one image pass."""
+    return replace(ask, **{"hidden" if config.image_pass == "once" else "dropped": dropped})
 
 
 def assess(query: Query, coarse: Reply, config: MethodConfig) -> CoarseResult:

@@ -15,6 +15,7 @@ from sepm.method.prompts import (
 
 CoarseQuery = Literal["taxonomy", "file"]
 Drop = Literal["foe", "query", "random"]
+ImagePass = Literal["twice", "once"]
 SparseVLMVersion = Literal["1.5", "1"]
 
 
@@ -51,6 +52,9 @@ class MethodConfig:
     """Line after the options."""
     drop: Drop = "foe"
     """What scores visual tokens for dropping (Table 2)."""
+    image_pass: ImagePass = "twice"
+    """Prefill the image again without the dropped visual tokens, as the paper does (twice), or hide
+    them from the fine query behind the coarse stage's prefill (once)."""
     seed: int = 0
     """Seed of the random drop, drawn per question id."""
     retain: int = 192

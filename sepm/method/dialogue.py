@@ -53,6 +53,9 @@ class Ask:
     """All option letters that count as an answer, shown or not."""
     dropped: tuple[int, ...] = ()
     """Indices of visual tokens to leave out, ascending."""
+    hidden: tuple[int, ...] = ()
+    """Indices of visual tokens that the query does not see, ascending; the image has run with them.
+    Where tokens are hidden, none is left out and nothing is scored."""
     scored_by: Span | None = None
     """The query's tokens that score the visual tokens; None: none."""
     reduction: TokenReduction | None = None

@@ -14,9 +14,12 @@ from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
 from sepm.models.device import Placement
 from sepm.models.options import ModelOptions
-from sepm.models.protocol import LAYERWISE
+from sepm.models.protocol import LAYERWISE, PREFIX_SHARING
 
-CAPABILITIES = {"llava-1.5": frozenset({LAYERWISE}), "vila-1.5": frozenset[str]()}
+CAPABILITIES = {
+    "llava-1.5": frozenset({LAYERWISE, PREFIX_SHARING}),
+    "vila-1.5": frozenset({PREFIX_SHARING}),
+}
 """Capabilities of each family. VILA's layers could be run one by one too; SparseVLM's budgets are
 for another number of visual tokens."""
 

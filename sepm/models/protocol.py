@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LAYERWISE = "layer-wise prefill"
 """Capability of a model that is a `LayerwiseModel`."""
+PREFIX_SHARING = "shared prefixes"
+"""Capability of a model that is a `PrefixSharingModel`."""
 
 
 class ModelFacts(Protocol):
@@ -227,6 +229,7 @@ class PrefixSharingModel(VisionLanguageModel, Protocol):
         indices: Sequence[int],
         prompts: Sequence[Sequence[Any]],
         rows: Sequence[Sequence[int]],
+        hidden: Sequence[Sequence[int]] = (),
     ) -> Sequence[Any]:
         """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
 
@@ -235,6 +238,8 @@ class PrefixSharingModel(VisionLanguageModel, Protocol):
             indices: B' of them, by their numbers.
             prompts: K times B' prompts, those of one k equal in length.
             rows: for each k the prompt positions whose attention over the image is wanted.
+            hidden: for each of the B' images the indices of visual tokens that the prompts do not
+                see, though the prefix has run with them; equally many.
         """
         ...
 

@@ -105,6 +105,34 @@ def test_dropping_visual_tokens_equals_the_shortened_sequence_built_by_hand(
     assert_close(ours.attentions, over_image(expected, prompt, num_tokens=9))
 
 
+@torch.inference_mode()
+def test_hiding_visual_tokens_equals_one_sequence_whose_text_does_not_see_them(
+    each_model: Llava, eager_llama: LlamaForCausalLM, inputs: list[np.ndarray]
+) -> None:
+    prompts = [each_model.tokenize(query) for query in (QUERY, OTHER)]
+    images = each_model.encode(inputs[:2])
+    hidden = [(0, 3, 15), (13, 4, 7)]
+    rows = prompts[0].positions_of(0, 23)
+    prefix = each_model.image_prefix(each_model.text_prefix(prompts[0]), images)
+    (ours,) = each_model.prefill_with_prefix(prefix, [0, 1], [prompts], [rows], hidden)
+
+    for index, prompt in enumerate(prompts):
+        sequence = spliced_by_hand(eager_llama, prompt, images[index].features)
+        gone = [prompt.image_position + token for token in hidden[index]]
+        visible = torch.ones(len(sequence), len(sequence), dtype=torch.bool).tril()
+        visible[prompt.image_position + NUM_VISUAL_TOKENS :, gone] = False
+        theirs = eager_llama(
+            inputs_embeds=sequence[None],
+            attention_mask=torch.zeros(visible.shape).masked_fill(~visible, -1e30)[None, None],
+            output_attentions=True,
+        )
+        assert_close(ours.logits[index], theirs.logits[0, -1])
+        assert ours.attentions is not None
+        to_image = over_image(theirs.attentions[-1][0][:, [row + 15 for row in rows]], prompt)
+        kept = [token for token in range(NUM_VISUAL_TOKENS) if token not in hidden[index]]
+        assert_close(ours.attentions[index], to_image[..., kept])
+
+
 def test_images_of_one_batch_must_show_equally_many_tokens(
     model: Llava, inputs: list[np.ndarray]
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from llava import Llava, VisualTokens, load_checkpoint
+from llava import Llava, VisualTokens, language, load_checkpoint
 from llava.language import Prefill
 from llava.prompt import Prompt
 
@@ -110,6 +110,33 @@ def test_images_of_a_prefix_can_be_asked_in_another_order(
     alone = asked.alone[1]
     assert alone.attentions is not None
     assert_same(some, Prefill(alone.logits[order], alone.attentions[order], ()))
+
+
+def test_answers_are_decoded_without_the_hidden_tokens(
+    each_model: Llava, encoded: list[VisualTokens]
+) -> None:
+    """Each further token is the likeliest after a prompt that ends with those before it."""
+    prompt = each_model.tokenize(QUERIES[0])
+    hidden = [(index, index + 3) for index in range(5)]
+    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
+    (prefill,) = each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [()], hidden)
+    steps = language.decode(each_model.language_model, prefill, [3, 1], 4, frozenset())
+    for row, answer in zip([3, 1], steps, strict=True):
+        for length, token in enumerate(answer):
+            longer = Prompt((*prompt.input_ids, *answer[:length]), prompt.query_spans)
+            (so_far,) = each_model.prefill_with_prefix(
+                prefix, [row], [[longer]], [()], [hidden[row]]
+            )
+            assert int(so_far.logits.argmax()) == token
+
+
+def test_hiding_needs_equally_many_tokens_of_each_image(
+    each_model: Llava, encoded: list[VisualTokens]
+) -> None:
+    prompt = each_model.tokenize(QUERIES[0])
+    prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
+    with pytest.raises(ValueError, match=r"hide equally many visual tokens, got \[1, 2\]"):
+        each_model.prefill_with_prefix(prefix, [0, 1], [[prompt] * 2], [()], [(1,), (2, 3)])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -1,0 +1,182 @@
+"""`--image-pass once`: the fine query runs behind the coarse stage's image, without seeing R.
+
+The measure is one sequence [system, image, text] through transformers' own LLaMA for each query,
+with a 4-D mask in which the fine text does not see the dropped positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llava import Llava, load_checkpoint
+from llava.prompt import Prompt
+from sepm.datasets.image_files import read_image
+from sepm.datasets.tasks import load_taxonomy
+from sepm.inference.alone import run_alone
+from sepm.inference.answering import prepare
+from sepm.inference.batch_size import Batcher
+from sepm.inference.batching import run_dialogues
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Dialogue, Outcome, Reply, Sample
+from sepm.method.dropping import visual_token_scores
+from sepm.models.protocol import EncodedImage
+from sepm.registry import MethodRun
+
+EMOSET = load_taxonomy("emoset")
+ONCE = MethodConfig(image_pass="once", alpha=0.001)
+RUNS = [
+    *(MethodRun("sepm", replace(ONCE, beta=beta)) for beta in (0.0, 0.2, 0.5)),
+    MethodRun("sepm", replace(ONCE, drop="random")),
+    MethodRun("sepm", replace(ONCE, image_pass="twice")),
+    MethodRun("cci+fp", ONCE),
+]
+
+
+@pytest.fixture(scope="module", params=[4, 2], ids=["multi-head", "grouped-query"])
+def model(request: pytest.FixtureRequest, make_llava: Any, tmp_path_factory: Any) -> Llava:
+    folder = tmp_path_factory.mktemp("once") / "llava-tiny"
+    return load_checkpoint(str(make_llava(folder, kv_heads=request.param)))
+
+
+@pytest.fixture(scope="module")
+def images(model: Llava, scenes: Any) -> list[Any]:
+    paths = sorted(scenes.image_folder.rglob("*.png"))[:9]
+    return list(model.encode([model.preprocess(read_image(path)) for path in paths]))
+
+
+def by_transformers(model: Llava, dialogue: Dialogue, image: EncodedImage) -> Outcome:
+    """Outcome of a dialogue, each query in one masked sequence of its own."""
+    ask = next(dialogue)
+    while True:
+        prepared = prepare(model, ask)
+        assert not ask.dropped, "the image runs whole"
+        logits, scores = masked_sequence(model, prepared.prompt, image, ask.hidden, prepared.rows)
+        probs = logits.softmax(dim=-1)
+        shown = {letter: float(probs[model.option_id(letter)]) for letter in ask.options}
+        letter = max(shown, key=lambda letter: shown[letter])
+        try:
+            ask = dialogue.send(Reply(letter, letter, shown, scores))
+        except StopIteration as stop:
+            return stop.value
+
+
+@torch.inference_mode()
+def masked_sequence(
+    model: Llava, prompt: Prompt, image: Any, hidden: Sequence[int], rows: Sequence[int]
+) -> tuple[torch.Tensor, tuple[float, ...] | None]:
+    llama = model.language_model
+    embeds = model.splice([prompt], image.features[None])
+    length, first, end = embeds.shape[1], prompt.image_position, image.num_tokens - 1
+    visible = torch.ones(length, length, dtype=torch.bool).tril()
+    visible[first + image.num_tokens :, [first + token for token in hidden]] = False
+    llama.set_attn_implementation("eager")
+    mask = torch.zeros(length, length).masked_fill(~visible, -1e30)[None, None]
+    found = llama(inputs_embeds=embeds, attention_mask=mask, output_attentions=True)
+    llama.set_attn_implementation("sdpa")
+    if not rows:
+        return found.logits[0, -1], None
+    to_image = found.attentions[-1][:, :, [row + end for row in rows]]
+    scores = visual_token_scores(to_image[..., first : first + image.num_tokens])
+    return found.logits[0, -1], tuple(scores[0].tolist())
+
+
+def assert_same(one: Outcome, other: Outcome) -> None:
+    """The same decisions, and probabilities and scores within rounding."""
+    assert one.dropped == other.dropped
+    assert one.offered == other.offered
+    assert one.reply.probs == pytest.approx(other.reply.probs, abs=1e-5)
+    if one.coarse and other.coarse:
+        assert one.coarse.branch == other.coarse.branch
+        assert one.coarse.reply.probs == pytest.approx(other.coarse.reply.probs, abs=1e-5)
+        if other.coarse.reply.scores is not None:
+            scores = pytest.approx(other.coarse.reply.scores, abs=1e-5)
+            assert one.coarse.reply.scores == scores
+
+
+def dialogue_of(run: MethodRun, image: EncodedImage) -> Dialogue:
+    return run.dialogue(Sample("photo.jpg", image.num_tokens), EMOSET)
+
+
+@pytest.mark.parametrize("run", RUNS[:4], ids=lambda run: run.folder_name)
+def test_each_decision_is_that_of_one_masked_sequence_a_query(
+    run: MethodRun, model: Llava, images: list[Any]
+) -> None:
+    for image in images[:4]:
+        alone = run_alone(model, dialogue_of(run, image), image)
+        plain = by_transformers(model, dialogue_of(run, image), image)
+        if alone.coarse and alone.coarse.reply.letter:  # else its text was read, or could not be
+            assert_same(alone, plain)
+        assert alone.reply.probs == pytest.approx(plain.reply.probs, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_side_by_side_every_run_ends_as_alone(size: int, model: Llava, images: list[Any]) -> None:
+    """Once and twice, several β and another method, in batches that share each image's prefix."""
+    rows = [(run, index) for run in RUNS for index in range(len(images))]
+    dialogues = [(index, dialogue_of(run, images[index])) for run, index in rows]
+    batched = Batcher(size, print).map
+    found = dict(run_dialogues(model, dialogues, images, batched, image_once=True))
+    assert found.keys() == set(range(len(rows)))
+    for number, (run, index) in enumerate(rows):
+        alone = run_alone(model, dialogue_of(run, images[index]), images[index])
+        assert_same(found[number], alone)
+        assert found[number].reply.text == alone.reply.text
+
+
+def test_an_image_is_prefilled_once_whatever_runs_about_it(
+    model: Llava, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefixes, whole = [], Llava.image_prefix
+
+    def counted(model: Llava, text_prefix: Any, images: Sequence[Any]) -> Any:
+        prefixes.append(len(images))
+        return whole(model, text_prefix, images)
+
+    def no_prefill(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("an image was prefilled again")
+
+    monkeypatch.setattr(Llava, "image_prefix", counted)
+    monkeypatch.setattr(Llava, "prefill", no_prefill)
+    dialogues = [(i, dialogue_of(run, images[i])) for run in RUNS[:4] for i in range(len(images))]
+    batched = Batcher(8, print).map
+    assert len(dict(run_dialogues(model, dialogues, images, batched, image_once=True))) == 36
+    assert sum(prefixes) == len(images)
+
+
+def test_with_nothing_dropped_once_is_twice(model: Llava, images: list[Any]) -> None:
+    for image in images:
+        outcomes = [
+            run_alone(model, dialogue_of(MethodRun("sepm", config), image), image)
+            for config in (replace(ONCE, beta=0), replace(ONCE, beta=0, image_pass="twice"))
+        ]
+        assert outcomes[0] == outcomes[1]
+
+
+def test_it_is_a_run_of_its_own_and_no_presets_choice() -> None:
+    assert MethodRun("sepm", ONCE).folder_name == "sepm-alpha0.001-image-pass-once"
+    assert MethodRun("cci+fp", ONCE) == MethodRun("cci+fp", replace(ONCE, image_pass="twice"))
+
+
+def test_a_model_that_cannot_hide_tokens_says_so(evaluate: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(
+        "sepm.models.llava_and_vila.CAPABILITIES", dict.fromkeys(("llava-1.5", "vila-1.5"), ())
+    )
+    said = evaluate("--image-pass", "once", status=2).err
+    assert "--image-pass once needs shared prefixes, which" in said
+
+
+def test_an_evaluation_goes_on_where_it_was_and_several_processes_agree(
+    evaluate: Any, tmp_path: Path
+) -> None:
+    evaluate("--image-pass", "once", "--batch-size", 2)
+    run = evaluate.run("sepm-image-pass-once")
+    whole = run.predictions.read_bytes()
+    assert run.accuracy()["configuration"]["image_pass"] == "once"
+    lines = whole.splitlines(keepends=True)
+    run.predictions.write_bytes(b"".join(lines[:2]))
+    evaluate("--image-pass", "once", "--batch-size", 2)
+    assert run.predictions.read_bytes() == whole
