@@ -18,7 +18,7 @@ LONGEST_SIDE = 640
 
 SCORE_COLORS = "cividis"
 SCORE_OPACITY = 0.65
-LEAST_SHARE = 1e-3
+LEAST_SHARE = 1e-4
 TINY = 1e-30
 """Stands for the highest score where all are 0."""
 FADED = 0.12

@@ -309,7 +309,7 @@ def test_decisions_of_many_images_are_pages_of_one_scale_of_colours(
 ) -> None:
     rows = recorded("sepm")[:7]
     scores = [score for row in rows for score in row["foe_scores"]]
-    scale = (max(scores) / 1000, max(scores))  # the lowest score, 0, is off the logarithmic scale
+    scale = (max(scores) / 10_000, max(scores))  # the lowest score, 0, is off the logarithmic scale
     bars = [page.axes[-1] for page in decisions]
     assert [bar.get_xlim() for bar in bars] == [pytest.approx(scale)] * 2
     assert [len(page.axes) for page in decisions] == [6 * 5 + 1, 1 * 5 + 1]
