@@ -77,23 +77,37 @@ def _numbers(reference: StoredRun, other: StoredRun, counts: PairedCounts) -> st
 
 
 def facts(group: RunGroup) -> list[Fact]:
-    """Model, data, preset, α, β, dtype and date of a group's runs; of several values each."""
-    hashes = _shared(group, lambda run: run.facts["sha256"].get("question_file"))
-    checkpoint = _shared(group, lambda run: run.facts["sha256"].get("checkpoint"))
+    """Model, data, preset, α, β, dtype and date of a group's runs."""
     found = [
         Fact("model", group.model),
-        Fact("checkpoint", cut(checkpoint), checkpoint),
+        _fact(group, "checkpoint", lambda run: run.facts["sha256"].get("checkpoint")),
         Fact("data", f"{group.dataset}: {group.taxonomy.title}"),
-        Fact("images", _shared(group, lambda run: run.summary["n"])),
-        Fact("question file", cut(hashes), hashes),
-        Fact("preset", _shared(group, lambda run: run.facts["preset"])),
-        Fact("α", _shared(group, _setting("alpha")), "confidence threshold of the gate"),
-        Fact("β", _shared(group, _setting("beta")), "share of visual tokens that is dropped"),
-        Fact("dtype", _shared(group, _dtype)),
-        Fact("device", _shared(group, lambda run: _environment(run).get("device_name"))),
-        Fact("date", _shared(group, _date), "day of the last answer, in UTC"),
+        _fact(group, "images", lambda run: run.summary["n"]),
+        _fact(group, "question file", lambda run: run.facts["sha256"].get("question_file")),
+        _fact(group, "preset", lambda run: run.facts["preset"]),
+        _fact(group, "α", _setting("alpha"), "confidence threshold of the gate"),
+        _fact(group, "β", _setting("beta"), "share of visual tokens that is dropped"),
+        _fact(group, "dtype", _dtype),
+        _fact(group, "device", lambda run: (run.facts.get("environment") or {}).get("device_name")),
+        _fact(group, "date", _date, "day of the last answer, in UTC"),
     ]
     return [fact for fact in found if fact.value]
+
+
+def _fact(
+    group: RunGroup, name: str, value_of: Callable[[StoredRun], Any], meaning: str = ""
+) -> Fact:
+    """The value of all runs that have one; where it is not the same, `whole` tells whose it is."""
+    names: dict[str, list[str]] = {}
+    for run in group.runs:
+        if (value := value_of(run)) is not None:
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            names.setdefault(text, []).append(run.name)
+    shown = ", ".join(map(cut, names))
+    if len(names) < 2:
+        return Fact(name, shown, meaning or next((text for text in names if text != shown), ""))
+    by_run = "; ".join(f"{value}: {', '.join(runs)}" for value, runs in names.items())
+    return Fact(name, f"{shown} (by run)", f"{meaning}. {by_run}" if meaning else by_run)
 
 
 def cut(whole: str) -> str:
@@ -104,17 +118,6 @@ def cut(whole: str) -> str:
     return f"{whole[: half - 1]}…{whole[-half:]}"
 
 
-def _shared(group: RunGroup, value_of: Callable[[StoredRun], Any]) -> str:
-    """The value of all runs that have one; of several values each with its runs."""
-    names: dict[str, list[str]] = {}
-    for run in group.runs:
-        if (value := value_of(run)) is not None:
-            names.setdefault(str(value), []).append(run.name)
-    if len(names) < 2:
-        return next(iter(names), "")
-    return "; ".join(f"{value} ({', '.join(runs)})" for value, runs in names.items())
-
-
 def _setting(name: str) -> Callable[[StoredRun], Any]:
     """A function that gives a setting of a run whose method reads it."""
 
@@ -123,10 +126,6 @@ def _setting(name: str) -> Callable[[StoredRun], Any]:
         return run.configuration[name] if method is None or name in method.reads else None
 
     return value
-
-
-def _environment(run: StoredRun) -> dict[str, Any]:
-    return run.facts.get("environment") or {}
 
 
 def _dtype(run: StoredRun) -> str | None:

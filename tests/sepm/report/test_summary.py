@@ -67,9 +67,10 @@ def test_of_more_runs_each_is_set_against_zero_shot(tmp_path: Path, write_run: A
     (group,) = read_run_groups([tmp_path])
     headlines = [verdict.headline.split(" by ")[0] for verdict in verdicts(group)]
     assert headlines == ["sepm is ahead of zero-shot", "sepm-beta0.4 is ahead of zero-shot"]
-    values = {fact.name: fact.value for fact in facts(group)}
-    assert values["β"] == "0.2 (sepm); 0.4 (sepm-beta0.4)"  # zero-shot drops nothing
-    assert values["α"] == "0.1"
+    found = {fact.name: fact for fact in facts(group)}
+    assert found["β"].value == "0.2, 0.4 (by run)"
+    assert found["β"].whole.endswith("dropped. 0.2: sepm; 0.4: sepm-beta0.4")  # of two that drop
+    assert found["α"].value == "0.1"
 
 
 def test_the_head_tells_what_the_runs_were_made_with(tmp_path: Path, write_run: Any) -> None:
@@ -91,6 +92,11 @@ def test_the_head_tells_what_the_runs_were_made_with(tmp_path: Path, write_run: 
     }
 
 
-def test_a_long_hash_loses_its_middle() -> None:
+def test_a_long_hash_loses_its_middle(group: RunGroup) -> None:
+    hashes = {"question_file": 40 * "a" + 24 * "b", "checkpoint": "4567"}
+    (run, *_) = group.runs
+    long = replace(group, runs=(replace(run, facts={**run.facts, "sha256": hashes}),))
+    (fact,) = (fact for fact in facts(long) if fact.name == "question file")
+    assert (fact.value, fact.whole) == ("aaaaaaa…bbbbbbbb", hashes["question_file"])
     assert cut("0123456789abcdef") == "0123456789abcdef"
     assert cut("0123456789abcdef0") == "0123456…9abcdef0"
