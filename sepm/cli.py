@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "check": "Check a question file and decode its images, without a model.",
     "figures": "Draw the paper's figures from runs.",
     "report": "Write one page about runs: tables, figures, samples.",
+    "export": "Write runs as lmms-eval or Every Eval Ever do, or push them to the hub.",
     "bench": "Measure what a run costs here, with random weights of any size.",
     "methods": "List the methods.",
     "presets": "List the presets, and in what they differ.",

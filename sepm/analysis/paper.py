@@ -103,7 +103,9 @@ def _run_cell(dataset: str, column: str, method: str, config: Mapping[str, Any])
     if method != "sepm":
         cells = (paper_cell(table, column, method, dataset) for table in (1, 3))
         return next((cell for cell in cells if cell is not None), None)
-    beta = config["beta"]
-    if config["drop"] == "foe":
+    beta, drop = config["beta"], config["drop"]
+    if config.get("image_pass") == "once" or drop not in DROP_ROWS:
+        return None
+    if drop == "foe":
         return paper_cell(1, column, f"sepm-b{beta:g}", dataset)
-    return paper_cell(2, column, DROP_ROWS[config["drop"]], dataset, beta)
+    return paper_cell(2, column, DROP_ROWS[drop], dataset, beta)

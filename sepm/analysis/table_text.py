@@ -7,6 +7,7 @@ from typing import Any
 from sepm.analysis import plain_text as text
 from sepm.documents import Document, Grid
 from sepm.method.config import PRESETS
+from sepm.repository import pointer
 
 
 def as_document(table: dict[str, Any]) -> Document:
@@ -26,7 +27,7 @@ def as_document(table: dict[str, Any]) -> Document:
             lines += ["", f"## {task}", "", _details(table, task)]
     if table["contrasts"]:
         lines += ["", "## Other comparisons on the same images", "", _contrasts(table)]
-    return [*lines, "", *_absences(table), "Statistics: docs/statistics.md."]
+    return [*lines, "", *_absences(table), pointer("Statistics: {}.", "docs/statistics.md")]
 
 
 def settings_line(result: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ class TaskFiles:
     tasks: tuple[PaperTask, ...] | None = None
     """Tasks that are computed [all that have data]."""
     data: Path = Path("data")
-    """Holds a folder for each data set, named as in data/README.md."""
+    """Holds the data sets' folders: EmoSet-118K, Emotion6, WEBEmo, testImages_abstract."""
     questions: Path = Path("question")
     """Holds TASK/stage_1.jsonl; a file that is not there is made from --data."""
     question_file: Path | None = None

@@ -75,7 +75,7 @@ class Predictor:
         """
         source, image, content = _load(image, self.model.preprocess)
         (encoded,) = self.model.encode([content])
-        sample = Sample(Path(source).name, encoded.num_tokens)
+        sample = Sample(Path(source).name, encoded.num_tokens, image=encoded)
         outcome = run_alone(self.model, self.run.dialogue(sample, self.taxonomy), encoded)
         require_numbers(source or "the image", outcome)
         visual_tokens = VisualTokens(encoded.num_tokens, encoded.tiles)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from sepm.analysis import plain_text as text
 from sepm.analysis.paired import SIGNIFICANCE, PairedCounts, pair_up, paired_counts
 from sepm.analysis.stored_run import StoredRun
-from sepm.records.folder import PREDICTIONS
 from sepm.registry import METHODS
 from sepm.report.runs import RunGroup
 
@@ -89,7 +88,7 @@ def facts(group: RunGroup) -> list[Fact]:
         _fact(group, "β", _setting("beta"), "share of visual tokens that is dropped"),
         _fact(group, "dtype", _dtype),
         _fact(group, "device", lambda run: (run.facts.get("environment") or {}).get("device_name")),
-        _fact(group, "date", _date, "day of the last answer, in UTC"),
+        _fact(group, "date", _date, "day on which the results were written, in UTC"),
     ]
     return [fact for fact in found if fact.value]
 
@@ -134,5 +133,4 @@ def _dtype(run: StoredRun) -> str | None:
 
 
 def _date(run: StoredRun) -> str:
-    written = (run.folder / PREDICTIONS).stat().st_mtime
-    return datetime.fromtimestamp(written, UTC).date().isoformat()
+    return datetime.fromtimestamp(run.written_at, UTC).date().isoformat()

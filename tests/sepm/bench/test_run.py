@@ -8,7 +8,7 @@ from sepm.bench.text import as_document
 from sepm.commands.bench import other_letters
 from sepm.documents import as_markdown
 
-VARIANTS = ["reference", "batch-1", "batch-3", "separate", "together"]
+VARIANTS = ["reference", "batch-1", "batch-3", "separate", "together", "once-3", "sweep"]
 
 
 def test_every_variant_gives_the_same_letters(result: dict[str, Any]) -> None:
@@ -16,8 +16,9 @@ def test_every_variant_gives_the_same_letters(result: dict[str, Any]) -> None:
     compared = {(p["variant"], p["baseline"]): p["answers"] for p in pairs}
     images = result["settings"]["images"]
     assert compared == {
-        **{(name, "reference"): images for name in VARIANTS[1:]},
+        **{(name, "reference"): images for name in VARIANTS[1:5]},
         ("together", "separate"): 7 * images,
+        ("sweep", "once-3"): images,
     }
     assert [p["letters"] for p in pairs] == [0] * len(pairs)
     assert other_letters(result) is None
@@ -48,11 +49,13 @@ def test_what_is_shared_is_computed_once(result: dict[str, Any]) -> None:
     work = {name: variant["tflop_per_image"] for name, variant in result["variants"].items()}
     assert work["reference"] > work["batch-1"] == pytest.approx(work["batch-3"])
     assert work["separate"] > work["together"]
+    assert work["batch-3"] > work["once-3"] > work["sweep"] / 5  # of five β
 
 
 def test_every_stage_of_every_variant_took_time(result: dict[str, Any]) -> None:
     prefills = {"encode", "coarse prefill", "fine prefill"}
-    within_shared = {"together": {"coarse prefill"}}  # behind the images' prefix
+    both = {"coarse prefill", "fine prefill"}
+    within_shared = {"together": {"coarse prefill"}, "once-3": both, "sweep": both}
     for name, variant in result["variants"].items():
         stages = variant["stages_ms_per_image"]
         own = {"decode + preprocess"} if name == "reference" else {"answer decoding"}
@@ -77,7 +80,8 @@ def test_the_text_shows_every_variant_ratio_and_comparison(result: dict[str, Any
         name = f"{titles[ratio['numerator']]} / {titles[ratio['denominator']]}"
         (line,) = (line for line in text.splitlines() if line.startswith(f"| {name} "))
         assert line.split("|")[2].strip() == f"{ratio['median']:.2f}"
-    assert len(result["ratios"]) == 2 + 1 + 1  # to the reference, to batch 1, of the methods
+    # to the reference, to batch 1, of the methods, of once to twice and of its sweep
+    assert len(result["ratios"]) == 2 + 1 + 1 + 2
     for words in ("TFLOP/s", "of ceiling", "peak GB", "decode + preprocess", "same answers?"):
         assert words in text
 

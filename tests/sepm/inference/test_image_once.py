@@ -54,7 +54,8 @@ def by_transformers(model: Llava, dialogue: Dialogue, image: EncodedImage) -> Ou
     while True:
         prepared = prepare(model, ask)
         assert not ask.dropped, "the image runs whole"
-        logits, scores = masked_sequence(model, prepared.prompt, image, ask.hidden, prepared.rows)
+        prompt = model.tokenize(ask.query.text)
+        logits, scores = masked_sequence(model, prompt, image, ask.hidden, prepared.rows)
         probs = logits.softmax(dim=-1)
         shown = {letter: float(probs[model.option_id(letter)]) for letter in ask.options}
         letter = max(shown, key=lambda letter: shown[letter])

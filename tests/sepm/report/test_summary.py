@@ -76,7 +76,7 @@ def test_of_more_runs_each_is_set_against_zero_shot(tmp_path: Path, write_run: A
 def test_the_head_tells_what_the_runs_were_made_with(tmp_path: Path, write_run: Any) -> None:
     for method in ("zero-shot", "sepm"):
         folder = write_run(tmp_path, method, vision_dtype="float16")
-        os.utime(folder / "predictions.jsonl", (0, 86_400 * 365))
+        os.utime(folder / "accuracy.json", (0, 86_400 * 365))
     (group,) = read_run_groups([tmp_path])
     assert {fact.name: fact.value for fact in facts(group)} == {
         "model": "llava-v1.5-7b",
