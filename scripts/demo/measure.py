@@ -27,7 +27,7 @@ from sepm.registry import METHODS, Recipe
 
 BETAS = (0.1, 0.2, 0.4, 0.8)
 BATCH_SIZE = 32
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 
 
 def dropping_the_highest(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:

@@ -29,7 +29,7 @@ CUE_SHARE = 0.1
 SPLITS = {"test": 1, "development": 2, "training": 3}
 """First part of every scene's seed: no split can contain a scene of another."""
 
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 OBJECTS: tuple[Pictogram, ...] = (*(cue for pair in CUES.values() for cue in pair), *DISTRACTORS)
 
 SQUARE, LANDSCAPE, PORTRAIT = (SIDE, SIDE), (SIDE, 96), (96, SIDE)

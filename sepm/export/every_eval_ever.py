@@ -20,7 +20,6 @@ from sepm.export.run_facts import (
     path_part,
     sha256,
     software_version,
-    written_at,
 )
 from sepm.records.writing import Record
 
@@ -54,7 +53,7 @@ def every_eval_ever_files(run: StoredRun, origin: Origin) -> Files:
         InputError: the run has no answered row.
     """
     model_id = f"{origin.developer}/{run.model}"
-    evaluation_id = f"{run.dataset}/{model_id}/{written_at(run)}"
+    evaluation_id = f"{run.dataset}/{model_id}/{run.written_at}"
     samples = [_sample(row, run, model_id, evaluation_id) for _, row in answered_rows(run)]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in samples)
     names = (run.dataset, origin.developer, run.model)
@@ -81,7 +80,7 @@ def _uuid(run: StoredRun) -> uuid.UUID:
 
 
 def _aggregate(run: StoredRun, origin: Origin, model_id: str, evaluation_id: str) -> Json:
-    time = str(written_at(run))
+    time = str(run.written_at)
     commit = environment(run, "git_commit")
     own = origin.organization == origin.developer
     return {
@@ -148,7 +147,7 @@ def _result(run: StoredRun, metric: str, score_details: Json) -> Json:
         "evaluation_result_id": metric,
         "evaluation_name": _name(run),
         "source_data": _source(run),
-        "evaluation_timestamp": str(written_at(run)),
+        "evaluation_timestamp": str(run.written_at),
         "metric_config": {
             "metric_id": "f1_macro" if kind == "f1" else metric,
             "metric_name": metric,

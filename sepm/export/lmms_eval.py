@@ -22,7 +22,6 @@ from sepm.export.run_facts import (
     path_part,
     sha256,
     software_version,
-    written_at,
 )
 from sepm.records.writing import Record
 
@@ -41,7 +40,7 @@ def lmms_eval_files(runs: Sequence[StoredRun]) -> Files:
     by_model = sorted(runs, key=lambda run: run.model)
     for model, group in groupby(by_model, key=lambda run: run.model):
         tasks = _by_task(list(group))
-        date = datetime.fromtimestamp(max(map(written_at, tasks.values())), UTC)
+        date = datetime.fromtimestamp(max(run.written_at for run in tasks.values()), UTC)
         prefix = f"{path_part(model)}/{date:%Y%m%d_%H%M%S}"
         samples = {task: list(map(_sample, *_columns(run))) for task, run in tasks.items()}
         results = {**_results(tasks), **_settings(tasks, date), **_tracked(model, tasks, samples)}

@@ -6,7 +6,6 @@ from typing import Any
 
 from sepm.analysis.stored_run import StoredRun
 from sepm.errors import InputError
-from sepm.records.folder import ACCURACY
 from sepm.records.writing import Record
 
 Files = dict[str, str]
@@ -25,11 +24,6 @@ def answered_rows(run: StoredRun) -> list[tuple[int, Record]]:
             f"{run.folder}: no image of it could be run, so there is nothing to export"
         )
     return rows
-
-
-def written_at(run: StoredRun) -> int:
-    """Seconds since 1970 at which the run's results were written."""
-    return int((run.folder / ACCURACY).stat().st_mtime)
 
 
 def software_version(run: StoredRun) -> str:

@@ -21,7 +21,7 @@ from sepm.method.prompts import Query, coarse_body, foe_span
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data" / "demo"
 CHECKPOINT = DEMO / "llava-demo"
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 MEGABYTE = 1_000_000
 
 

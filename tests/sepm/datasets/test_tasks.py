@@ -35,8 +35,14 @@ def load_text(tmp_path: Path, text: str) -> None:
     load_taxonomy(str(path))
 
 
-def test_the_five_tasks_are_bundled():
-    assert task_names() == ["abstract", "emoset", "emotion6", "webemo25", "webemo7"]
+def test_the_five_tasks_and_the_demo_are_bundled():
+    assert task_names() == ["abstract", "demo", "emoset", "emotion6", "webemo25", "webemo7"]
+
+
+def test_the_demo_has_emoset_s_classes_under_a_name_of_its_own():
+    demo, emoset = load_taxonomy("demo"), load_taxonomy("emoset")
+    assert demo.classes == emoset.classes
+    assert (demo.name, demo.title) == ("demo", "bundled demo scenes, EmoSet's 8 classes")
 
 
 @pytest.mark.parametrize(
