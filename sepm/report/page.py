@@ -18,7 +18,7 @@ from sepm.report.runs import RunGroup, places_of
 from sepm.report.style import rendered, styled
 from sepm.report.tiled_grid import PLACES_UNKNOWN
 
-FIGURE_ORDER = ("6", "flips", "5", "3", "confusion", "4")
+FIGURE_ORDER = ("6", "flips", "5", "risk-coverage", "3", "confusion", "4")
 PHOTOGRAPHIC = {"figure-4"}
 """Figures that hold images, smaller as PNG than as SVG."""
 PHOTOGRAPHIC_DPI = 110
@@ -59,7 +59,12 @@ def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
         `unplaced`: names of runs that drop visual tokens without telling where these lie.
     """
     assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
-    shown = (tables.results(group), tables.paired_tests(group), tables.per_class(group))
+    shown = (
+        tables.results(group),
+        tables.paired_tests(group),
+        tables.calibration(group),
+        tables.per_class(group),
+    )
     details = (tables.differing_settings(group), tables.shared_settings(group))
     inside = {run.name for run in browsable(group)}
     with styled():
