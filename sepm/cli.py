@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "sensitivity": "Accuracy over α and β (Fig. 3).",
     "compare": "What differs between two runs, and which samples flipped.",
     "confidence": "Calibration of runs, and which score tells right from wrong.",
+    "softgate": "A soft gate instead of the hard one, re-scored from two runs.",
+    "votes": "Runs beside annotators' votes, and under each label rule.",
     "audit": "What batches, shared work and half precision change, with margins.",
     "questions": "Write a data set's question file.",
     "check": "Check a question file and decode its images, without a model.",

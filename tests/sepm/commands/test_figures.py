@@ -9,7 +9,10 @@ from PIL import Image
 
 from sepm.cli import main
 
-FIGURES = ("figure-4", "figure-5", "figure-6", "confusion-zero-shot", "confusion-sepm", "flips")
+FIGURES = (
+    *("figure-4", "figure-5", "figure-6", "confusion-zero-shot", "confusion-sepm"),
+    *("risk-coverage", "flips"),
+)
 
 
 @pytest.fixture(scope="module")
