@@ -5,7 +5,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 
 from sepm.analysis import plain_text as text
@@ -34,9 +33,9 @@ def votes_by_image(questions: Iterable[Question]) -> dict[str, Votes]:
     """
     found: dict[str, Votes] = {}
     for question in questions:
-        if question.votes is not None:
-            if found.setdefault(question.image, question.votes) != question.votes:
-                raise InputError(f"image '{question.image}' has votes twice, and others each time")
+        image, votes = question.image, dict(question.votes)
+        if votes and found.setdefault(image, votes) != votes:
+            raise InputError(f"image '{image}' has votes twice, and others each time")
     if not found:
         raise InputError(
             "no votes in the question file; `sepm questions abstract` and `sepm questions emotion6 "
@@ -84,12 +83,14 @@ def distances(voted: Sequence[Voted], taxonomy: Taxonomy) -> dict[str, Any]:
     stated = np.array([final_probabilities(r, taxonomy) for r, _ in voted])  # [n, K]
     kl = rel_entr(shares, stated).sum(axis=1)
     finite = kl[np.isfinite(kl)]
+    middle = (shares + stated) / 2
+    js = (rel_entr(shares, middle) + rel_entr(stated, middle)).sum(axis=1) / 2
     ranked = [np.array(taxonomy.names)[row] for row in np.argsort(-stated, axis=1, kind="stable")]
     tops = [set(top_classes(v)) for _, v in voted]
     return {
         "kl": float(finite.mean()) if len(finite) else None,
         "kl_infinite": len(kl) - len(finite),
-        "js": float((jensenshannon(shares, stated, axis=1) ** 2).mean()),
+        "js": float(js.mean()),
         "top": {
             k: fmean(bool(top & {*names[:k]}) for top, names in zip(tops, ranked, strict=True))
             for k in TOP

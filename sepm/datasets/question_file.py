@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
@@ -37,8 +37,8 @@ class Question:
     """Line of the file that it was read from, from 1; 0 where it came from a folder."""
     other_labels: tuple[str, ...] = ()
     """Class names tied with `label` that count as correct too (`--ties any`)."""
-    votes: Mapping[str, float] | None = field(default=None, hash=False)
-    """Annotators' votes for classes, in the order of their table; `sepm votes` alone reads them."""
+    votes: tuple[tuple[str, float], ...] = ()
+    """Class names with their votes, in the order of the vote table; `sepm votes` reads them."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -258,7 +258,8 @@ def _class_of_id(row: dict[str, Any]) -> str:
 def _question(row: dict[str, Any], line: int) -> Question:
     label, *others = _labels(row)
     name, image, text = row["question_id"], row["image"], row.get("text")
-    votes = {composed(key): vote for key, vote in (row.get("votes") or {}).items()} or None
+    given: dict[str, float] = row.get("votes") or {}
+    votes = tuple((composed(key), vote) for key, vote in given.items())
     return Question(name, image, label, text, line, tuple(others), votes)
 
 
@@ -269,6 +270,6 @@ def _as_row(question: Question) -> dict[str, Any]:
     row["category"] = question.label
     if question.other_labels:
         row["categories"] = list(question.labels)
-    if question.votes is not None:
+    if question.votes:
         row["votes"] = dict(question.votes)
     return row

@@ -69,8 +69,8 @@ def questions_by_votes(rows: Iterable[VoteRow], ties: str) -> tuple[list[Questio
         if len(top) == 1 or ties != "drop":
             label, *others = top if ties == "any" else top[:1]
             question_id = f"{label}/{row.image}"
-            question = Question(
-                question_id, row.image, label, None, row.line, (*others,), row.votes
+            votes = tuple(row.votes.items())
+            questions.append(
+                Question(question_id, row.image, label, None, row.line, (*others,), votes)
             )
-            questions.append(question)
     return questions, tied
