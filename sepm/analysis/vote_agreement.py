@@ -72,12 +72,12 @@ def distances(voted: Sequence[Voted], taxonomy: Taxonomy) -> dict[str, Any]:
     """Distances of the final probabilities p from the votes' shares v, and agreement of answers.
 
     Returns:
-        `kl`, the mean of the finite KL(v ‖ p) = sum of v log(v / p), in nats; `kl_infinite`, the
-        number of rows where a class with votes has p = 0, as one that was not shown; `js`, the
-        mean Jensen-Shannon divergence in nats, from 0 to log 2, which is always finite; `top`, for
-        each k the share of rows where a class with the most votes is among the k largest p, those
-        of equal p in the order of the options; `any_vote`, the share of rows whose answer an
-        annotator chose.
+        `kl`, the mean of KL(v ‖ p) = sum of v log(v / p) in nats, None where it is infinite;
+        `kl_infinite`, the number of rows that make it so: a class with votes has p = 0, as one that
+        was not shown; `kl_finite`, the mean of the other rows; `js`, the mean Jensen-Shannon
+        divergence in nats, from 0 to log 2, which is always finite; `top`, for each k the share of
+        rows where a class with the most votes is among the k largest p, those of equal p in the
+        order of the options; `any_vote`, the share of rows whose answer an annotator chose.
     """
     shares = np.array([normalised([v.get(c, 0) for c in taxonomy.names]) for _, v in voted])
     stated = np.array([final_probabilities(r, taxonomy) for r, _ in voted])  # [n, K]
@@ -88,8 +88,9 @@ def distances(voted: Sequence[Voted], taxonomy: Taxonomy) -> dict[str, Any]:
     ranked = [np.array(taxonomy.names)[row] for row in np.argsort(-stated, axis=1, kind="stable")]
     tops = [set(top_classes(v)) for _, v in voted]
     return {
-        "kl": float(finite.mean()) if len(finite) else None,
+        "kl": float(kl.mean()) if len(finite) == len(kl) else None,
         "kl_infinite": len(kl) - len(finite),
+        "kl_finite": float(finite.mean()) if len(finite) else None,
         "js": float(js.mean()),
         "top": {
             k: fmean(bool(top & {*names[:k]}) for top, names in zip(tops, ranked, strict=True))
@@ -150,14 +151,15 @@ def as_document(found: Sequence[dict[str, Any]]) -> Document:
         for run in found
         for rule, row in run["labels"].items()
     ]
+    kls = ("KL", "infinite rows", "KL of the others")
     tops = (f"top {k}" for k in TOP)
     return [
         "# Final probabilities against the votes",
         "",
-        Grid(("run", "n", "no votes", "KL", "infinite", "JS", *tops, "any vote"), agreement),
+        Grid(("run", "n", "no votes", *kls, "JS", *tops, "any vote"), agreement),
         "",
-        "KL(votes ‖ p) and Jensen-Shannon in nats, the rest in percent; KL is the mean of the "
-        "finite ones.",
+        "KL(votes ‖ p) and Jensen-Shannon (JS) in nats, the rest in percent. A class with votes that",
+        "was not shown makes KL infinite; that of the other rows compares no two runs. JS does.",
         "",
         "# The same answers under each label rule",
         "",
@@ -176,8 +178,9 @@ def _agreement_cells(run: Mapping[str, Any]) -> list[str]:
     return [
         str(run["n"]),
         str(run["without_votes"]),
-        text.decimals(found["kl"]),
+        "infinite" if found["kl_infinite"] else text.decimals(found["kl"]),
         str(found["kl_infinite"]),
+        text.decimals(found["kl_finite"]),
         text.decimals(found["js"]),
         *map(text.percent, found["top"].values()),
         text.percent(found["any_vote"]),

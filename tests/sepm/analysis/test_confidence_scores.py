@@ -25,7 +25,7 @@ ROWS = random_rows(80, 1, staged=True)
 RIGHT = [row["correct"] for row in ROWS]
 
 
-def by_other_code(row: dict[str, Any]) -> dict[str, float]:
+def by_other_code(row: dict[str, Any]) -> dict[str, Any]:
     p_a, p_b = row["coarse"]["p_a"], row["coarse"]["p_b"]
     coarse = np.sort([p_a, p_b]) / (p_a + p_b)
     probs = row["fine"]["probs"]
