@@ -396,7 +396,7 @@ def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
         legend: Any = draw_per_class(*runs).axes[0].get_legend()
         for result in drawn:
             assert rendered(result.figure, "svg")
-    assert len(drawn) == 6
+    assert len(drawn) == 7
     assert {text.get_text().strip().split(",")[0] for text in legend.get_texts()} == {
         "_a$\\bad$",
         "b$_{",
