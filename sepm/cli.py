@@ -19,6 +19,7 @@ from sepm.terminal import bear_any_encoding, complain
 COMMANDS: dict[str, str] = {
     "eval": "evaluate methods on a question file",
     "predict": "one image's whole decision",
+    "web": "a live page about one image: move α and β, see what changes",
     "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers",
     "sensitivity": "accuracy over α and β (Fig. 3)",
     "compare": "what differs between two runs, and which samples flipped",

@@ -7,7 +7,7 @@ within a branch therefore costs nothing; another branch, or other dropped tokens
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,35 +17,17 @@ from sepm.errors import require_known
 from sepm.inference.alone import answer_alone, run_dialogue
 from sepm.inference.predict import Decision, ShownImage, decide, load_image
 from sepm.inference.prompt_check import check_prompts
-from sepm.method.config import DEFAULT_PRESET, MethodConfig
+from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.opening import OpenedModel
 from sepm.models.protocol import EncodedImage, VisionLanguageModel
 from sepm.registry import MethodRun, get_preset
 from sepm.report.overlay import shrunk
+from sepm.web.choice import Choice
 
 BESIDE = "zero-shot"
 """The method that stands beside every other."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Positions of the page's controls."""
-
-    method: str = "sepm"
-    preset: str = DEFAULT_PRESET
-    task: str = "emoset"
-    alpha: float | None = None
-    """None: the preset's; as the next two."""
-    beta: float | None = None
-    phrase: str | None = None
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the method that were chosen."""
-        names = {f.name for f in fields(MethodConfig)} & {f.name for f in fields(self)}
-        return {n: value for n in sorted(names) if (value := getattr(self, n)) is not None}
 
 
 @dataclass

@@ -1,0 +1,31 @@
+"""Where the page is served, and what it needs."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated
+
+from sepm.errors import InputError
+
+THIS_MACHINE = "127.0.0.1"
+FIRST_PORT, LAST_PORT = 1, (1 << 16) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Where the page is served."""
+
+    host: Annotated[str, "address to serve at; 0.0.0.0: whoever reaches this machine"] = (
+        THIS_MACHINE
+    )
+    port: Annotated[int | None, "port; unless given the first free one from 7860", "N"] = None
+    open: Annotated[bool, "open the page in a browser"] = False
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not FIRST_PORT <= self.port <= LAST_PORT:
+            raise InputError(f"--port must be from {FIRST_PORT} to {LAST_PORT}, got {self.port}")
+
+
+def require_gradio() -> None:
+    """Raise `InputError` where gradio is not installed."""
+    if find_spec("gradio") is None:
+        raise InputError("sepm web needs gradio: pip install 'sepm[web]'")
