@@ -57,14 +57,17 @@ class Page:
     Args:
         session: answers.
         start: positions of the controls at first.
+        uploads: folder of the uploaded files.
         scenes: image files to try.
 
     Raises:
         InputError: such a start is not possible.
     """
 
-    def __init__(self, session: Session, start: Choice, scenes: Sequence[Path] = ()) -> None:
-        self.session, self.scenes = session, list(scenes)
+    def __init__(
+        self, session: Session, start: Choice, uploads: Path, scenes: Sequence[Path] = ()
+    ) -> None:
+        self.session, self.uploads, self.scenes = session, uploads.resolve(), list(scenes)
         self.start = Choice(**{**asdict(start), **_settings(session.run(start).config)})
         self.hint = message_html("hint", HINT_SCENES if scenes else HINT)
 
@@ -72,7 +75,9 @@ class Page:
         """Read an uploaded image, delete its file, and show what the method says about it."""
         if file is None:
             return [gr.skip()] * 3
-        path = Path(file["path"])
+        path = Path(file["path"]).resolve()
+        if not path.is_relative_to(self.uploads):
+            return [None, None, message_html("error", "that file was not uploaded")]
         try:
             return [None, *self._take(path, Path(file.get("orig_name") or path).name, positions)]
         finally:

@@ -5,7 +5,10 @@ programs. `OnlyThePage` lets through what the page asks for, and its content sec
 the browser from asking anybody else.
 """
 
+import asyncio
+import errno
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +41,8 @@ MOST_TABS = 32
 UPLOADS_KEPT = (300, 900)
 """Uploads that no event took are looked for every so many seconds, and deleted at such an age."""
 
+PORTS = range(7860, 7960)
+"""Looked through for a free one."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 PATHS = frozenset({"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json"})
@@ -109,14 +114,16 @@ def serving(
     """
     held = {**demo.SETTINGS, **(settings or {})} if demo.is_demo(opened) else settings
     scenes = demo.scenes() if demo.is_demo(opened) else []
-    page = Page(Session(opened, held, choice.task), choice, scenes)
+    port = _free_port(options)
+    session = Session(opened, held, choice.task)
     with (
         tempfile.TemporaryDirectory(prefix="sepm-web-") as folder,
         _environment(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED="False"),
     ):
-        blocks = build(page, UPLOADS_KEPT).queue(max_size=MOST_WAITING)
+        page = Page(session, choice, Path(folder), scenes)
+        blocks = asyncio.run(_started(page, options, port))
         try:
-            yield _launch(blocks, options)
+            yield str(blocks.local_url)
         finally:
             blocks.close(verbose=False)
 
@@ -151,35 +158,54 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _launch(blocks: gr.Blocks, options: ServerOptions) -> str:
+def _free_port(options: ServerOptions) -> int:
+    """The port asked for, or the first free one.
+
+    Raises:
+        InputError: it is taken, or the address is none of this machine's.
+    """
+    ports = PORTS if options.port is None else (options.port,)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    for port in ports:
+        try:
+            socket.create_server((options.host, port), family=family).close()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and port != ports[-1]:
+                continue
+            reason = error.strerror or error
+            where = f"{options.host}, port {port}"
+            raise InputError(f"the page cannot be served at {where}: {reason}") from error
+        return port
+    raise AssertionError("there are ports")
+
+
+async def _started(page: Page, options: ServerOptions, port: int) -> gr.Blocks:
+    """The page, served. An event loop runs meanwhile, else gradio makes some and closes none."""
+    blocks = build(page, UPLOADS_KEPT).queue(max_size=MOST_WAITING)
     hosts = [*LOOPBACK, "[::1]"] if options.host in LOOPBACK else ["*"]
     guards = [
         Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
         Middleware(OnlyThePage),
     ]
-    try:
-        _, address, _ = blocks.launch(
-            server_name=options.host,
-            server_port=options.port,
-            inbrowser=options.open,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            inline=False,
-            run_history=False,
-            footer_links=[],
-            enable_monitoring=False,
-            ssr_mode=False,
-            mcp_server=False,
-            pwa=False,
-            num_workers=0,
-            max_file_size=MOST_BYTES_OF_AN_UPLOAD,
-            state_session_capacity=MOST_TABS,
-            app_kwargs={"middleware": guards},
-            theme=Default(font=FONTS, font_mono=MONOSPACE, primary_hue="blue"),
-            css_paths=Path(__file__).parent / "templates" / "page.css",
-        )
-    except OSError as error:
-        where = f"{options.host}, port {options.port or 'from 7860'}"
-        raise InputError(f"the page cannot be served at {where}: {error}") from error
-    return address
+    blocks.launch(
+        server_name=options.host,
+        server_port=port,
+        inbrowser=options.open,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        inline=False,
+        run_history=False,
+        footer_links=[],
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        num_workers=0,
+        max_file_size=MOST_BYTES_OF_AN_UPLOAD,
+        state_session_capacity=MOST_TABS,
+        app_kwargs={"middleware": guards},
+        theme=Default(font=FONTS, font_mono=MONOSPACE, primary_hue="blue"),
+        css_paths=Path(__file__).parent / "templates" / "page.css",
+    )
+    return blocks
