@@ -23,7 +23,7 @@ from sepm.registry import METHODS, get_method
 from sepm.report.overlay import shrunk
 from sepm.web.choice import SETTINGS, Choice
 from sepm.web.session import Comparison, LiveImage, Session
-from sepm.web.view import comparison_html, message_html
+from sepm.web.view import Change, change_between, comparison_html, message_html
 
 HINT = "Drop an image in to see how the model decides about it."
 HINT_SCENES = "Drop an image in, or take a scene, to see how the model decides about it."
@@ -49,6 +49,10 @@ class Tab:
 
     image: LiveImage
     last: Comparison | None = None
+    change: Change | None = None
+    """The last one."""
+    told: str | None = None
+    """The error that stands in place of the results."""
 
 
 class Page:
@@ -95,17 +99,26 @@ class Page:
             return [None, message_html("error", str(error))]
         return [tab, self.show(tab, *positions)]
 
-    def show(self, tab: Tab | None, *positions: Positions) -> str:
+    def show(self, tab: Tab | None, *positions: Positions) -> Any:
         """The results at some positions of the controls, or what is wrong with these."""
         try:
             choice = self._choice(positions)
             if tab is None:
                 self.session.run(choice)
                 return self.hint
-            before, tab.last = tab.last, self.session.compare(tab.image, choice)
-            return comparison_html(tab.last, before)
+            if tab.told is None and tab.last and tab.last.choice == choice:
+                return gr.skip()  # a control was left, not moved
+            return self._compare(tab, choice)
         except (InputError, RunError) as error:
+            if tab is not None:
+                tab.told = str(error)
             return message_html("error", str(error))
+
+    def _compare(self, tab: Tab, choice: Choice) -> str:
+        before, tab.last = tab.last, self.session.compare(tab.image, choice)
+        change = change_between(before, tab.last) if before else None
+        tab.change, tab.told = change or tab.change, None
+        return comparison_html(tab.last, tab.change, new=change is not None)
 
     def _choice(self, positions: Sequence[Positions]) -> Choice:
         try:

@@ -125,6 +125,7 @@ def serving(
         try:
             yield str(blocks.local_url)
         finally:
+            blocks.server.force_exit = True  # an open tab listens for as long as it is open
             blocks.close(verbose=False)
 
 

@@ -53,7 +53,7 @@ class LiveImage:
 class Comparison:
     """A method's decision about an image beside zero-shot's, and their cost."""
 
-    method: str
+    choice: Choice
     decision: Decision
     beside: Decision | None
     """Zero-shot's; None: the method is zero-shot."""
@@ -134,7 +134,7 @@ class Session:
         decision_of = partial(decide, image.shown, taxonomy=taxonomy, outcome_of=image.outcome_of)
         decisions = [decision_of(run=each) for each in runs]
         return Comparison(
-            run.method,
+            choice,
             decisions[0],
             decisions[1] if beside else None,
             image.model.visual_grid,

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -33,20 +34,47 @@ from sepm.web.session import BESIDE, Comparison
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEGEND_STEPS = 8
+SYMBOLS = {"alpha": "α", "beta": "β"}
 
 
-def comparison_html(after: Comparison, before: Comparison | None) -> str:
+@dataclass(frozen=True)
+class Change:
+    """A move of the controls that changed an answer, or what leads to it."""
+
+    moved: str
+    """The controls: "α 0.1 → 0.2"."""
+    changed: str
+    """What differs: "branch negative → ambiguous"."""
+
+
+def change_between(before: Comparison, after: Comparison) -> Change | None:
+    """The change from one comparison of an image to another; None: all answers are the same."""
+    was, now = _facts(before), _facts(after)
+    changed = [f"{name} {was[name]} → {now[name]}" for name in now if was[name] != now[name]]
+    if not changed:
+        return None
+    chosen, choice = asdict(before.choice), asdict(after.choice)
+    moved = [
+        f"{SYMBOLS.get(name, name)} {chosen[name]} → {choice[name]}"
+        for name in choice
+        if chosen[name] != choice[name]
+    ]
+    return Change(", ".join(moved), ", ".join(changed))
+
+
+def comparison_html(after: Comparison, change: Change | None = None, *, new: bool = False) -> str:
     """The page's results.
 
     Args:
         after: what is shown.
-        before: the same image's comparison that stood there, to tell what changed; None: nothing.
+        change: the last one on the way there.
+        new: whether it came with the last move.
     """
     decision, beside = after.decision, after.beside
     record = decision.as_dict()
     return _template().render(
         name=decision.source,
-        method=after.method,
+        method=after.choice.method,
         beside=BESIDE if beside else None,
         emotion=_emotion(decision),
         beside_emotion=_emotion(beside) if beside else None,
@@ -56,7 +84,8 @@ def comparison_html(after: Comparison, before: Comparison | None) -> str:
         options=_options(decision, beside),
         said=_said(after),
         prompts=_prompts(after),
-        changes=_changes(before, after) if before else None,
+        change=change,
+        new=new,
         cost=_cost(after),
     )
 
@@ -138,7 +167,7 @@ def _options(decision: Decision, beside: Decision | None) -> list[dict[str, Any]
 
 def _said(after: Comparison) -> list[tuple[str, str]]:
     """Texts of the answers that no leading letter decided, by method."""
-    decisions = {after.method: after.decision, BESIDE: after.beside}
+    decisions = {after.choice.method: after.decision, BESIDE: after.beside}
     replies = {name: each.outcome.reply for name, each in decisions.items() if each}
     return [(name, r.text or "(nothing)") for name, r in replies.items() if r.read != "letter"]
 
@@ -199,29 +228,16 @@ def _remarks(record: Mapping[str, Any], grid: dict[str, Any] | None) -> Iterator
         yield f"visual tokens before the first decoder layer and after each: {listed}"
 
 
-def _changes(before: Comparison, after: Comparison) -> list[str]:
-    """What differs from the comparison that stood there before."""
-    found = []
-    for name, was, now in zip(
-        ("branch", "dropped tokens", "answer", f"{BESIDE}'s answer"),
-        _facts(before),
-        _facts(after),
-        strict=True,
-    ):
-        if was != now:
-            found.append(f"{name}: {was} → {now}")
-    return found
-
-
-def _facts(comparison: Comparison) -> tuple[object, ...]:
+def _facts(comparison: Comparison) -> dict[str, object]:
+    """What a move of the controls can change, in words."""
     decision = comparison.decision
     coarse = decision.outcome.coarse
-    return (
-        coarse.branch if coarse else "none",
-        len(decision.outcome.dropped),
-        _emotion(decision),
-        _emotion(comparison.beside or decision),
-    )
+    return {
+        "branch": coarse.branch if coarse else "none",
+        "dropped tokens": len(decision.outcome.dropped),
+        "answer": _emotion(decision),
+        f"{BESIDE}'s answer": _emotion(comparison.beside or decision),
+    }
 
 
 def _cost(after: Comparison) -> str:

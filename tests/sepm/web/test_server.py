@@ -97,8 +97,9 @@ def test_an_upload_is_deleted_as_soon_as_it_is_read(client: Client, images: list
 def test_controls_are_answered_for_the_tabs_own_image(client: Client, images: list[Path]) -> None:
     other = Client(client.address, client.http)
     client.take(images[0])
-    assert "no new prefills" in client.show(*START)
-    assert "Drop an image in" in other.show(*START)
+    zero_shot = ("zero-shot", *START[1:])
+    assert "no new prefills" in client.show(*zero_shot)
+    assert "Drop an image in" in other.show(*zero_shot)
 
 
 @pytest.mark.parametrize(
