@@ -95,7 +95,7 @@ class Page:
     def _take(self, path: Path, name: str, positions: Sequence[Positions]) -> list[Any]:
         try:
             tab = Tab(self.session.read(path, name))
-        except InputError as error:
+        except (InputError, RunError) as error:
             return [None, message_html("error", str(error))]
         return [tab, self.show(tab, *positions)]
 

@@ -7,11 +7,13 @@ the browser from asking anybody else.
 
 import asyncio
 import errno
+import logging
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -125,8 +127,7 @@ def serving(
         try:
             yield str(blocks.local_url)
         finally:
-            blocks.server.force_exit = True  # an open tab listens for as long as it is open
-            blocks.close(verbose=False)
+            _close(blocks)
 
 
 def serve(
@@ -135,13 +136,17 @@ def serve(
     choice: Choice,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Serve the page until it is interrupted; the arguments are those of `serving`."""
-    with serving(opened, options, choice, settings) as address:
-        show(f"{address}   (Ctrl-C ends it)")
-        try:
+    """Serve the page until it is interrupted or terminated.
+
+    The arguments are those of `serving`, and so are the errors.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with serving(opened, options, choice, settings) as address, suppress(KeyboardInterrupt):
+            show(f"{address}   (Ctrl-C ends it)")
             Event().wait()
-        except KeyboardInterrupt:
-            return
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -178,6 +183,16 @@ def _free_port(options: ServerOptions) -> int:
             raise InputError(f"the page cannot be served at {where}: {reason}") from error
         return port
     raise AssertionError("there are ports")
+
+
+def _close(blocks: gr.Blocks) -> None:
+    """End the server at once and without a word, although open tabs still listen to it."""
+    log = logging.getLogger("uvicorn.error")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    blocks.server.force_exit = True
+    blocks.close(verbose=False)
+    log.setLevel(level)
 
 
 async def _started(page: Page, options: ServerOptions, port: int) -> gr.Blocks:

@@ -6,22 +6,24 @@ within a branch therefore costs nothing; another branch, or other dropped tokens
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sepm.datasets.tasks import load_taxonomy, task_names
-from sepm.errors import require_known
+from sepm.errors import RunError, require_known
 from sepm.inference.alone import answer_alone, run_dialogue
 from sepm.inference.predict import Decision, ShownImage, decide, load_image
 from sepm.inference.prompt_check import check_prompts
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.taxonomy import Taxonomy
+from sepm.models.memory import free_memory, is_out_of_memory
 from sepm.models.opening import OpenedModel
-from sepm.models.protocol import EncodedImage, VisionLanguageModel
+from sepm.models.protocol import VisionLanguageModel
 from sepm.registry import MethodRun, get_preset
 from sepm.report.overlay import shrunk
 from sepm.web.choice import Choice
@@ -67,18 +69,22 @@ class Comparison:
 
 
 class Session:
-    """A model that answers about one image at a time.
+    """A model, loaded, that answers about one image at a time.
 
     Args:
         opened: the model.
-        settings: settings that differ from every preset's, by their names.
+        settings: settings that hold under every preset, by their names.
         task: a task beside the bundled ones: a taxonomy file.
+
+    Raises:
+        InputError: the model cannot be loaded, or the task is none.
     """
 
     def __init__(
         self, opened: OpenedModel, settings: Mapping[str, Any] | None = None, task: str = "emoset"
     ) -> None:
-        self.opened, self._settings = opened, dict(settings or {})
+        self.opened, self.model = opened, opened.model
+        self._settings = dict(settings or {})
         self.tasks: dict[str, Taxonomy] = {
             name: load_taxonomy(name) for name in dict.fromkeys((task, *task_names()))
         }
@@ -111,19 +117,19 @@ class Session:
 
         Raises:
             InputError: it cannot be read, or the model cannot take it.
+            RunError: there is not enough memory.
         """
-        model = self.opened.model
-        _, image, content = load_image(path, model.preprocess, name)
-        encoded: EncodedImage
-        (encoded,) = model.encode([content])
-        return LiveImage(model, ShownImage(name, shrunk(image), encoded))
+        _, image, content = load_image(path, self.model.preprocess, name)
+        with _memory_told():
+            (encoded,) = self.model.encode([content])
+        return LiveImage(self.model, ShownImage(name, shrunk(image), encoded))
 
     def compare(self, image: LiveImage, choice: Choice) -> Comparison:
         """A method's decision beside zero-shot's, with the prefills that were still missing.
 
         Raises:
             InputError: an unknown name, a value out of its range, or a prompt that does not fit.
-            RunError: the model's probabilities are not numbers.
+            RunError: the model's probabilities are not numbers, or there is not enough memory.
         """
         require_known("task", choice.task, self.tasks)
         taxonomy, run = self.tasks[choice.task], self.run(choice)
@@ -132,7 +138,8 @@ class Session:
         check_prompts(image.model, runs, taxonomy, {None: "the prompts"})
         before, start = len(image.replies), time.perf_counter()
         decision_of = partial(decide, image.shown, taxonomy=taxonomy, outcome_of=image.outcome_of)
-        decisions = [decision_of(run=each) for each in runs]
+        with _memory_told():
+            decisions = [decision_of(run=each) for each in runs]
         return Comparison(
             choice,
             decisions[0],
@@ -142,3 +149,19 @@ class Session:
             len(image.replies),
             1000 * (time.perf_counter() - start),
         )
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Turn the many errors of memory that ran out into one that can be told.
+
+    Raises:
+        RunError: it did.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        free_memory()
+        raise RunError("out of memory; take a smaller image, or --dtype float16") from error

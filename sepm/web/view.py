@@ -55,11 +55,15 @@ def change_between(before: Comparison, after: Comparison) -> Change | None:
         return None
     chosen, choice = asdict(before.choice), asdict(after.choice)
     moved = [
-        f"{SYMBOLS.get(name, name)} {chosen[name]} → {choice[name]}"
+        f"{SYMBOLS.get(name, name)} {_short(chosen[name])} → {_short(choice[name])}"
         for name in choice
         if chosen[name] != choice[name]
     ]
     return Change(", ".join(moved), ", ".join(changed))
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def comparison_html(after: Comparison, change: Change | None = None, *, new: bool = False) -> str:

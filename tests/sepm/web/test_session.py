@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sepm.datasets.tasks import TAXONOMY_FOLDER, load_taxonomy
-from sepm.errors import InputError
+from sepm.errors import InputError, RunError
 from sepm.inference.predict import predict
 from sepm.method.config import PRESETS
 from sepm.models.opening import OpenedModel
@@ -166,3 +166,18 @@ def test_an_unreadable_image_is_told_by_its_own_name(session: Session, tmp_path:
     file.write_text("no image")
     with pytest.raises(InputError, match=r"image photo\.png: not an image that PIL can read"):
         session.read(file, "photo.png")
+
+
+def test_memory_that_runs_out_is_told_and_the_image_goes_on(
+    session: Session, read: Read, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = read(images[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("sepm.web.session.answer_alone", _too_large)
+        with pytest.raises(RunError, match="out of memory"):
+            session.compare(image, SEPM)
+    assert cost(session, image, SEPM) == 3
+
+
+def _too_large(*arguments: object) -> None:
+    raise RuntimeError("CUDA error: out of memory")
