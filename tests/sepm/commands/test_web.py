@@ -5,6 +5,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,3 +109,10 @@ def test_an_interrupt_or_a_termination_ends_the_page_in_good_order(
     assert ended == [True]
     assert signal.getsignal(signal.SIGTERM) is before
     assert capsys.readouterr().out == "http://127.0.0.1:7860/   (Ctrl-C ends it)\n"
+
+
+def test_a_space_installs_what_the_page_depends_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["web"]]
+    assert [line for line in lines if line[0] not in "#-"] == sorted(wanted)
