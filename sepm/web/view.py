@@ -170,10 +170,10 @@ def _options(decision: Decision, beside: Decision | None) -> list[dict[str, Any]
 
 
 def _said(after: Comparison) -> list[tuple[str, str]]:
-    """Texts of the answers that no leading letter decided, by method."""
-    decisions = {after.choice.method: after.decision, BESIDE: after.beside}
-    replies = {name: each.outcome.reply for name, each in decisions.items() if each}
-    return [(name, r.text or "(nothing)") for name, r in replies.items() if r.read != "letter"]
+    """Texts of the answers that no leading letter decided, behind their methods."""
+    decisions = [(after.choice.method, after.decision), (BESIDE, after.beside)]
+    replies = [(name, decision.outcome.reply) for name, decision in decisions if decision]
+    return [(name, r.text or "(nothing)") for name, r in replies if r.read != "letter"]
 
 
 def _prompts(after: Comparison) -> list[tuple[str, str]]:

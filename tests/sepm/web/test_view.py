@@ -99,6 +99,8 @@ def test_an_answer_in_words_is_quoted(compare: Callable) -> None:
     assert "sepm wrote: <q>I &lt;b&gt;cannot&lt;/b&gt; tell</q>" in html
     read = Reply("A", "It is amusement.", probs, read="text")
     assert "sepm wrote: <q>It is amusement.</q>" in comparison_html(with_reply(comparison, read))
+    alone = with_reply(compare(Choice(method="zero-shot")), read)
+    assert "zero-shot wrote: <q>It is amusement.</q>" in comparison_html(alone)
 
 
 def test_a_change_names_the_move_and_what_it_changed(compare: Callable) -> None:
