@@ -6,7 +6,7 @@ within a branch therefore costs nothing; another branch, or other dropped tokens
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +28,8 @@ from sepm.registry import MethodRun, get_preset
 from sepm.report.overlay import shrunk
 from sepm.web.choice import Choice
 
+LONGEST_SIDE = 480
+"""Pixels of the picture that is kept of an image."""
 BESIDE = "zero-shot"
 """The method that stands beside every other."""
 
@@ -39,6 +41,8 @@ class LiveImage:
     model: VisionLanguageModel
     shown: ShownImage
     replies: dict[Ask, Reply] = field(default_factory=dict)
+    drawn: dict[Hashable, str] = field(default_factory=dict)
+    """Pictures of it that the page has drawn, by what they show."""
 
     def answer(self, ask: Ask) -> Reply:
         """The reply to an ask, from a prefill where it has not been asked before."""
@@ -61,6 +65,8 @@ class Comparison:
     """Zero-shot's; None: the method is zero-shot."""
     visual_grid: dict[str, Any] | None
     """Places of the visual tokens on any image; None: not known, or each image's own."""
+    drawn: dict[Hashable, str]
+    """The image's own: pictures that need not be drawn again."""
     new_prefills: int
     """Prefills that this position of the controls cost."""
     prefills: int
@@ -122,7 +128,7 @@ class Session:
         _, image, content = load_image(path, self.model.preprocess, name)
         with _memory_told():
             (encoded,) = self.model.encode([content])
-        return LiveImage(self.model, ShownImage(name, shrunk(image), encoded))
+        return LiveImage(self.model, ShownImage(name, shrunk(image, LONGEST_SIDE), encoded))
 
     def compare(self, image: LiveImage, choice: Choice) -> Comparison:
         """A method's decision beside zero-shot's, with the prefills that were still missing.
@@ -145,6 +151,7 @@ class Session:
             decisions[0],
             decisions[1] if beside else None,
             image.model.visual_grid,
+            image.drawn,
             len(image.replies) - before,
             len(image.replies),
             1000 * (time.perf_counter() - start),

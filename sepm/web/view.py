@@ -1,9 +1,9 @@
 """A comparison as HTML: both stages in words and bars, and the visual tokens over the image."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import no_class
 from sepm.report.geometry import TokenPlaces
 from sepm.report.overlay import (
-    LONGEST_SIDE,
     SCORE_COLORS,
     Pixels,
     faded,
@@ -30,10 +29,14 @@ from sepm.report.overlay import (
 )
 from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words, token_places
 from sepm.terminal import printable
-from sepm.web.session import BESIDE, Comparison
+from sepm.web.session import BESIDE, LONGEST_SIDE, Comparison
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEGEND_STEPS = 8
+MOST_DRAWN = 64
+"""Pictures that are kept of an image."""
+JPEG_QUALITY = 92
+"""A tenth of a PNG's bytes for a photograph; edges of tokens stay sharp, colours unmixed."""
 SYMBOLS = {"alpha": "α", "beta": "β"}
 
 
@@ -83,7 +86,7 @@ def comparison_html(after: Comparison, change: Change | None = None, *, new: boo
         emotion=_emotion(decision),
         beside_emotion=_emotion(beside) if beside else None,
         coarse=_coarse(decision) if decision.outcome.coarse else None,
-        pictures=list(_pictures(decision, record, after.visual_grid)),
+        pictures=list(_pictures(after, record)),
         remarks=list(_remarks(record, after.visual_grid)),
         options=_options(decision, beside),
         said=_said(after),
@@ -186,28 +189,38 @@ def _prompts(after: Comparison) -> list[tuple[str, str]]:
     return stages
 
 
-def _pictures(
-    decision: Decision, record: Mapping[str, Any], grid: dict[str, Any] | None
-) -> Iterator[dict[str, Any]]:
+def _pictures(after: Comparison, record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The image, its dropped tokens and its scores; only what the method has and places allow."""
-    image, places = _enlarged(decision.image), token_places(grid, record)
-    yield {"title": "image", "source": _data_url(plain(image, places)), "legend": None}
+    decision, places = after.decision, token_places(after.visual_grid, record)
+    image = _enlarged(decision.image)
+    source = _drawn(after, ("image", places), lambda: plain(image, places))
+    yield {"title": "image", "source": source, "legend": None}
     if places is None:
         return
-    if dropped := record["dropped"]:
-        title = f"{dropped_in_words(dropped, record, places)} (β = {decision.config.beta:g})"
-        for number, cover in enumerate(places.covers):
-            part = f"{cover.name}: {cover.dropped_of_all(dropped)}"
-            shown = f"{title}, {part}" if len(places.covers) > 1 else title
-            source = _data_url(faded(image, places, dropped, number))
-            yield {"title": shown, "source": source, "legend": None}
+    if record["dropped"]:
+        number = dropped_in_words(record["dropped"], record, places)
+        title = f"{number} (β = {decision.config.beta:g})"
+        yield from _faded(after, title, image, places)
     if scores := record.get("foe_scores"):
-        yield from _heat_maps(image, places, scores)
+        yield from _heat_maps(after, image, places, tuple(scores))
+
+
+def _faded(
+    after: Comparison, title: str, image: Image.Image, places: TokenPlaces
+) -> Iterator[dict[str, Any]]:
+    """The image without its dropped tokens, a picture for each cover."""
+    dropped = after.decision.outcome.dropped
+    for number, cover in enumerate(places.covers):
+        key, draw = ("dropped", places, dropped, number), partial(faded, image, places, dropped)
+        part = f", {cover.name}: {cover.dropped_of_all(dropped)}" if len(places.covers) > 1 else ""
+        source = _drawn(after, key, partial(draw, number))
+        yield {"title": title + part, "source": source, "legend": None}
 
 
 def _heat_maps(
-    image: Image.Image, places: TokenPlaces, scores: Sequence[float]
+    after: Comparison, image: Image.Image, places: TokenPlaces, scores: tuple[float, ...]
 ) -> Iterator[dict[str, Any]]:
+    """The scores over the image, a picture for each cover, with their scale."""
     scale = score_scale(scores)
     low, high = float(scale.vmin or 0), float(scale.vmax or 0)
     steps = (colormaps[SCORE_COLORS](step / LEGEND_STEPS) for step in range(LEGEND_STEPS + 1))
@@ -216,10 +229,19 @@ def _heat_maps(
         "ticks": [f"{1000 * tick:.3g}" for tick in (low, (low * high) ** 0.5, high)],
     }
     for number, cover in enumerate(places.covers):
-        title = "FoE score of each token"
-        title += f", {cover.name}" if len(places.covers) > 1 else ""
-        source = _data_url(heat_map(image, places, scores, number))
-        yield {"title": title, "source": source, "legend": legend}
+        key, draw = ("scores", places, scores, number), partial(heat_map, image, places, scores)
+        part = f", {cover.name}" if len(places.covers) > 1 else ""
+        source = _drawn(after, key, partial(draw, number))
+        yield {"title": f"FoE score of each token{part}", "source": source, "legend": legend}
+
+
+def _drawn(after: Comparison, key: Hashable, draw: Callable[[], Pixels]) -> str:
+    """The address of a picture, drawn where it has not been drawn before."""
+    if key not in after.drawn:
+        if len(after.drawn) >= MOST_DRAWN:
+            after.drawn.clear()
+        after.drawn[key] = _data_url(draw())
+    return after.drawn[key]
 
 
 def _remarks(record: Mapping[str, Any], grid: dict[str, Any] | None) -> Iterator[str]:
@@ -260,5 +282,5 @@ def _enlarged(image: Image.Image) -> Image.Image:
 def _data_url(pixels: Pixels) -> str:
     """A picture inside the page itself, so that no file of it is served or kept."""
     file = BytesIO()
-    Image.fromarray(pixels).save(file, format="png", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    Image.fromarray(pixels).save(file, format="jpeg", quality=JPEG_QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -40,8 +40,22 @@ def test_sepm_shows_image_dropped_tokens_and_scores(compare: Callable) -> None:
         "4 of 16 tokens dropped (β = 0.25)",
         "FoE score of each token",
     ]
-    assert html.count('src="data:image/png;base64,') == 3
+    assert html.count('src="data:image/jpeg;base64,') == 3
     assert "http" not in html
+
+
+def test_a_picture_is_drawn_once(
+    compare: Callable, image: LiveImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = comparison_html(compare(Choice(beta=0.5)))
+    monkeypatch.setattr("sepm.web.view._data_url", lambda pixels: "drawn again")
+    assert captions(comparison_html(compare(Choice(beta=0.5, alpha=0.2)))) == captions(first)
+    assert "drawn again" not in comparison_html(compare(Choice(beta=0.5, alpha=0.2)))
+    assert comparison_html(compare(Choice(beta=0.9))).count('src="drawn again"') == 1
+    monkeypatch.setattr("sepm.web.view.MOST_DRAWN", 2)
+    comparison_html(compare(Choice(beta=0.7)))
+    assert len(image.drawn) <= 2
+    image.drawn.clear()
 
 
 def test_nothing_is_drawn_where_places_are_not_known(compare: Callable) -> None:
