@@ -21,6 +21,7 @@ from sepm.terminal import bear_any_encoding, complain
 COMMANDS: dict[str, str] = {
     "eval": "Evaluate methods on a question file.",
     "predict": "One image's whole decision.",
+    "web": "A live page about one image: move α and β, see what changes.",
     "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers.",
     "sensitivity": "Accuracy over α and β (Fig. 3).",
     "compare": "What differs between two runs, and which samples flipped.",

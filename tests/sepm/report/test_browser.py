@@ -1,8 +1,6 @@
 """The report page in a real browser: headless Chromium, opened from a file."""
 
 import io
-import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,44 +13,27 @@ from sepm.report.page import report_page
 from sepm.report.runs import read_run_groups
 from sepm.report.words import WORDS
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed")
 
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from .hand_made import INTERNVL, ROWS, tiled  # noqa: E402
+from tests.chromium import Driver, driven, forget, needs_chromium, requests
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
+from .hand_made import INTERNVL, ROWS, tiled
 
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER),
-    reason="no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)",
-)
-
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--window-size=1280,900"),
-)
+pytestmark = needs_chromium
 
 HOSTILE = "awe/<script>document.title='hacked'</script><img src=x onerror=document.title='x'>.png"
 
 Json = dict[str, Any]
-Driver = Any
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    yield driver
-    driver.quit()
+    with driven(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +52,7 @@ def page_file(
 
 @pytest.fixture
 def opened(chromium: Driver, page_file: Path) -> Driver:
-    chromium.get_log("performance")  # what came before is forgotten
-    chromium.get_log("browser")
+    forget(chromium)
     chromium.get(page_file.as_uri())
     return chromium
 
@@ -128,12 +108,7 @@ def test_the_page_opens_without_errors_and_asks_for_nothing(
     opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
     time.sleep(0.3)
     assert opened.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
-    asked = {
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    }
+    asked = requests(opened)
     assert page_file.as_uri() in asked
     assert all(url.startswith("data:") for url in asked - {page_file.as_uri()})
 
