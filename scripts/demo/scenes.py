@@ -2,7 +2,8 @@
 
     python scripts/demo/scenes.py
 
-writes the test scenes, their question file and their cue tokens to `data/demo`.
+writes the test scenes, their question file and their cue tokens to `data/demo`, and the same
+questions once more with pretended votes.
 """
 
 import argparse
@@ -56,6 +57,8 @@ class Scene:
     """Visual tokens that the cue covers: row-major in the padded view, ascending."""
     token_objects: np.ndarray
     """uint8[N], for each visual token the number of the object there (`OBJECTS`), 0 for none."""
+    cue_sides: dict[str, int]
+    """Side in pixels of each class's cue that the scene has: one, or two of which one is weaker."""
 
 
 class Canvas:
@@ -133,16 +136,18 @@ def make_scene(split: str, index: int) -> Scene:
     opacity = rng.uniform(*OPACITY)
     cue = _cue_of(category, rng)
     canvas.place(cue, side, opacity)
+    sides = {category: side}
     if rng.random() < CONFLICT_SHARE:
         other = str(rng.choice([name for name in TAXONOMY.names if name != category]))
         weaker = max(10, side - int(rng.choice(CONFLICT_STEPS)))
         canvas.place(_cue_of(other, rng), weaker, opacity)
+        sides[other] = weaker
     for _ in range(int(rng.integers(*DISTRACTORS_IN_SCENE, endpoint=True))):
         distractor = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))]
         canvas.place(distractor, 4 * int(rng.integers(4, 11)), rng.uniform(0.6, 1.0))
     canvas.scatter(int(rng.integers(*MARKS_IN_SCENE, endpoint=True)))
     tokens, objects = _by_token(canvas.objects, cue)
-    return Scene(canvas.image, category, tokens, objects)
+    return Scene(canvas.image, category, tokens, objects, sides)
 
 
 def _cue_of(category: str, rng: np.random.Generator) -> Pictogram:
@@ -171,8 +176,8 @@ def _token_areas(values: np.ndarray) -> np.ndarray:
 
 
 def write_test_set(folder: Path, per_class: int) -> None:
-    """The test scenes below `folder/image`, with `stage_1.jsonl` and `cues.json`."""
-    rows, cues = [], {}
+    """The test scenes below `folder/image`, with `stage_1.jsonl`, `voted.jsonl` and `cues.json`."""
+    rows, voted, cues = [], [], {}
     for index in range(per_class * len(TAXONOMY.names)):
         scene = make_scene("test", index)
         number = index // len(TAXONOMY.names)
@@ -181,9 +186,11 @@ def write_test_set(folder: Path, per_class: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         scene.image.save(path, optimize=True)
         rows.append({"question_id": name, "image": name, "category": scene.category})
+        voted.append({**rows[-1], "votes": scene.cue_sides})
         cues[name] = scene.cue_tokens
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "stage_1.jsonl").write_text(lines, encoding="utf-8")
+    for file, content in (("stage_1.jsonl", rows), ("voted.jsonl", voted)):
+        lines = "".join(json.dumps(row) + "\n" for row in content)
+        (folder / file).write_text(lines, encoding="utf-8")
     text = ",\n".join(f" {json.dumps(name)}: {json.dumps(tokens)}" for name, tokens in cues.items())
     (folder / "cues.json").write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 

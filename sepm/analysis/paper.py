@@ -34,7 +34,9 @@ def paper_tables() -> dict[str, Any]:
     return json.loads(Path(__file__).with_name("paper.json").read_text(encoding="utf-8"))
 
 
-def paper_cell(table: int, column: str, row: str, task: str, drop_ratio: float = 0) -> float | None:
+def paper_cell(
+    table: int | str, column: str, row: str, task: str, drop_ratio: float = 0
+) -> float | None:
     """A cell of Table 1, 2 or 3, a fraction; None where there is no such cell.
 
     Model (`column`) and row are named as in `paper.json`. Table 1 has the task "average" too, and

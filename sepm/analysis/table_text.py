@@ -27,6 +27,7 @@ def as_document(table: dict[str, Any]) -> Document:
             lines += ["", f"## {task}", "", _details(table, task)]
     if table["contrasts"]:
         lines += ["", "## Other comparisons on the same images", "", _contrasts(table)]
+    lines += ["", *_repeated(table)] if table["repeated"] else []
     return [*lines, "", *_absences(table), pointer("Statistics: {}.", "docs/statistics.md")]
 
 
@@ -143,6 +144,16 @@ def _contrasts(table: dict[str, Any]) -> Grid:
         for c in table["contrasts"]
     ]
     return Grid(header, rows, words=3)
+
+
+def _repeated(table: dict[str, Any]) -> Iterator[str]:
+    for found in table["repeated"]:
+        mean, low, high = (text.percent(found[name]) for name in ("mean", "lowest", "highest"))
+        first, *_, last = found["rows"]
+        yield (
+            f"{found['task']}, {first} to {last}: mean {mean}, standard deviation "
+            f"{100 * found['sd']:.2f} points, from {low} to {high}."
+        )
 
 
 def _absences(table: dict[str, Any]) -> Iterator[str]:

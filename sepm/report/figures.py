@@ -15,6 +15,7 @@ from sepm.report.dropped_tokens import Scene, draw_dropped_tokens, scale_of
 from sepm.report.flips import draw_flips
 from sepm.report.image_folders import load_image
 from sepm.report.per_class import draw_per_class
+from sepm.report.risk_coverage import draw_risk_coverage
 from sepm.report.runs import RunGroup, places_of
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity
@@ -99,6 +100,14 @@ def _confidence(group: RunGroup, choice: Choice) -> Iterator[Result]:
         yield NotDrawn("figure-5", "needs a run with a coarse stage: cci, cci+fp or sepm")
 
 
+def _risk_coverage(group: RunGroup, choice: Choice) -> Iterator[Result]:
+    if group.answered:
+        caption = "Error rate among the surest answers, for every share of them (risk-coverage)"
+        yield Drawn("risk-coverage", caption, draw_risk_coverage(group.answered))
+    else:
+        yield NotDrawn("risk-coverage", "needs a run with an answer")
+
+
 def _confusion(group: RunGroup, choice: Choice) -> Iterator[Result]:
     for run in group.compared or group.runs[:1]:
         caption = f"Confusion matrix of {run.name}, coloured by the share of the row"
@@ -133,6 +142,7 @@ FIGURES: dict[str, Callable[[RunGroup, Choice], Iterator[Result]]] = {
     "5": _confidence,
     "6": partial(_pair_figure, "figure-6", "Fig. 6: Accuracy of each class", draw_per_class),
     "confusion": _confusion,
+    "risk-coverage": _risk_coverage,
     "flips": partial(_pair_figure, "flips", "Samples gained and lost", draw_flips),
 }
 """The paper's figures by number, and what belongs to them."""

@@ -24,7 +24,7 @@ from sepm.report.tables import Table
 from sepm.report.tiled_grid import PLACES_UNKNOWN
 from sepm.report.words import WORDS
 
-FIGURE_ORDER = ("flips", "3", "5", "6", "confusion", "4")
+FIGURE_ORDER = ("flips", "3", "5", "6", "risk-coverage", "confusion", "4")
 FIGURE_4_COLUMNS = 2
 MOST_INCHES = 12
 """Wider figures have a row of the page for themselves."""
@@ -75,7 +75,7 @@ def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
         telling where these lie.
     """
     assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
-    shown = (tables.results(group), tables.paired_tests(group))
+    shown = (tables.results(group), tables.paired_tests(group), tables.calibration(group))
     details = (tables.differing_settings(group), tables.shared_settings(group))
     inside = {run.name for run in browsable(group)}
     return {

@@ -149,6 +149,21 @@ def paired_tests(group: RunGroup) -> Table | None:
     )
 
 
+def calibration(group: RunGroup) -> Table:
+    """Calibration of each run's final answers."""
+    return Table(
+        "Calibration of the final answer",
+        ("run", "n", *text.CALIBRATION),
+        tuple(
+            (run.name, str(run.summary["n"]), *text.calibration_cells(run.summary["final"]))
+            for run in group.runs
+        ),
+        "Probabilities of the options shown, divided by their sum; 0 for classes not shown. "
+        "Brier score over all classes, from 0 to 2; the largest probability against the answer "
+        "being right: ECE in ten bins, AUROC, area under the risk-coverage curve.",
+    )
+
+
 def per_class(group: RunGroup) -> Table | None:
     """Accuracy of each class in the two runs that are compared."""
     if group.compared is None:

@@ -17,6 +17,11 @@ WORDS = {
     "unread": "answers that cannot be read; they count as wrong",
     "off-menu": "answers with a class that the query did not offer",
     "errors": "images that could not be asked about; they are not in n",
+    "Brier": "mean over images of the sum over all classes of (p - y)², from 0 to 2; p is the "
+    "probability among the options shown, 0 for classes not shown",
+    "ECE": "calibration error of the largest p in ten equal bins, weighted by their images",
+    "AUROC": "chance that a right answer has a larger p than a wrong one, ties half",
+    "AURC": "area under the risk-coverage curve: mean error rate among the i surest answers",
     "images/s": "images a second when the run was made",
     "n of both": "images that both runs could ask about",
     "gained": "images that the first run gets wrong and the other right",

@@ -86,6 +86,17 @@ def test_generator_draws_a_committed_scene_again(
     assert list(scene.cue_tokens) == cues[question.question_id]
 
 
+def test_pretended_votes_are_the_sides_of_the_scenes_cues(
+    scenes: ModuleType, questions: list[Question]
+) -> None:
+    voted = read_questions(DEMO / "voted.jsonl", TAXONOMY, DEMO / "image")
+    assert [(q.image, q.label) for q in voted] == [(q.image, q.label) for q in questions]
+    for index in (0, 7, 100):
+        assert dict(voted[index].votes) == scenes.make_scene("test", index).cue_sides
+    assert all(max(q.votes, key=lambda vote: vote[1])[0] == q.label for q in voted)
+    assert {len(q.votes) for q in voted} == {1, 2}
+
+
 def test_no_two_splits_share_a_scene(scenes: ModuleType) -> None:
     drawn = [scenes.make_scene(split, 5).image.tobytes() for split in scenes.SPLITS]
     assert len(drawn) == len(set(drawn)) == 3

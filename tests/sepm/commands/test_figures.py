@@ -12,6 +12,7 @@ from sepm.cli import main
 FIGURES = (
     *("figure-4", "figure-5", "figure-6", "flips"),
     *("confusion-zero-shot", "confusion-sepm", "confusion-difference"),
+    "risk-coverage",
 )
 
 

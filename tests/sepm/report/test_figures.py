@@ -25,6 +25,7 @@ from sepm.report.flips import draw_flips, flip_table
 from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import faded
 from sepm.report.per_class import draw_per_class
+from sepm.report.risk_coverage import draw_risk_coverage
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.style import FORMATS, picture_files, rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
@@ -357,6 +358,26 @@ def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder:
     assert not any(b"<dc:date>" in file or b"Matplotlib" in file for file in first)
 
 
+def test_risk_coverage_is_drawn_of_every_run_as_its_rows_say(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    (ax,) = axes_of(draw_risk_coverage(group.runs))
+    assert [line.get_label().split(",")[0] for line in ax.lines] == ["zero-shot", "sepm"]
+    for line, run in zip(ax.lines, group.runs, strict=True):
+        rows = recorded(run.method)
+        largest = [max(p := r["fine"]["probs"].values()) / sum(p) for r in rows]
+        risks = []
+        for i in range(1, len(rows) + 1):
+            least = sorted(largest)[-i]
+            surer = [not r["correct"] for r, p in zip(rows, largest, strict=True) if p > least]
+            level = [not r["correct"] for r, p in zip(rows, largest, strict=True) if p == least]
+            tied = (i - len(surer)) * sum(level) / len(level)
+            risks.append(100 * (sum(surer) + tied) / i)
+        assert list(line.get_ydata()) == pytest.approx(risks)
+        assert list(line.get_xdata())[-1] == 100
+        assert f"AURC {np.mean(risks) / 100:.4f}, n = 40" in line.get_label()
+
+
 def test_figures_that_runs_do_not_give_say_what_is_needed(tmp_path: Path, write_run: Any) -> None:
     write_run(tmp_path, "zero-shot")
     group = read_run_groups([tmp_path])[0]
@@ -364,7 +385,8 @@ def test_figures_that_runs_do_not_give_say_what_is_needed(tmp_path: Path, write_
     reasons = {r.name: r.reason for r in results if isinstance(r, NotDrawn)}
     assert list(reasons) == ["figure-3", "figure-4", "figure-5", "figure-6", "flips"]
     assert "--save-scores" in reasons["figure-4"]
-    assert [r.name for r in results if isinstance(r, Drawn)] == ["confusion-zero-shot"]
+    drawn = [r.name for r in results if isinstance(r, Drawn)]
+    assert drawn == ["confusion-zero-shot", "risk-coverage"]
 
 
 def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
@@ -375,7 +397,7 @@ def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
         legend: Any = draw_per_class(*runs).axes[0].get_legend()
         for result in drawn:
             assert rendered(result.figure, "svg")
-    assert len(drawn) == 6
+    assert len(drawn) == 7
     assert {text.get_text().strip().split(",")[0] for text in legend.get_texts()} == {
         "_a$\\bad$",
         "b$_{",
