@@ -153,7 +153,7 @@ def write_picture(
     Raises:
         InputError: the file cannot be written.
     """
-    from sepm.report.decision import draw_decisions
+    from sepm.report.decision import draw_decisions, pages_of
     from sepm.report.dropped_tokens import Scene
     from sepm.report.overlay import shrunk
     from sepm.report.style import picture_files, styled
@@ -166,11 +166,13 @@ def write_picture(
     ]
     with styled():
         pages = draw_decisions(scenes, first.taxonomy, first.config)
-        files = picture_files(path, pages, PICTURE_SUFFIXES[path.suffix])
-    for file, content in files.items():
-        write_whole(file, content)
-    if len(files) > 1:
-        tell(f"the pictures are {' '.join(map(str, files))}")
+        written: list[Path] = []
+        kind = PICTURE_SUFFIXES[path.suffix]
+        for file, content in picture_files(path, pages, pages_of(len(scenes)), kind):
+            write_whole(file, content)
+            written.append(file)
+    if len(written) > 1:
+        tell(f"the pictures are {written[0]} to {written[-1]}")
 
 
 def as_text(decision: "Decision") -> str:

@@ -1,6 +1,7 @@
 """Pictures of whole decisions: image, dropped tokens, scores, and the answers of both stages."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -58,9 +59,14 @@ class Columns:
         return [PICTURE_WIDTH] * self.pictures + [ANSWER_WIDTH] * (1 + self.coarse)
 
 
+def pages_of(count: int) -> int:
+    """How many pages so many images fill."""
+    return math.ceil(count / ROWS)
+
+
 def draw_decisions(
     scenes: Sequence[Scene], taxonomy: Taxonomy, config: MethodConfig
-) -> list[Figure]:
+) -> Iterator[Figure]:
     """Pages of `ROWS` images, each with its dropped tokens, scores, and both stages' answers.
 
     All are of one method, with this configuration; the records need no label. Scores of all pages
@@ -72,8 +78,8 @@ def draw_decisions(
         scale=scale_of(scored) if scored else None,
         coarse="coarse" in scenes[0].record,
     )
-    pages = [scenes[first : first + ROWS] for first in range(0, len(scenes), ROWS)]
-    return [_draw_page(page, columns, taxonomy, config) for page in pages]
+    for first in range(0, len(scenes), ROWS):
+        yield _draw_page(scenes[first : first + ROWS], columns, taxonomy, config)
 
 
 def _draw_page(

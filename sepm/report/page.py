@@ -24,7 +24,7 @@ from sepm.report.tables import Table
 from sepm.report.tiled_grid import PLACES_UNKNOWN
 from sepm.report.words import WORDS
 
-FIGURE_ORDER = ("flips", "3", "5", "6", "risk-coverage", "confusion", "4")
+FIGURE_ORDER = ("6", "3", "5", "risk-coverage", "flips", "confusion", "4")
 FIGURE_4_COLUMNS = 2
 MOST_INCHES = 12
 """Wider figures have a row of the page for themselves."""
@@ -91,7 +91,7 @@ def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
     }
 
 
-Width = Literal["third", "half", "two-thirds", "full"]
+Width = Literal["third", "half", "full"]
 """Share of a row of the page."""
 
 
@@ -116,14 +116,19 @@ def _shown_figures(group: RunGroup, image_folder: Path | None) -> list[Shown]:
 
 
 def _width(drawn: Drawn, names: set[str]) -> Width:
-    """The share of a row that a figure has among others of some names."""
-    pair = {"figure-5", "figure-6"} <= names and drawn.name in ("figure-5", "figure-6")
+    """The share of a row that a figure has among others of some names, so that rows are full.
+
+    Figure 6 stands beside the table of classes, Figure 4 is in two parts. The small figures share a
+    row, and the three matrices another; a single run's one matrix is among the small ones.
+    """
+    matrices = {name for name in names if name.startswith("confusion")}
+    small = names & {"figure-5", "risk-coverage", "flips"}
+    if len(matrices) == 1:
+        small |= matrices
     if drawn.name == "figure-3" or drawn.figure.get_figwidth() > MOST_INCHES:
         return "full"
-    if drawn.name == "figure-6":
-        return "two-thirds" if pair else "full"
-    of_three = drawn.name.startswith("confusion") and "confusion-difference" in names
-    return "third" if pair or of_three else "half"
+    row = small if drawn.name in small else matrices
+    return "third" if drawn.name in row and len(row) == 3 else "half"
 
 
 def _is_unplaced(run: StoredRun) -> bool:

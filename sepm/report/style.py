@@ -1,6 +1,6 @@
 """Style of all figures, and their files: the same bytes for the same records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -89,25 +89,32 @@ def after_dark(svg: bytes) -> bytes:
     return svg.replace(b"</style>", sheet.encode(), 1)
 
 
-def pdf_of(figures: Sequence[Figure], dpi: int = DPI) -> bytes:
-    """One PDF file, a page for each figure, without date and version."""
+def picture_files(
+    path: Path, pages: Iterable[Figure], count: int, kind: Format
+) -> Iterator[tuple[Path, bytes]]:
+    """Files of some pages, with their paths: of several "decision-01.png" and so on; a PDF has all.
+
+    Args:
+        path: of the picture; its suffix is not looked at.
+        pages: drawn one at a time, since each holds its images.
+        count: how many they are.
+        kind: format of the files.
+    """
+    if kind == "pdf":
+        yield path, _pdf_of(pages)
+        return
+    for number, page in enumerate(pages, start=1):
+        name = path.stem if count == 1 else f"{path.stem}-{number:02}"
+        yield path.with_stem(name), rendered(page, kind)
+
+
+def _pdf_of(pages: Iterable[Figure]) -> bytes:
+    """One PDF file, without date and version."""
     file = BytesIO()
     with PdfPages(file, metadata={"CreationDate": None, "Producer": None, "Creator": None}) as pdf:
-        for figure in figures:
-            pdf.savefig(figure, dpi=dpi, bbox_inches="tight")
+        for page in pages:
+            pdf.savefig(page, dpi=DPI, bbox_inches="tight")
     return file.getvalue()
-
-
-def picture_files(path: Path, pages: Sequence[Figure], kind: Format) -> dict[Path, bytes]:
-    """Files of some pages, by path: of several "decision-01.png" and so on; a PDF holds all."""
-    if kind == "pdf":
-        return {path: pdf_of(pages)}
-    if len(pages) == 1:
-        return {path: rendered(pages[0], kind)}
-    return {
-        path.with_stem(f"{path.stem}-{number:02}"): rendered(page, kind)
-        for number, page in enumerate(pages, start=1)
-    }
 
 
 def in_legend(name: str) -> str:

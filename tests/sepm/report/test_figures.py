@@ -18,7 +18,7 @@ from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import differences, draw_confusion, draw_difference
-from sepm.report.decision import draw_decisions
+from sepm.report.decision import draw_decisions, pages_of
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
 from sepm.report.flips import draw_flips, flip_table
@@ -302,7 +302,7 @@ def decisions(group: RunGroup) -> list[Figure]:
     """Two pages: SEPM's first seven samples, the second of them ambiguous."""
     run, grid = pair(group)[1], VisualGrid(4, 4, 56, 14, "pad", "row-major")
     scenes = [Scene(record, Image.new("RGB", (60, 40)), grid) for record in run.records[:7]]
-    return draw_decisions(scenes, group.taxonomy, PRESETS["paper"])
+    return list(draw_decisions(scenes, group.taxonomy, PRESETS["paper"]))
 
 
 def test_decisions_of_many_images_are_pages_of_one_scale_of_colours(
@@ -314,14 +314,15 @@ def test_decisions_of_many_images_are_pages_of_one_scale_of_colours(
     bars = [page.axes[-1] for page in decisions]
     assert [bar.get_xlim() for bar in bars] == [pytest.approx(scale)] * 2
     assert [len(page.axes) for page in decisions] == [6 * 5 + 1, 1 * 5 + 1]
+    assert len(decisions) == pages_of(7) == 2
 
 
 def test_several_pages_are_numbered_files_and_one_pdf(tmp_path: Path) -> None:
     path, pages = tmp_path / "decision.png", [Figure((1, 1)), Figure((1, 1))]
     names = [tmp_path / "decision-01.png", tmp_path / "decision-02.png"]
-    assert list(picture_files(path, pages, "png")) == names
-    assert list(picture_files(path, pages[:1], "png")) == [path]
-    (pdf,) = picture_files(path, pages, "pdf").values()
+    assert [name for name, _ in picture_files(path, pages, 2, "png")] == names
+    assert [name for name, _ in picture_files(path, pages[:1], 1, "png")] == [path]
+    ((_, pdf),) = picture_files(path, pages, 2, "pdf")
     assert b"/Count 2" in pdf
     assert b"CreationDate" not in pdf
 

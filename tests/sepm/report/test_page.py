@@ -168,7 +168,7 @@ def test_figures_have_their_numbers_and_colours_for_the_dark(html: str) -> None:
     )
     numbered = [(width, text[:6]) for width, text, _ in found if text.startswith("Fig.")]
     halves = [("half", "Fig. 4"), ("half", "Fig. 4")]  # rows of one figure beside each other
-    assert numbered == [("third", "Fig. 5"), ("two-thirds", "Fig. 6"), *halves]
+    assert numbered == [("half", "Fig. 6"), ("third", "Fig. 5"), *halves]
     assert [width for width, text, _ in found if "Difference" in text or "Conf" in text] == 3 * [
         "third"
     ]
