@@ -15,17 +15,10 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
     first, chance = results[0], text.percent(results[0]["chance"])
     header = ("method", "n", "accuracy", "95% interval", "paper", "others", "unread", "errors")
     rows = [_row(result, path) for result, path in zip(results, paths, strict=True)]
-    calibration = [
-        [row[0], *text.calibration_cells(result["final"])]
-        for row, result in zip(rows, results, strict=True)
-    ]
     notes = (result["paper"]["note"] for result in results if "paper" in result)
     return [
         f"{first['dataset']}, {first['model']}, percent (chance {chance})",
         Grid(header, rows),
-        "",
-        "calibration of the final answer (docs/statistics.md)",
-        Grid(("method", *text.CALIBRATION), calibration),
         *_about_errors(results),
         *(f"paper: {note}" for note in dict.fromkeys(notes) if note),
         *(f"others: {line}" for line in _about_others(results)),

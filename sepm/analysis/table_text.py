@@ -24,7 +24,7 @@ def as_document(table: dict[str, Any]) -> Document:
     lines += ["", *_about_others(table), _overview(table)]
     for task in table["tasks"]:
         if any("accuracy" in row["cells"][task] for row in table["rows"]):
-            lines += ["", f"## {task}", "", _details(table, task)]
+            lines += ["", f"## {task}", "", _details(table, task), "", _calibration(table, task)]
     if table["contrasts"]:
         lines += ["", "## Other comparisons on the same images", "", _contrasts(table)]
     lines += ["", *_repeated(table)] if table["repeated"] else []
@@ -69,6 +69,7 @@ def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
             **{name: versus.get(name) for name in ("gained", "lost")},
             "p_mcnemar": versus.get("p"),
             **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
+            **{name: cell.get("final", {}).get(name) for name in ("brier", "ece", "auroc", "aurc")},
             **(_others_columns(cell) if has_others else {}),
         }
 
@@ -130,6 +131,16 @@ def _details(table: dict[str, Any], task: str) -> Grid:
         *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
     )
     return Grid(header, rows)
+
+
+def _calibration(table: dict[str, Any], task: str) -> Grid:
+    """Calibration of the final answers of the rows that were run."""
+    rows = [
+        [row["name"], *text.calibration_cells(row["cells"][task]["final"])]
+        for row in table["rows"]
+        if "final" in row["cells"][task]
+    ]
+    return Grid(("calibration", *text.CALIBRATION), rows)
 
 
 def _heading(table: dict[str, Any]) -> str:

@@ -159,7 +159,7 @@ def as_document(found: Sequence[dict[str, Any]]) -> Document:
         Grid(("run", "n", "no votes", *kls, "JS", *tops, "any vote"), agreement),
         "",
         "KL(votes ‖ p) and Jensen-Shannon (JS) in nats, the rest in percent. A class with votes",
-        "that was not shown makes KL infinite; that of the other rows compares no two runs.",
+        "that was not shown makes KL infinite; the others' KL compares no two runs. JS does.",
         "",
         "# The same answers under each label rule",
         "",

@@ -29,10 +29,11 @@ def as_text(table: dict[str, Any]) -> str:
 
 
 def cell(right: str, ids: str = "abcdefgh", unread: str = "") -> CellResult:
-    """A cell whose samples are one letter each, labelled in turn."""
+    """A cell whose samples are one letter each, labelled in turn; A has half of the probability."""
     rows = [
-        {"question_id": key, "label": label, "correct": key in right}
+        {"question_id": key, "label": label, "correct": key in right, "prediction": None}
         | {"status": "unread" if key in unread else "ok"}
+        | {"fine": {"probs": {"A": 0.4, "B": 0.3, "C": 0.1}}}
         for key, label in zip(ids, EMOSET.names, strict=True)
     ]
     return CellResult(Path("results/x"), rows)
@@ -48,6 +49,10 @@ def built(
     config: MethodConfig = PRESETS["paper"],
     **results: dict[str, CellResult],
 ) -> Any:
+    for task, cells in results.items():
+        names = TAXONOMIES[task].names
+        for place, row in (numbered for c in cells.values() for numbered in enumerate(c.records)):
+            row["label"] = names[place % len(names)]
     made = build_table(TABLES[number], model, results, {}, TAXONOMIES, config)
     return {"preset": "paper", "limit": None, "configuration": asdict(config), **made}
 
@@ -267,6 +272,19 @@ def test_csv_names_the_model_of_the_papers_column() -> None:
         row = next(as_rows(built(1, model=model, emoset={"zero-shot": cell("a")})))
         assert row["paper_model"] == paper
     assert row["paper"] == 0.4747  # of Emotion6, which was not run
+
+
+def test_each_cell_has_the_calibration_of_its_rows() -> None:
+    table = built(3, emoset={"zero-shot": cell("ab"), "cci": cell("abcdefgh")})
+    final = row_of(table, "zero-shot")["cells"]["emoset"]["final"]
+    # Labels A to H once each: 1 + 0.5² + 0.375² + 0.125² - 2 p of the label, whose mean is 1 / 8.
+    assert final["brier"] == pytest.approx(1 + 0.40625 - 2 / 8)
+    assert (final["ece"], final["auroc"]) == (pytest.approx(0.5 - 2 / 8), 0.5)
+    assert final["aurc"] == pytest.approx(6 / 8)  # all equally sure
+    lines = [parts(line) for line in as_text(table).splitlines()]
+    assert ["zero-shot", "1.1562", "0.2500", "0.5000", "0.7500"] in lines
+    row = next(r for r in as_rows(table) if r["row"] == "cci" and r["task"] == "emoset")
+    assert (row["auroc"], row["aurc"]) == (None, 0)
 
 
 def test_csv_has_a_row_for_every_cell() -> None:
