@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from sepm.analysis.stored_run import StoredRun
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
@@ -17,7 +18,6 @@ from sepm.report.per_class import draw_per_class
 from sepm.report.runs import RunGroup, places_of
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity
-from sepm.report.tiled_grid import PLACES_UNKNOWN
 
 
 @dataclass(frozen=True)

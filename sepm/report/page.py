@@ -10,13 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
 from sepm.analysis.stored_run import StoredRun
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
 from sepm.report.payload import browsable, page_payload
 from sepm.report.runs import RunGroup, places_of
 from sepm.report.style import rendered, styled
-from sepm.report.tiled_grid import PLACES_UNKNOWN
 
 FIGURE_ORDER = ("6", "flips", "5", "3", "confusion", "4")
 PHOTOGRAPHIC = {"figure-4"}
