@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers.",
     "sensitivity": "Accuracy over α and β (Fig. 3).",
     "compare": "What differs between two runs, and which samples flipped.",
+    "evidence": "Whether dropping spares what people marked as an image's evidence.",
     "audit": "What batches, shared work and half precision change, with margins.",
     "questions": "Write a data set's question file.",
     "check": "Check a question file and decode its images, without a model.",
