@@ -4,13 +4,14 @@ An image's evidence lies on its visual tokens, and `dropped` of a record says wh
 stage did without. The same number of tokens drawn by chance would hold `dropped / N` of it.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, get_args
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 
 from sepm.analysis.stored_run import StoredRun
 from sepm.analysis.token_evidence import Size, TokenEvidence, Values, token_evidence
@@ -203,23 +204,25 @@ def _difference(a: Values, b: Values, c: Values, d: Values, axis: int = -1) -> A
 def _with_interval(name: str, statistic: Callable[..., Any], *columns: Values) -> dict[str, Any]:
     """A statistic of images with its 95% interval: percentiles of the bootstrap over images.
 
-    None stands for what is not a number, and for the interval of fewer than two images.
+    None stands for what is not a number, and for the interval of fewer than two images or where a
+    sample of them gives no number.
     """
     none = {name: None, f"{name}_ci95": None}
     if not len(columns[0]) or not np.isfinite(value := float(statistic(*columns))):
         return none
     if len(columns[0]) < 2:
         return {**none, name: value}
-    drawn = bootstrap(
-        columns,
-        statistic,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        batch=100,
-        rng=np.random.default_rng(SEED),
-    )
+    with warnings.catch_warnings(action="ignore", category=DegenerateDataWarning):
+        drawn = bootstrap(
+            columns,
+            statistic,
+            paired=True,
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            method="percentile",
+            batch=100,
+            rng=np.random.default_rng(SEED),
+        )
     interval = tuple(map(float, drawn.confidence_interval))
     return {name: value, f"{name}_ci95": interval if np.isfinite(interval).all() else None}
 

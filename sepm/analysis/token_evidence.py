@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from sepm.datasets.evidence_maps import Boxes, Evidence, GreyMap, MarkedTokens
@@ -56,7 +57,7 @@ def token_evidence(
     if boxes is None or size is None:
         raise ValueError("boxes are in pixels of the image; name its folder with --image-folder")
     if isinstance(evidence, Boxes):
-        held = sum((_overlap(boxes, box) for box in evidence.boxes), np.zeros(len(boxes)))
+        held = sum((_overlap(boxes, astuple(b)) for b in evidence.boxes), np.zeros(len(boxes)))
     else:
         held = _integral(evidence.values, boxes, size)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from sepm.datasets.files import read_text
@@ -21,8 +21,19 @@ MOST_COLOUR = 16
 """Largest distance between a grey pixel's colours that the compression of a JPEG leaves."""
 
 Token = Annotated[int, Meta(ge=0)]
-PixelBox = tuple[float, float, float, float]
-"""left, top, right, bottom in pixels of the image."""
+
+
+class PixelBox(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A rectangle in pixels of the image. Raises ValueError unless it has an area."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (self.left < self.right and self.top < self.bottom):
+            raise ValueError("a box is no rectangle from left, top to right, bottom")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +130,6 @@ def _marks(question_id: str, marks: list[Token | PixelBox]) -> Boxes | MarkedTok
     boxes = [mark for mark in marks if not isinstance(mark, int)]
     if tokens and boxes:
         raise ValueError(f"both visual tokens and boxes for '{question_id}'")
-    if any(left >= right or top >= bottom for left, top, right, bottom in boxes):
-        raise ValueError(f"a box of '{question_id}' is no rectangle")
     return Boxes(tuple(boxes)) if boxes else MarkedTokens(tuple(sorted({*tokens})))
 
 
