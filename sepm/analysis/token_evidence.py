@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from msgspec.structs import astuple
@@ -84,6 +85,7 @@ def _marked(evidence: MarkedTokens, num_tokens: int) -> Values:
     return masses
 
 
+@lru_cache(maxsize=256)
 def _boxes(places: TokenPlaces, size: Size) -> Values:
     """float64[N, 4]: left, top, right, bottom of each token, in the image's pixels."""
     return np.array([places.rectangle(i, *size) for i in range(places.num_tokens)], dtype=float)
