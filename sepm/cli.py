@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "softgate": "A soft gate instead of the hard one, re-scored from two runs.",
     "votes": "Runs beside annotators' votes, and under each label rule.",
     "implied-n": "Numbers of images that printed percentages admit.",
+    "evidence": "Whether dropping spares what people marked as an image's evidence.",
     "audit": "What batches, shared work and half precision change, with margins.",
     "questions": "Write a data set's question file.",
     "check": "Check a question file and decode its images, without a model.",

@@ -3,7 +3,8 @@
     python scripts/demo/scenes.py
 
 writes the test scenes, their question file and their cue tokens to `data/demo`, and the same
-questions once more with pretended votes.
+questions once more with pretended votes; with `--maps DIR` it writes the cue of each as a grey map
+there, and nothing else.
 """
 
 import argparse
@@ -128,6 +129,19 @@ def _background(width: int, height: int, rng: np.random.Generator) -> Image.Imag
 
 def make_scene(split: str, index: int) -> Scene:
     """Scene `index` of a split; classes take turns, in the order of the options."""
+    canvas, cue, sides = _painted(split, index)
+    tokens, objects = _by_token(canvas.objects, cue)
+    return Scene(canvas.image, next(iter(sides)), tokens, objects, sides)
+
+
+def cue_map(split: str, index: int) -> np.ndarray:
+    """uint8[height, width] of a scene: 255 where its cue is on top, else 0."""
+    canvas, cue, _ = _painted(split, index)
+    return np.where(canvas.objects == OBJECTS.index(cue) + 1, 255, 0).astype(np.uint8)
+
+
+def _painted(split: str, index: int) -> tuple[Canvas, Pictogram, dict[str, int]]:
+    """A scene's canvas, its cue, and the side of each class's cue, the scene's own first."""
     rng = np.random.default_rng([SPLITS[split], index])
     category = TAXONOMY.names[index % len(TAXONOMY.names)]
     width, height = SHAPES[int(rng.integers(len(SHAPES)))]
@@ -146,8 +160,7 @@ def make_scene(split: str, index: int) -> Scene:
         distractor = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))]
         canvas.place(distractor, 4 * int(rng.integers(4, 11)), rng.uniform(0.6, 1.0))
     canvas.scatter(int(rng.integers(*MARKS_IN_SCENE, endpoint=True)))
-    tokens, objects = _by_token(canvas.objects, cue)
-    return Scene(canvas.image, category, tokens, objects, sides)
+    return canvas, cue, sides
 
 
 def _cue_of(category: str, rng: np.random.Generator) -> Pictogram:
@@ -180,8 +193,7 @@ def write_test_set(folder: Path, per_class: int) -> None:
     rows, voted, cues = [], [], {}
     for index in range(per_class * len(TAXONOMY.names)):
         scene = make_scene("test", index)
-        number = index // len(TAXONOMY.names)
-        name = f"{scene.category}/{scene.category}_{number:05d}.png"
+        name = _name(index)
         path = folder / "image" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         scene.image.save(path, optimize=True)
@@ -195,9 +207,28 @@ def write_test_set(folder: Path, per_class: int) -> None:
     (folder / "cues.json").write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 
 
+def write_maps(folder: Path, per_class: int) -> None:
+    """The cues of the test scenes as grey maps under the images' names."""
+    for index in range(per_class * len(TAXONOMY.names)):
+        path = folder / _name(index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(cue_map("test", index)).save(path, optimize=True)
+
+
+def _name(index: int) -> str:
+    """Path of a test scene below its image folder."""
+    number, place = divmod(index, len(TAXONOMY.names))
+    category = TAXONOMY.names[place]
+    return f"{category}/{category}_{number:05d}.png"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write the demo's test scenes.")
     parser.add_argument("--output", type=Path, default=Path("data/demo"))
     parser.add_argument("--per-class", type=int, default=40)
+    parser.add_argument("--maps", type=Path, help="folder of grey maps to write instead")
     args = parser.parse_args()
-    write_test_set(args.output, args.per_class)
+    if args.maps:
+        write_maps(args.maps, args.per_class)
+    else:
+        write_test_set(args.output, args.per_class)

@@ -153,11 +153,11 @@ def write_picture(
     Raises:
         InputError: the file cannot be written.
     """
+    from sepm.records.tiled_grid import token_places
     from sepm.report.decision import draw_decisions, pages_of
     from sepm.report.dropped_tokens import Scene
     from sepm.report.overlay import shrunk
     from sepm.report.style import picture_files, styled
-    from sepm.report.tiled_grid import token_places
 
     first, records = decisions[0], [decision.as_dict() for decision in decisions]
     scenes = [

@@ -13,7 +13,10 @@ IMAGE_FOLDERS = {
     "emoset": Path("EmoSet-118K/image"),
     "webemo7": Path("WEBEmo"),
     "webemo25": Path("WEBEmo"),
+    "webemo2": Path("WEBEmo"),
     "abstract": Path("testImages_abstract"),
+    "artphoto": Path("testImages_artphoto"),
+    "fi": Path("FI"),
 }
 """Paths below the data folder; the first part is the unpacked data set."""
 

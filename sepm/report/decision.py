@@ -15,6 +15,7 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
+from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.report.dropped_tokens import (
     Scene,
     draw_dropped,
@@ -24,7 +25,6 @@ from sepm.report.dropped_tokens import (
     show_image,
 )
 from sepm.report.style import BLUE, DARK, GREY, SKY
-from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.terminal import printable
 
 ROWS = 6

@@ -14,11 +14,11 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sepm.method.dropping import lowest_scored
+from sepm.records.geometry import Box, TokenPlaces
+from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.records.writing import Record
-from sepm.report.geometry import Box, TokenPlaces
 from sepm.report.overlay import SCORE_COLORS, Pixels, faded, heat_map, plain, score_scale
 from sepm.report.style import DARK
-from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 
 DROP_RATIOS = (0.2, 0.4)
 """As in the paper's figure."""

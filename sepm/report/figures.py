@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from sepm.analysis.stored_run import StoredRun
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import draw_confusion, draw_difference
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens, scale_of
@@ -19,7 +20,6 @@ from sepm.report.risk_coverage import draw_risk_coverage
 from sepm.report.runs import RunGroup, places_of
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity
-from sepm.report.tiled_grid import PLACES_UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 from PIL import Image
 
-from sepm.report.geometry import OUTSIDE, TokenPlaces
+from sepm.records.geometry import OUTSIDE, TokenPlaces
 
 Pixels = NDArray[np.uint8]
 """uint8[height, width, 3], RGB, of the view of an image."""

@@ -13,6 +13,7 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from sepm import __version__
 from sepm.analysis.stored_run import StoredRun
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
@@ -21,7 +22,6 @@ from sepm.report.runs import RunGroup, places_of
 from sepm.report.style import after_dark, rendered, styled
 from sepm.report.summary import facts, verdicts
 from sepm.report.tables import Table
-from sepm.report.tiled_grid import PLACES_UNKNOWN
 from sepm.report.words import WORDS
 
 FIGURE_ORDER = ("6", "3", "5", "risk-coverage", "flips", "confusion", "4")

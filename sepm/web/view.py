@@ -18,7 +18,8 @@ from sepm.method.confidence import MAXIMUM_CONFIDENCE, gate_in_words
 from sepm.method.dialogue import CoarseResult
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import no_class
-from sepm.report.geometry import TokenPlaces
+from sepm.records.geometry import TokenPlaces
+from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words, token_places
 from sepm.report.overlay import (
     SCORE_COLORS,
     Pixels,
@@ -27,7 +28,6 @@ from sepm.report.overlay import (
     plain,
     score_scale,
 )
-from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words, token_places
 from sepm.terminal import printable
 from sepm.web.session import BESIDE, LONGEST_SIDE, Comparison
 

@@ -219,7 +219,7 @@ function coversOf(stored, tiles, dropped) {
   const covers = [];
   for (const [cover, first, rows, columns, left, top, right, bottom] of tiles) {
     covers[cover] ||= { frames: [], boxes: [] };
-    const near = (share) => Math.min(2, Math.max(-1, share)); // as in sepm/report/tiled_grid.py
+    const near = (share) => Math.min(2, Math.max(-1, share)); // as in sepm/records/tiled_grid.py
     covers[cover].frames.push([left, top, right, bottom].map(near));
     const [wide, high] = [(right - left) / columns, (bottom - top) / rows];
     for (const token of dropped) {

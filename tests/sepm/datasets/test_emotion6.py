@@ -45,6 +45,15 @@ def test_a_list_chooses_and_orders_the_images(emotion6_root: Path, tmp_path: Pat
     assert reading.inputs == (split,)
 
 
+def test_a_list_of_emotionroi_is_known_by_its_name(emotion6_root: Path):
+    lists = emotion6_root / "training_testing_split"
+    lists.mkdir()
+    (lists / "testing.txt").write_text("joy/1.jpg\n")
+    reading = read(emotion6_root, "testing")
+    assert [q.image for q in reading.questions] == ["joy/1.jpg"]
+    assert reading.inputs == (lists / "testing.txt",)
+
+
 def test_the_highest_vote_is_the_label_when_asked_and_begins_the_question_id(emotion6_root: Path):
     reading = read(emotion6_root, label="votes")
     assert labels(reading) == {

@@ -16,13 +16,14 @@ from PIL import Image
 from sepm.analysis.accuracy import wilson_interval
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
+from sepm.records.geometry import VisualGrid
+from sepm.records.tiled_grid import PLACES_UNKNOWN, token_places
 from sepm.report.confidence import draw_confidence
 from sepm.report.confusion import differences, draw_confusion, draw_difference
 from sepm.report.decision import draw_decisions, pages_of
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
 from sepm.report.flips import draw_flips, flip_table
-from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import faded
 from sepm.report.per_class import draw_per_class
 from sepm.report.risk_coverage import draw_risk_coverage
@@ -30,7 +31,6 @@ from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.style import FORMATS, picture_files, rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
-from sepm.report.tiled_grid import PLACES_UNKNOWN, token_places
 
 from .hand_made import INTERNVL, ROWS, SWEEP, tiled
 

@@ -16,13 +16,13 @@ from PIL import Image
 
 from sepm import __version__
 from sepm.analysis.accuracy import wilson_interval
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import payload
 from sepm.report.page import report_page
 from sepm.report.payload import browsable, group_payload
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.samples import spread_ids
 from sepm.report.tables import RESULTS, Table, paired_tests, per_class, results
-from sepm.report.tiled_grid import PLACES_UNKNOWN
 from sepm.report.words import WORDS
 
 from .hand_made import INTERNVL, ROWS, tiled
