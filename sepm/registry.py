@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, Protocol
 
-from sepm.baselines.selectors import dropped_tokens
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
 from sepm.errors import InputError, require_known
@@ -14,6 +13,7 @@ from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import CLS_ATTENTION, FEATURES, PREFIX_SHARING, ModelFacts
+from sepm.token_dropping.selectors import dropped_tokens
 
 
 class Recipe(Protocol):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sepm.baselines.selectors import dropped_tokens
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
 from sepm.registry import METHODS, get_method
+from sepm.token_dropping.selectors import dropped_tokens
 
 EMOSET = load_taxonomy("emoset")
 SAMPLE = Sample("awe/awe_00002.jpg", num_visual_tokens=10)
