@@ -24,7 +24,7 @@ from sepm.records.geometry import VisualGrid
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data" / "demo"
 CHECKPOINT = DEMO / "llava-demo"
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 MEGABYTE = 1_000_000
 
 
@@ -98,6 +98,17 @@ def test_the_cue_tokens_are_those_that_the_cue_s_map_covers_by_a_tenth(
         places = VisualGrid(8, 8, 64, 8, "pad", "row-major")
         found = token_evidence(GreyMap(pixels.astype(float)), places, 0, image.size)
     assert np.flatnonzero(found.masses >= 25.5).tolist() == cues[name]
+
+
+def test_pretended_votes_are_the_sides_of_the_scenes_cues(
+    scenes: ModuleType, questions: list[Question]
+) -> None:
+    voted = read_questions(DEMO / "voted.jsonl", TAXONOMY, DEMO / "image")
+    assert [(q.image, q.label) for q in voted] == [(q.image, q.label) for q in questions]
+    for index in (0, 7, 100):
+        assert dict(voted[index].votes) == scenes.make_scene("test", index).cue_sides
+    assert all(max(q.votes, key=lambda vote: vote[1])[0] == q.label for q in voted)
+    assert {len(q.votes) for q in voted} == {1, 2}
 
 
 def test_no_two_splits_share_a_scene(scenes: ModuleType) -> None:

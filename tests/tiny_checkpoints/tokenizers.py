@@ -27,7 +27,7 @@ LLAMA_3_SPECIAL = [
 
 def queries() -> list[str]:
     """Queries of every task in every wording, and the sentences around them."""
-    # Without the one whose words are all another's: the tokenizer goes by how often each stands.
+    # Without those whose words are all another's: the tokenizer goes by how often each stands.
     configs = [config for name, config in PRESETS.items() if name != "released-2025-08"]
     texts = [AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, *(config.phrase for config in configs)]
     for taxonomy in map(load_taxonomy, sorted(TASKS)):

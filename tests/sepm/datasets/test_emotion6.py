@@ -68,6 +68,13 @@ def test_the_highest_vote_is_the_label_when_asked_and_begins_the_question_id(emo
     assert reading.counts == counts
 
 
+def test_votes_for_the_classes_go_along_where_they_are_the_label(emotion6_root: Path):
+    votes = {q.image: dict(q.votes) for q in read(emotion6_root, label="votes").questions}
+    expected = {"anger": 0, "disgust": 0, "fear": 0.322222, "joy": 0, "sadness": 0.305556}
+    assert votes["sadness/10.jpg"] == expected | {"surprise": 0}  # neutral is no class
+    assert not any(q.votes for q in read(emotion6_root).questions)
+
+
 @pytest.mark.parametrize(("ties", "expected"), [("drop", None), ("any", ("joy", "surprise"))])
 def test_ties_are_resolved_as_asked(
     emotion6_root: Path, ties: str, expected: tuple[str, ...] | None

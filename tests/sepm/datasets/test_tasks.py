@@ -1,4 +1,5 @@
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -34,11 +35,16 @@ def load_text(tmp_path: Path, text: str) -> None:
     load_taxonomy(str(path))
 
 
-def test_the_papers_five_tasks_and_four_others_are_bundled():
-    others = ["artphoto", "fi", "polarity", "webemo2"]
-    assert task_names() == sorted(
-        ["abstract", "emoset", "emotion6", "webemo25", "webemo7", *others]
-    )
+def test_the_papers_five_tasks_others_and_the_demo_are_bundled():
+    papers = ["abstract", "emoset", "emotion6", "webemo25", "webemo7"]
+    others = ["artphoto", "demo", "fi", "polarity", "webemo2"]
+    assert task_names() == sorted([*papers, *others])
+
+
+def test_the_demo_has_emoset_s_classes_under_a_name_of_its_own():
+    demo, emoset = load_taxonomy("demo"), load_taxonomy("emoset")
+    assert demo.classes == emoset.classes
+    assert (demo.name, demo.title) == ("demo", "bundled demo scenes, EmoSet's 8 classes")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +114,26 @@ def test_a_users_own_task_is_a_file(tmp_path: Path):
     assert load_taxonomy(str(path)).name == "my_task"
     assert load_taxonomy(str(path)).names == ("calm", "tense")
     assert grades(str(path)) == {"order": "confirmed", "words": "guess", "polarity": "confirmed"}
+
+
+def test_a_single_class_of_a_polarity_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_text(tmp_path, MY_TASK)
+    load_text(tmp_path, MY_TASK)
+    said = capsys.readouterr().err
+    assert said.count("my_task.toml: 'calm' is the only positive class") == 1
+    assert said.count("my_task.toml: 'tense' is the only negative class") == 1
+
+
+def test_the_task_that_the_data_readme_shows_has_two_classes_of_each_polarity(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[3] / "data/README.md").read_text(encoding="utf-8")
+    start = page.index('    title = "Four moods"')
+    shown = page[start : page.index("\nand give it everywhere", start)]
+    load_text(tmp_path, dedent(shown))
+    assert capsys.readouterr().err == ""
 
 
 def test_an_unknown_task_is_told_with_the_nearest():
