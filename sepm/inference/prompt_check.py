@@ -6,7 +6,7 @@ from pathlib import Path
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.inference.answering import MAX_NEW_TOKENS
-from sepm.method.dialogue import Reply, Sample
+from sepm.method.dialogue import Ask, Dialogue, Reply, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import VisionLanguageModel
 from sepm.registry import MethodRun
@@ -68,11 +68,18 @@ def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> Iter
     scores = (0.0,) * sample.num_visual_tokens
     for letter, probs in COARSE_REPLIES.items():
         dialogue = run.dialogue(sample, taxonomy)
-        yield next(dialogue).query.text
-        try:
-            yield dialogue.send(Reply(letter, letter or "", probs, scores)).query.text
-        except StopIteration:
-            return
+        ask: Ask | None = next(dialogue)
+        while ask:
+            yield ask.query.text
+            shown = dict.fromkeys(ask.options, 0.0) | probs
+            ask = _next_ask(dialogue, Reply(letter, letter or "", shown, scores))
+
+
+def _next_ask(dialogue: Dialogue, reply: Reply) -> Ask | None:
+    try:
+        return dialogue.send(reply)
+    except StopIteration:
+        return None
 
 
 def _check_prompt(model: VisionLanguageModel, query: str, place: str) -> None:

@@ -12,6 +12,8 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
+from sepm.records.options import classes_by_letter
+from sepm.records.writing import Record
 from sepm.report.dropped_tokens import Scene, draw_dropped, draw_scores, show_image
 from sepm.report.style import BLUE, DARK, GREY, SKY
 from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
@@ -61,10 +63,12 @@ def _draw_coarse(ax: Axes, coarse: Mapping[str, Any], config: MethodConfig) -> N
     ax.set_title(f"coarse: {coarse['branch']}", fontsize=9)
 
 
-def _draw_fine(ax: Axes, record: Mapping[str, Any], taxonomy: Taxonomy) -> None:
+def _draw_fine(ax: Axes, record: Record, taxonomy: Taxonomy) -> None:
     said, probs = record["prediction"], record["fine"]["probs"]
-    options = {letter: taxonomy.by_letter(letter).option_text for letter in probs}
-    _draw_bars(ax, probs, options, taxonomy.by_name(said).option_letter if said else None)
+    classes = classes_by_letter(record, taxonomy)
+    options = {letter: classes[letter].option_text for letter in probs}
+    chosen = next((letter for letter, c in classes.items() if c.name == said), None)
+    _draw_bars(ax, probs, options, chosen)
     stage = "fine" if "coarse" in record else "answer"
     ax.set_xlabel("probability\n", fontsize=8)
     ax.set_title(f"{stage}: {said or no_class('unread', taxonomy.names)}", fontsize=9)
