@@ -1,6 +1,6 @@
 """Every prompt that a run can come to, checked before anything is computed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sepm.datasets.question_file import Question
@@ -63,16 +63,18 @@ def texts_of(questions: Sequence[Question], file: Path) -> dict[str | None, str]
     return {q.text: f"{file}:{q.line}" for q in reversed(questions)}
 
 
-def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> Iterator[str]:
-    """The text of each query that a method may put, whatever the model answers."""
+def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> list[str]:
+    """The text of each query that a method may put, whatever the model answers; each once."""
+    queries: dict[str, None] = {}
     scores = (0.0,) * sample.num_visual_tokens
     for letter, probs in COARSE_REPLIES.items():
         dialogue = run.dialogue(sample, taxonomy)
         ask: Ask | None = next(dialogue)
         while ask:
-            yield ask.query.text
+            queries[ask.query.text] = None
             shown = dict.fromkeys(ask.options, 0.0) | probs
             ask = _next_ask(dialogue, Reply(letter, letter or "", shown, scores))
+    return list(queries)
 
 
 def _next_ask(dialogue: Dialogue, reply: Reply) -> Ask | None:
