@@ -7,7 +7,7 @@ from typing import Any
 from sepm.analysis.accuracy import Accuracy, ratio
 from sepm.method.rotations import rotated_orders
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import predictions_by_order
+from sepm.records.options import answers_by_order
 from sepm.records.writing import Record
 
 
@@ -23,14 +23,18 @@ def rotation_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any
         `order_mean`: mean of these accuracies, as of an order drawn by chance;
         `mean_probability`: accuracy of the likeliest class of the mean, which is the run's;
         `circular`: accuracy where only a sample that is right in every order counts as right;
-        `flipped`, `flip_rate`: samples without the same outcome in all orders, an unread answer
-        being an outcome of its own;
+        `flipped`, `flip_rate`: samples without the same class in all orders, an unread answer being
+        an outcome of its own;
+        `same_letter`: samples answered by one and the same letter in all orders, which stands for
+        another class in each;
         `letter_prior`: mean probability of each letter over samples and orders.
     """
     rows = [r for r in run if "rotations" in r]
     if not rows:
         return None
-    said = [predictions_by_order(row, taxonomy) for row in rows]
+    answers = [answers_by_order(row, taxonomy) for row in rows]
+    said = [[answer and answer.name for answer in of_row] for of_row in answers]
+    letters = [{answer and answer.option_letter for answer in of_row} for of_row in answers]
     right = [_right(row, names) for row, names in zip(rows, said, strict=True)]
     orders = [_accuracy(column) for column in zip(*right, strict=True)]
     flipped = sum(len({*names}) > 1 for names in said)
@@ -50,6 +54,7 @@ def rotation_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any
         "circular": _accuracy([all(of_row) for of_row in right]).as_json(),
         "flipped": flipped,
         "flip_rate": ratio(flipped, len(rows)),
+        "same_letter": sum(len(of_row) == 1 and None not in of_row for of_row in letters),
         "letter_prior": letter_prior(rows, taxonomy),
     }
 

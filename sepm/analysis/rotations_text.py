@@ -27,6 +27,7 @@ def rotations_document(name: str, rotations: dict[str, Any]) -> Document:
         f"mean of the orders' accuracies: {text.percent(rotations['order_mean'])}",
         f"flips: {rotations['flipped']} of {orders[0]['n']} samples have not the same class in all "
         f"orders ({text.percent(rotations['flip_rate'])})",
+        f"answered by one letter in all orders, whatever it stands for: {rotations['same_letter']}",
         "mean probability of each letter: "
         + ", ".join(f"{letter} {text.percent(p)}" for letter, p in prior.items()),
     ]

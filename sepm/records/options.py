@@ -17,15 +17,18 @@ def classes_by_letter(record: Record, taxonomy: Taxonomy) -> dict[str, EmotionCl
     return {c.option_letter: c for c in own}
 
 
-def predictions_by_order(record: Record, taxonomy: Taxonomy) -> list[str | None]:
-    """The class that the answer to each order of the options names; None: it cannot be read."""
+def answers_by_order(record: Record, taxonomy: Taxonomy) -> list[EmotionClass | None]:
+    """The class that the answer to each order of the options names, with its letter there.
+
+    None: the answer cannot be read.
+    """
     rotations: list[Record] = record["rotations"]
     orders = rotated_orders(taxonomy, len(rotations))
-    return [_prediction(reply, order) for reply, order in zip(rotations, orders, strict=True)]
+    return [_answer(reply, order) for reply, order in zip(rotations, orders, strict=True)]
 
 
-def _prediction(reply: Record, order: tuple[EmotionClass, ...]) -> str | None:
+def _answer(reply: Record, order: tuple[EmotionClass, ...]) -> EmotionClass | None:
     if reply["read"] is None:
         return None
     given = answer_given(reply["text"], reply["read"], fine_key(order))
-    return next((c.name for c in order if c.option_letter == given), None)
+    return next((c for c in order if c.option_letter == given), None)

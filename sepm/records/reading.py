@@ -18,7 +18,7 @@ from sepm.method.rotations import likeliest, mean_probabilities
 from sepm.method.taxonomy import Taxonomy, renumbered
 from sepm.progress import tell
 from sepm.records.fields import ROUNDING, RecordFields, answer_given
-from sepm.records.options import classes_by_letter, predictions_by_order
+from sepm.records.options import answers_by_order, classes_by_letter
 from sepm.records.writing import Record
 from sepm.registry import METHODS
 
@@ -138,9 +138,9 @@ def _rotation_faults(record: Record, taxonomy: Taxonomy) -> Iterator[str]:
     if any(tuple(rotation["probs"]) != letters for rotation in rotations):
         yield f"rotations must have probs of {' '.join(letters)}"
         return
-    given = predictions_by_order(record, taxonomy)
-    for rotation, name in zip(rotations, given, strict=True):
-        if rotation["read"] is not None and name is None:
+    given = answers_by_order(record, taxonomy)
+    for rotation, answer in zip(rotations, given, strict=True):
+        if rotation["read"] is not None and answer is None:
             yield f"read is '{rotation['read']}', but no option is given in {rotation['text']!r}"
     probs = mean_probabilities([rotation["probs"] for rotation in rotations], taxonomy)
     there = [fine["probs"].get(letter, -1) for letter in probs]

@@ -74,6 +74,7 @@ def test_the_numbers_are_those_counted_by_hand() -> None:
     assert found["mean_probability"]["accuracy"] == 0.5
     assert (found["circular"]["correct"], found["circular"]["accuracy"]) == (1, 0.25)
     assert (found["flipped"], found["flip_rate"]) == (2, 0.5)
+    assert found["same_letter"] == 1  # the second; what was unread has no letter
     assert found["letter_prior"] == pytest.approx(
         {"A": 3.9 / 12, "B": 2.2 / 12, "C": 2.2 / 12}, abs=1e-12
     )
@@ -142,4 +143,5 @@ def test_the_document_shows_every_number() -> None:
     assert "| all   | mean probability     |    50.00 |" in text
     assert "| all   | right in every order |    25.00 |" in text
     assert "flips: 2 of 4 samples have not the same class in all orders (50.00)" in text
+    assert "answered by one letter in all orders, whatever it stands for: 1" in text
     assert "mean probability of each letter: A 32.50, B 18.33, C 18.33" in text
