@@ -13,3 +13,6 @@ __all__ = [
     "inspect_checkpoint",
     "load_checkpoint",
 ]
+
+PART_OF_SEPM = True
+"""Tells this package from the original LLaVA's, which has the same name."""

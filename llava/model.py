@@ -26,6 +26,8 @@ class VisualTokens:
 
     features: Tensor
     """float[N, D], in the projector's dtype."""
+    cls_attention: Tensor | None = None
+    """float32[N], of the vision tower's class token to each; None where it has none."""
 
     @property
     def num_tokens(self) -> int:
@@ -78,9 +80,12 @@ class Llava(nn.Module):
         on_cuda = self.device.type == "cuda"
         if on_cuda:
             pixel_values = pixel_values.pin_memory()  # the copy then does not wait for the device
-        features = self.vision_tower(pixel_values.to(self.device, non_blocking=on_cuda))
+        pixel_values = pixel_values.to(self.device, non_blocking=on_cuda)
+        features, cls_attention = self.vision_tower.encode(pixel_values)
         tokens = self.mm_projector(features.to(next(self.mm_projector.parameters()).dtype))
-        return [VisualTokens(image) for image in tokens]
+        if cls_attention is None or cls_attention.shape[1] != tokens.shape[1]:
+            return [VisualTokens(image) for image in tokens]
+        return [VisualTokens(*image) for image in zip(tokens, cls_attention, strict=True)]
 
     def tokenize(self, query: str) -> Prompt:
         """The prompt that asks a query about an image.

@@ -2,6 +2,8 @@
 
 import copy
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -45,6 +47,7 @@ class VisionTower(nn.Module):
         self.select_feature = select_feature
         self.only_patches = select_feature == "patch" or not clip
         """Whether every feature is a patch's."""
+        self.has_class_token = clip and self.num_layers > 0
         sides: Any = config
         self.image_size: int = sides.image_size
         """Height and width of the input, in pixels."""
@@ -61,10 +64,41 @@ class VisionTower(nn.Module):
         features = self.vision_model(pixel_values.to(self.vision_model.dtype)).last_hidden_state
         return features[:, 1:] if self.select_feature == "patch" else features
 
+    def encode(self, pixel_values: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features as of `forward`, and the class token's attention to each, in the last layer.
+
+        The attention is float32[B, N], the mean over heads; None where there is no class token.
+        """
+        if not self.has_class_token:
+            return self(pixel_values), None
+        layers: Any = self.vision_model.encoder.layers  # type: ignore[union-attr]
+        attention = layers[-1].self_attn
+        with _outputs_of(query=attention.q_proj, key=attention.k_proj) as seen:
+            features = self(pixel_values)
+        heads = {k: v.float().unflatten(-1, (attention.num_heads, -1)) for k, v in seen.items()}
+        query, key = heads["query"][:, :1].transpose(1, 2), heads["key"].permute(0, 2, 3, 1)
+        weights = (query @ key * attention.scale).softmax(dim=-1)  # [B, H, 1, 1 + patches]
+        return features, weights.mean(dim=1)[:, 0, -features.shape[1] :]
+
     def is_built(self, name: str) -> bool:
         """Whether a weight, by its name in the whole model, is of no layer after those read."""
         layer = re.match(r"vision_tower\.vision_model\.encoder\.layers\.(\d+)\.", name)
         return layer is None or int(layer[1]) < self.num_layers
+
+
+@contextmanager
+def _outputs_of(**modules: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Outputs of the modules in the passes within it, by the names given."""
+    seen: dict[str, Tensor] = {}
+    hooks = [
+        module.register_forward_hook(lambda *call, name=name: seen.__setitem__(name, call[-1]))
+        for name, module in modules.items()
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _headless_siglip(config: SiglipVisionConfig) -> SiglipVisionModel:

@@ -21,20 +21,27 @@ from sepm.terminal import bear_any_encoding, complain
 COMMANDS: dict[str, str] = {
     "eval": "Evaluate methods on a question file.",
     "predict": "One image's whole decision.",
+    "web": "A live page about one image: move α and β, see what changes.",
     "table": "Tables 1-3: compute what is not on disk, print it beside the paper's numbers.",
     "sensitivity": "Accuracy over α and β (Fig. 3).",
     "compare": "What differs between two runs, and which samples flipped.",
+    "confidence": "Calibration of runs, and which score tells right from wrong.",
+    "softgate": "A soft gate instead of the hard one, re-scored from two runs.",
+    "votes": "Runs beside annotators' votes, and under each label rule.",
+    "implied-n": "Numbers of images that printed percentages admit.",
+    "evidence": "Whether dropping spares what people marked as an image's evidence.",
     "audit": "What batches, shared work and half precision change, with margins.",
     "questions": "Write a data set's question file.",
     "check": "Check a question file and decode its images, without a model.",
     "figures": "Draw the paper's figures from runs.",
     "report": "Write one page about runs: tables, figures, samples.",
+    "export": "Write runs as lmms-eval or Every Eval Ever do, or push them to the hub.",
     "bench": "Measure what a run costs here, with random weights of any size.",
     "methods": "List the methods.",
     "presets": "List the presets, and in what they differ.",
     "tasks": "List the tasks, and their classes.",
 }
-"""Every command and what it does; `sepm/commands/<name>.py` holds it as `run`."""
+"""Every command and what it does; `sepm/commands/<name>.py` holds it as `run`, "-" being "_"."""
 
 
 def command_line() -> App:
@@ -53,7 +60,8 @@ def command_line() -> App:
         result_action="return_value",
     )
     for place, (name, text) in enumerate(COMMANDS.items()):
-        app.command(f"sepm.commands.{name}:run", name=name, help=text, sort_key=place)
+        module = f"sepm.commands.{name.replace('-', '_')}"
+        app.command(f"{module}:run", name=name, help=text, sort_key=place)
     app.register_install_completion_command(help="Complete commands and options in this shell.")
     return app
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, Protocol
 
+from sepm.baselines.selectors import dropped_tokens
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
 from sepm.errors import InputError, require_known
@@ -12,7 +13,7 @@ from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.protocol import PREFIX_SHARING, ModelFacts
+from sepm.models.protocol import CLS_ATTENTION, FEATURES, PREFIX_SHARING, ModelFacts
 
 
 class Recipe(Protocol):
@@ -34,13 +35,18 @@ class Method:
     """Raises `InputError` where it cannot run with such settings, or on such a model."""
 
 
-def check_image_pass(config: MethodConfig, model: ModelFacts | None) -> None:
-    """Raise `InputError` where the image is to run once, on a model that cannot hide its tokens."""
-    if config.image_pass == "once" and model and PREFIX_SHARING not in model.capabilities:
-        raise InputError(
-            f"--image-pass once needs {PREFIX_SHARING}, which {model.name} ({model.description}) "
-            "does not offer here; leave it out, and the image is prefilled twice"
-        )
+def check_dropping(config: MethodConfig, model: ModelFacts | None) -> None:
+    """Raise `InputError` where a model lacks what the way of dropping visual tokens needs."""
+    needs = {
+        "--image-pass once": PREFIX_SHARING if config.image_pass == "once" else None,
+        f"--drop {config.drop}": {"cls": CLS_ATTENTION, "divprune": FEATURES}.get(config.drop),
+    }
+    for option, capability in needs.items():
+        if model and capability and capability not in model.capabilities:
+            raise InputError(
+                f"{option} needs {capability}, which {model.name} ({model.description}) does not "
+                "offer here"
+            )
 
 
 WORDING = frozenset({"fine_question", "fine_answer"})
@@ -71,19 +77,19 @@ METHODS: dict[str, Method] = {
     "cci": Method(
         "positive or negative first, then the classes of that half, or all where the first answer "
         "is ambiguous",
-        partial(coarse_to_fine, phrase=False, drop=False),
+        partial(coarse_to_fine, phrase=False),
         WORDING | COARSE,
     ),
     "cci+fp": Method(
         "cci with the Focus-on-Emotion phrase before both queries",
-        partial(coarse_to_fine, phrase=True, drop=False),
+        partial(coarse_to_fine, phrase=True),
         WORDING | COARSE | {"fine_phrase"},
     ),
     "sepm": Method(
         "cci+fp, whose second query sees the image without its least emotional visual tokens (VTA)",
-        partial(coarse_to_fine, phrase=True, drop=True),
+        partial(coarse_to_fine, phrase=True, select=dropped_tokens),
         WORDING | COARSE | DROPPING | {"fine_phrase"},
-        check_image_pass,
+        check_dropping,
     ),
 }
 
@@ -169,7 +175,7 @@ class MethodRun:
     @property
     def has_scores(self) -> bool:
         """Whether visual tokens are dropped by scores, which the records can keep."""
-        return self.reads("drop") and self.config.drop != "random"
+        return self.reads("drop") and self.config.drop in ("foe", "query", "highest")
 
     @property
     def folder_name(self) -> str:

@@ -10,7 +10,7 @@ from sepm.method.config import PRESETS
 from sepm.method.prompts import CHAIN_OF_THOUGHT, COARSE_OPTIONS, Query, coarse_body, fine_body
 from sepm.method.taxonomy import EmotionClass
 
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 COARSE_BODY = coarse_body(TAXONOMY)
 COARSE_LETTER = {text.lower(): letter for letter, text in COARSE_OPTIONS.items()}
 """Polarity -> option letter of the coarse query."""

@@ -2,7 +2,9 @@
 
     python scripts/demo/scenes.py
 
-writes the test scenes, their question file and their cue tokens to `data/demo`.
+writes the test scenes, their question file and their cue tokens to `data/demo`, and the same
+questions once more with pretended votes; with `--maps DIR` it writes the cue of each as a grey map
+there, and nothing else.
 """
 
 import argparse
@@ -29,7 +31,7 @@ CUE_SHARE = 0.1
 SPLITS = {"test": 1, "development": 2, "training": 3}
 """First part of every scene's seed: no split can contain a scene of another."""
 
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 OBJECTS: tuple[Pictogram, ...] = (*(cue for pair in CUES.values() for cue in pair), *DISTRACTORS)
 
 SQUARE, LANDSCAPE, PORTRAIT = (SIDE, SIDE), (SIDE, 96), (96, SIDE)
@@ -56,6 +58,8 @@ class Scene:
     """Visual tokens that the cue covers: row-major in the padded view, ascending."""
     token_objects: np.ndarray
     """uint8[N], for each visual token the number of the object there (`OBJECTS`), 0 for none."""
+    cue_sides: dict[str, int]
+    """Side in pixels of each class's cue that the scene has: one, or two of which one is weaker."""
 
 
 class Canvas:
@@ -125,6 +129,19 @@ def _background(width: int, height: int, rng: np.random.Generator) -> Image.Imag
 
 def make_scene(split: str, index: int) -> Scene:
     """Scene `index` of a split; classes take turns, in the order of the options."""
+    canvas, cue, sides = _painted(split, index)
+    tokens, objects = _by_token(canvas.objects, cue)
+    return Scene(canvas.image, next(iter(sides)), tokens, objects, sides)
+
+
+def cue_map(split: str, index: int) -> np.ndarray:
+    """uint8[height, width] of a scene: 255 where its cue is on top, else 0."""
+    canvas, cue, _ = _painted(split, index)
+    return np.where(canvas.objects == OBJECTS.index(cue) + 1, 255, 0).astype(np.uint8)
+
+
+def _painted(split: str, index: int) -> tuple[Canvas, Pictogram, dict[str, int]]:
+    """A scene's canvas, its cue, and the side of each class's cue, the scene's own first."""
     rng = np.random.default_rng([SPLITS[split], index])
     category = TAXONOMY.names[index % len(TAXONOMY.names)]
     width, height = SHAPES[int(rng.integers(len(SHAPES)))]
@@ -133,16 +150,17 @@ def make_scene(split: str, index: int) -> Scene:
     opacity = rng.uniform(*OPACITY)
     cue = _cue_of(category, rng)
     canvas.place(cue, side, opacity)
+    sides = {category: side}
     if rng.random() < CONFLICT_SHARE:
         other = str(rng.choice([name for name in TAXONOMY.names if name != category]))
         weaker = max(10, side - int(rng.choice(CONFLICT_STEPS)))
         canvas.place(_cue_of(other, rng), weaker, opacity)
+        sides[other] = weaker
     for _ in range(int(rng.integers(*DISTRACTORS_IN_SCENE, endpoint=True))):
         distractor = DISTRACTORS[int(rng.integers(len(DISTRACTORS)))]
         canvas.place(distractor, 4 * int(rng.integers(4, 11)), rng.uniform(0.6, 1.0))
     canvas.scatter(int(rng.integers(*MARKS_IN_SCENE, endpoint=True)))
-    tokens, objects = _by_token(canvas.objects, cue)
-    return Scene(canvas.image, category, tokens, objects)
+    return canvas, cue, sides
 
 
 def _cue_of(category: str, rng: np.random.Generator) -> Pictogram:
@@ -171,26 +189,46 @@ def _token_areas(values: np.ndarray) -> np.ndarray:
 
 
 def write_test_set(folder: Path, per_class: int) -> None:
-    """The test scenes below `folder/image`, with `stage_1.jsonl` and `cues.json`."""
-    rows, cues = [], {}
+    """The test scenes below `folder/image`, with `stage_1.jsonl`, `voted.jsonl` and `cues.json`."""
+    rows, voted, cues = [], [], {}
     for index in range(per_class * len(TAXONOMY.names)):
         scene = make_scene("test", index)
-        number = index // len(TAXONOMY.names)
-        name = f"{scene.category}/{scene.category}_{number:05d}.png"
+        name = _name(index)
         path = folder / "image" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         scene.image.save(path, optimize=True)
         rows.append({"question_id": name, "image": name, "category": scene.category})
+        voted.append({**rows[-1], "votes": scene.cue_sides})
         cues[name] = scene.cue_tokens
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "stage_1.jsonl").write_text(lines, encoding="utf-8")
+    for file, content in (("stage_1.jsonl", rows), ("voted.jsonl", voted)):
+        lines = "".join(json.dumps(row) + "\n" for row in content)
+        (folder / file).write_text(lines, encoding="utf-8")
     text = ",\n".join(f" {json.dumps(name)}: {json.dumps(tokens)}" for name, tokens in cues.items())
     (folder / "cues.json").write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
+
+
+def write_maps(folder: Path, per_class: int) -> None:
+    """The cues of the test scenes as grey maps under the images' names."""
+    for index in range(per_class * len(TAXONOMY.names)):
+        path = folder / _name(index)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(cue_map("test", index)).save(path, optimize=True)
+
+
+def _name(index: int) -> str:
+    """Path of a test scene below its image folder."""
+    number, place = divmod(index, len(TAXONOMY.names))
+    category = TAXONOMY.names[place]
+    return f"{category}/{category}_{number:05d}.png"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write the demo's test scenes.")
     parser.add_argument("--output", type=Path, default=Path("data/demo"))
     parser.add_argument("--per-class", type=int, default=40)
+    parser.add_argument("--maps", type=Path, help="folder of grey maps to write instead")
     args = parser.parse_args()
-    write_test_set(args.output, args.per_class)
+    if args.maps:
+        write_maps(args.maps, args.per_class)
+    else:
+        write_test_set(args.output, args.per_class)

@@ -1,8 +1,9 @@
-"""Calibration of the coarse stage: is the confidence lower where it is wrong (Fig. 5)?"""
+"""Calibration of the coarse stage (Fig. 5) and of the final answer: are they surer where right?"""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from sepm.analysis.accuracy import ratio
@@ -88,3 +89,48 @@ def auroc(values: Sequence[float], right: Sequence[bool]) -> float | None:
     if len(set(right)) < 2:
         return None
     return float(roc_auc_score(list(right), list(values)))
+
+
+def final_report(
+    probabilities: Sequence[Sequence[float]], truth: Sequence[int], right: Sequence[bool]
+) -> dict[str, float | None]:
+    """Brier score, ECE, AUROC and AURC of the final answers; None where they are not defined.
+
+    Args:
+        probabilities: of each row the probabilities of all classes, as `final_probabilities`.
+        truth: of each row the index of its label.
+        right: of each row whether its answer is correct; an unread one is not.
+
+    Returns:
+        `brier`, the mean over rows of the sum over all classes of (p - y)², from 0 to 2; `ece`,
+        `auroc` and `aurc`, in [0, 1], of the largest p against the answer being correct.
+    """
+    stated = [max(row) for row in probabilities]
+    return {
+        "brier": brier_score(probabilities, truth),
+        "ece": expected_calibration_error(stated, right),
+        "auroc": auroc(stated, right),
+        "aurc": float(np.mean(risk_coverage(stated, right))) if stated else None,
+    }
+
+
+def brier_score(probabilities: Sequence[Sequence[float]], truth: Sequence[int]) -> float | None:
+    """Mean over rows of the squared distance between the probabilities and the label's one-hot."""
+    if not truth:
+        return None
+    p = np.array(probabilities)  # [n, K]
+    y = np.eye(p.shape[1])[list(truth)]
+    return float(((p - y) ** 2).sum(axis=1).mean())
+
+
+def risk_coverage(stated: Sequence[float], right: Sequence[bool]) -> list[float]:
+    """Error rate among the i rows of the largest stated probability, for i = 1 to n.
+
+    Among rows of equal probability no order is better than another: each of them counts with the
+    error rate of them all, which is the mean over all their orders.
+    """
+    _, tied = np.unique(-np.array(stated), return_inverse=True)  # the surest rows are group 0
+    sizes = np.bincount(tied)
+    rates = np.bincount(tied, weights=~np.array(right, bool)) / sizes
+    errors = np.cumsum(np.repeat(rates, sizes))
+    return (errors / np.arange(1, len(errors) + 1)).tolist()

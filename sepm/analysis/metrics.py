@@ -8,7 +8,8 @@ from typing import Any, Literal
 from sklearn.metrics import f1_score
 
 from sepm.analysis.accuracy import accuracy_of, ratio
-from sepm.analysis.calibration import confidence_report
+from sepm.analysis.calibration import confidence_report, final_report
+from sepm.analysis.probabilities import final_probabilities
 from sepm.analysis.rotations import rotation_summary
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
@@ -36,6 +37,7 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
         "macro_f1": macro_f1(run, taxonomy),
         "polarity_accuracy": polarity_accuracy(run, taxonomy),
         "coarse": coarse_summary(run, taxonomy),
+        "final": final_summary(run, taxonomy),
         "sparsevlm": sparsevlm_summary(run),
         "unread": accuracy.unread,
         "answers": ways_read(run, "fine"),
@@ -101,6 +103,15 @@ def polarity_accuracy(run: Sequence[Record], taxonomy: Taxonomy) -> float | None
     polarity = {c.name: c.polarity for c in taxonomy.classes}
     right = sum(polarity.get(r["prediction"]) in label_polarities(r, taxonomy) for r in run)
     return ratio(right, len(run))
+
+
+def final_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, float | None]:
+    """Calibration of the final answers, a row's label being the one that it counts under."""
+    return final_report(
+        [final_probabilities(r, taxonomy) for r in run],
+        [taxonomy.names.index(credited_label(r)) for r in run],
+        [bool(r["correct"]) for r in run],
+    )
 
 
 def coarse_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any] | None:

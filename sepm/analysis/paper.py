@@ -34,7 +34,9 @@ def paper_tables() -> dict[str, Any]:
     return json.loads(Path(__file__).with_name("paper.json").read_text(encoding="utf-8"))
 
 
-def paper_cell(table: int, column: str, row: str, task: str, drop_ratio: float = 0) -> float | None:
+def paper_cell(
+    table: int | str, column: str, row: str, task: str, drop_ratio: float = 0
+) -> float | None:
     """A cell of Table 1, 2 or 3, a fraction; None where there is no such cell.
 
     Model (`column`) and row are named as in `paper.json`. Table 1 has the task "average" too, and
@@ -105,7 +107,9 @@ def _run_cell(dataset: str, column: str, method: str, config: Mapping[str, Any])
     if method != "sepm":
         cells = (paper_cell(table, column, method, dataset) for table in (1, 3))
         return next((cell for cell in cells if cell is not None), None)
-    beta = config["beta"]
-    if config["drop"] == "foe":
+    beta, drop = config["beta"], config["drop"]
+    if config.get("image_pass") == "once" or drop not in DROP_ROWS:
+        return None
+    if drop == "foe":
         return paper_cell(1, column, f"sepm-b{beta:g}", dataset)
-    return paper_cell(2, column, DROP_ROWS[config["drop"]], dataset, beta)
+    return paper_cell(2, column, DROP_ROWS[drop], dataset, beta)

@@ -39,6 +39,25 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
+def decimals(value: float | None, form: str = ".4f") -> str:
+    """A score with four decimals: "0.7859"; with the form "+.4f" a difference of two."""
+    return ABSENT if value is None else format(value, form)
+
+
+def decimals_interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
+    """An interval of scores: "0.7308 to 0.8416"."""
+    return ABSENT if bounds is None else " to ".join(decimals(end, form) for end in bounds)
+
+
+CALIBRATION = ("Brier", "ECE", "AUROC", "AURC")
+"""Headings of `calibration_cells`."""
+
+
+def calibration_cells(final: Mapping[str, float | None]) -> list[str]:
+    """Cells of `final` of `accuracy.json`."""
+    return [decimals(final[name]) for name in ("brier", "ece", "auroc", "aurc")]
+
+
 def paired_cells(counts: Mapping[str, Any] | None) -> list[str]:
     """Cells of a paired difference: points, 95% interval, gained / lost, p; dashes without one."""
     if counts is None:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sepm.analysis.printed_percent import fits, fitting_n
 from sepm.method.config import PRESETS
 from sepm.registry import METHODS
 
@@ -101,26 +102,6 @@ def _has_defaults(config: Mapping[str, Any]) -> bool:
     """Whether all that SEPM reads is as in the preset `paper`."""
     paper = PRESETS["paper"]
     return all(config[name] == getattr(paper, name) for name in METHODS["sepm"].reads)
-
-
-def fits(percent: float, n: int, *, cut_off: bool = False) -> bool:
-    """Whether some k of n images are that percentage, printed with two decimals.
-
-    Args:
-        percent: in [0, 100].
-        n: number of images, at least 1.
-        cut_off: further decimals are left off; otherwise they are rounded, halves either way.
-    """
-    hundredths = round(100 * percent)
-    # In 20,000ths of n, which makes halves of a hundredth whole: 20,000 k lies within both ends.
-    least = (2 * hundredths - (not cut_off)) * n
-    most = (2 * hundredths + 1) * n if not cut_off else (2 * hundredths + 2) * n - 1
-    return most // 20_000 * 20_000 >= least
-
-
-def fitting_n(percent: float, among: Iterable[int], *, cut_off: bool = False) -> list[int]:
-    """The n of several that admit a percentage, as `fits` tells."""
-    return [n for n in among if fits(percent, n, cut_off=cut_off)]
 
 
 def implied_n(percent: float, dataset: str) -> str:

@@ -101,6 +101,11 @@ class StoredRun:
         return self.facts["configuration"]
 
     @property
+    def written_at(self) -> int:
+        """Seconds since 1970 at which the finished run's results were written."""
+        return int((self.folder / ACCURACY).stat().st_mtime)
+
+    @property
     def is_default(self) -> bool:
         """Whether α, β and whatever else names a folder are the preset's."""
         return self.name in (self.method, f"{self.method}-{self.facts['preset']}")

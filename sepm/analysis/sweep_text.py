@@ -6,6 +6,7 @@ from typing import Any
 from sepm.analysis import plain_text as text
 from sepm.analysis.table_text import settings_line
 from sepm.documents import Document, Grid
+from sepm.repository import pointer
 
 
 def as_document(result: dict[str, Any]) -> Document:
@@ -13,7 +14,7 @@ def as_document(result: dict[str, Any]) -> Document:
     lines: list[str | Grid] = [f"# Sensitivity on {result['dataset']}", "", settings_line(result)]
     for title, name, _, sweep in _sweeps(result):
         lines += ["", f"## {title}", "", _points(name, sweep["points"]), "", *_best(name, sweep)]
-    return [*lines, "", "Statistics: docs/statistics.md."]
+    return [*lines, "", pointer("Statistics: {}.", "docs/statistics.md")]
 
 
 def as_summary(result: dict[str, Any]) -> Document:

@@ -7,6 +7,7 @@ from typing import Any
 from sepm.analysis import plain_text as text
 from sepm.documents import Document, Grid
 from sepm.method.config import PRESETS
+from sepm.repository import pointer
 
 
 def as_document(table: dict[str, Any]) -> Document:
@@ -23,10 +24,11 @@ def as_document(table: dict[str, Any]) -> Document:
     lines += ["", *_about_others(table), _overview(table)]
     for task in table["tasks"]:
         if any("accuracy" in row["cells"][task] for row in table["rows"]):
-            lines += ["", f"## {task}", "", _details(table, task)]
+            lines += ["", f"## {task}", "", _details(table, task), "", _calibration(table, task)]
     if table["contrasts"]:
         lines += ["", "## Other comparisons on the same images", "", _contrasts(table)]
-    return [*lines, "", *_absences(table), "Statistics: docs/statistics.md."]
+    lines += ["", *_repeated(table)] if table["repeated"] else []
+    return [*lines, "", *_absences(table), pointer("Statistics: {}.", "docs/statistics.md")]
 
 
 def settings_line(result: dict[str, Any]) -> str:
@@ -67,6 +69,7 @@ def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
             **{name: versus.get(name) for name in ("gained", "lost")},
             "p_mcnemar": versus.get("p"),
             **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
+            **{name: cell.get("final", {}).get(name) for name in ("brier", "ece", "auroc", "aurc")},
             **(_others_columns(cell) if has_others else {}),
         }
 
@@ -130,6 +133,16 @@ def _details(table: dict[str, Any], task: str) -> Grid:
     return Grid(header, rows)
 
 
+def _calibration(table: dict[str, Any], task: str) -> Grid:
+    """Calibration of the final answers of the rows that were run."""
+    rows = [
+        [row["name"], *text.calibration_cells(row["cells"][task]["final"])]
+        for row in table["rows"]
+        if "final" in row["cells"][task]
+    ]
+    return Grid(("calibration", *text.CALIBRATION), rows)
+
+
 def _heading(table: dict[str, Any]) -> str:
     """Heading of the paper's numbers: for which of its models."""
     return f"paper ({table['paper_model']})"
@@ -142,6 +155,16 @@ def _contrasts(table: dict[str, Any]) -> Grid:
         for c in table["contrasts"]
     ]
     return Grid(header, rows, words=3)
+
+
+def _repeated(table: dict[str, Any]) -> Iterator[str]:
+    for found in table["repeated"]:
+        mean, low, high = (text.percent(found[name]) for name in ("mean", "lowest", "highest"))
+        first, *_, last = found["rows"]
+        yield (
+            f"{found['task']}, {first} to {last}: mean {mean}, standard deviation "
+            f"{100 * found['sd']:.2f} points, from {low} to {high}."
+        )
 
 
 def _absences(table: dict[str, Any]) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any, Literal, get_args
 
 from sepm.analysis.accuracy import accuracy_of
+from sepm.analysis.metrics import final_summary
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.analysis.paper import (
     DROP_ROWS,
@@ -28,6 +29,9 @@ PaperTask = Literal["emotion6", "emoset", "webemo7", "webemo25", "abstract"]
 TASKS: tuple[PaperTask, ...] = get_args(PaperTask)
 """The tasks of Table 1, in its order; Tables 2 and 3 have the first two."""
 
+TableNumber = Literal[1, 2, 3, "2+"]
+"""The paper's tables, and Table 2 with more rows than the paper's."""
+
 PAPER_COLUMN = "llava-7b"
 """Shown beside a model that the paper does not have."""
 
@@ -45,13 +49,16 @@ class Row:
     """Name of the row in `paper.json`; None: the paper's table does not have it."""
     beta: float | None = None
     drop: Drop = "foe"
+    seed: int | None = None
 
     def run(self, config: MethodConfig, preset: str) -> MethodRun:
         """Method and settings that fill the row, on any task."""
         beta = config.beta if self.beta is None else self.beta
-        return MethodRun(self.method, replace(config, beta=beta, drop=self.drop), preset)
+        seed = config.seed if self.seed is None else self.seed
+        own = replace(config, beta=beta, drop=self.drop, seed=seed)
+        return MethodRun(self.method, own, preset)
 
-    def paper_cell(self, table: int, column: str, task: str) -> float | None:
+    def paper_cell(self, table: TableNumber, column: str, task: str) -> float | None:
         """The paper's cell of a table, a fraction; None where it has none."""
         if self.paper is None:
             return None
@@ -62,12 +69,14 @@ class Row:
 class Table:
     """One of the paper's tables."""
 
-    number: int
+    number: TableNumber
     title: str
     tasks: tuple[str, ...]
     rows: tuple[Row, ...]
     contrasts: tuple[tuple[str, str], ...]
-    """Further comparisons that the paper draws from it: a row, and the row it is compared with."""
+    """Further comparisons: a row, and the row it is compared with."""
+    repeated: tuple[tuple[str, ...], ...] = ()
+    """Rows that differ in their seed alone, whose mean and spread are told."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,22 @@ class CellResult:
 
 ZERO_SHOT = Row(REFERENCE, "zero-shot", "zero-shot")
 DROP_RATES = (0.1, 0.2)
-TABLES: dict[int, Table] = {
+SEEDS = range(5)
+SELECTORS: tuple[Drop, ...] = ("query", "cls", "divprune", "highest")
+"""What stands beside FoE scores and chance in Table 2+."""
+
+
+def _selector_rows(beta: float) -> tuple[Row, ...]:
+    """Every way to drop at one β: the paper's three, chance with several seeds, and the others."""
+    by_chance = (
+        Row(f"random {seed} β={beta}", "sepm", beta=beta, drop="random", seed=seed)
+        for seed in SEEDS
+    )
+    others = (Row(f"{drop} β={beta}", "sepm", beta=beta, drop=drop) for drop in SELECTORS)
+    return (Row(f"foe β={beta}", "sepm", beta=beta), *by_chance, *others)
+
+
+TABLES: dict[TableNumber, Table] = {
     1: Table(
         1,
         "Comparison with other training-free methods",
@@ -108,6 +132,25 @@ TABLES: dict[int, Table] = {
         tuple(
             (f"foe β={b}", f"{other} β={b}") for other in ("random", "query") for b in DROP_RATES
         ),
+    ),
+    "2+": Table(
+        "2+",
+        "What is dropped, beside selectors without text and controls",
+        TASKS[:2],
+        (
+            replace(ZERO_SHOT, paper=None),
+            Row("cci+fp", "cci+fp"),
+            *(row for b in DROP_RATES for row in _selector_rows(b)),
+        ),
+        tuple(
+            (f"foe β={b}", against)
+            for b in DROP_RATES
+            for against in (
+                "cci+fp",
+                *(f"{drop} β={b}" for drop in ("random 0", *SELECTORS)),
+            )
+        ),
+        tuple(tuple(f"random {seed} β={b}" for seed in SEEDS) for b in DROP_RATES),
     ),
     3: Table(
         3,
@@ -182,6 +225,12 @@ def build_table(
             for row, against in table.contrasts
             if row in done and against in done
         ],
+        "repeated": [
+            {"task": task, "rows": names, **_spread([done[name] for name in names])}
+            for task, done in results.items()
+            for names in table.repeated
+            if all(name in done for name in names)
+        ],
     }
 
 
@@ -198,6 +247,7 @@ def _cell(
         **accuracy.as_json(),
         "unread": accuracy.unread,
         "errors": accuracy.errors,
+        "final": final_summary([r for r in result.records if r["status"] != "error"], taxonomy),
         "paper": value.reported,
         "paper_note": value.note,
         "paper_in_ci95": bounds[0] <= value.reported <= bounds[1]
@@ -214,6 +264,17 @@ def _cell(
 
 def _difference(reference: CellResult, other: CellResult) -> dict[str, Any]:
     return paired_counts(pair_up(reference.records, other.records)).as_json()
+
+
+def _spread(results: Sequence[CellResult]) -> dict[str, float]:
+    """Mean, standard deviation (over n - 1) and range of some runs' accuracies."""
+    accuracies = [accuracy_of(result.records).fraction or 0.0 for result in results]
+    return {
+        "mean": fmean(accuracies),
+        "sd": stdev(accuracies),
+        "lowest": min(accuracies),
+        "highest": max(accuracies),
+    }
 
 
 def _average(values: Sequence[float | None]) -> float | None:

@@ -56,11 +56,13 @@ class PresetOptions:
         Raises:
             InputError: unknown preset, or a value out of its range.
         """
-        options = {
-            setting.name: getattr(self, setting.name, None) for setting in fields(MethodConfig)
-        }
-        given = {name: value for name, value in options.items() if value is not None}
-        return replace(get_preset(self.preset), **given)
+        return replace(get_preset(self.preset), **self.given)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, by their names."""
+        options = {field.name: getattr(self, field.name, None) for field in fields(MethodConfig)}
+        return {name: value for name, value in options.items() if value is not None}
 
     def runs(self, methods: Collection[str]) -> list[MethodRun]:
         """The runs of the methods named, each once, all with the same settings.

@@ -18,6 +18,7 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
 from sepm.method.taxonomy import no_class
+from sepm.progress import tell
 from sepm.registry import MethodRun
 from sepm.terminal import complain, show, show_json
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from sepm.report.style import Format
 
 
-PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg"}
+PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Of the files in a folder; a file that is named may have any."""
 
@@ -44,14 +45,13 @@ class PredictionOptions:
     method: str = "sepm"
     """Method: a name that `sepm methods` lists."""
     picture: Path | None = None
-    """Draw the decisions too (.png or .svg)."""
+    """Draw the decisions too (.png, .svg or .pdf); many images give several pages."""
     csv: Path | None = None
     """Write a line for each image, with the probability of every option shown."""
 
     def __post_init__(self) -> None:
         if self.picture and self.picture.suffix not in PICTURE_SUFFIXES:
-            allowed = " or ".join(PICTURE_SUFFIXES)
-            raise InputError(f"--picture must end in {allowed}: {self.picture}")
+            raise InputError(f"--picture must end in .png, .svg or .pdf: {self.picture}")
 
 
 def run(
@@ -142,6 +142,9 @@ def write_picture(
 ) -> None:
     """Draw decisions of one method, a row for each image, over the places of its visual tokens.
 
+    More images than a page holds give several files, which are told: "decision-01.png"; a PDF
+    holds all pages.
+
     Args:
         path: of the picture.
         decisions: each may tell the places of its own image.
@@ -150,11 +153,11 @@ def write_picture(
     Raises:
         InputError: the file cannot be written.
     """
-    from sepm.report.decision import draw_decisions
+    from sepm.records.tiled_grid import token_places
+    from sepm.report.decision import draw_decisions, pages_of
     from sepm.report.dropped_tokens import Scene
     from sepm.report.overlay import shrunk
-    from sepm.report.style import rendered, styled
-    from sepm.report.tiled_grid import token_places
+    from sepm.report.style import picture_files, styled
 
     first, records = decisions[0], [decision.as_dict() for decision in decisions]
     scenes = [
@@ -162,9 +165,14 @@ def write_picture(
         for record, decision in zip(records, decisions, strict=True)
     ]
     with styled():
-        figure = draw_decisions(scenes, first.taxonomy, first.config)
-        picture = rendered(figure, PICTURE_SUFFIXES[path.suffix])
-    write_whole(path, picture)
+        pages = draw_decisions(scenes, first.taxonomy, first.config)
+        written: list[Path] = []
+        kind = PICTURE_SUFFIXES[path.suffix]
+        for file, content in picture_files(path, pages, pages_of(len(scenes)), kind):
+            write_whole(file, content)
+            written.append(file)
+    if len(written) > 1:
+        tell(f"the pictures are {written[0]} to {written[-1]}")
 
 
 def as_text(decision: "Decision") -> str:

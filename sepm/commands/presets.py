@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from sepm.documents import Grid
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
+from sepm.repository import pointer
 from sepm.terminal import show
 
 
@@ -17,9 +18,10 @@ def run() -> int:
     rows = [
         [name, *(str(getattr(preset, name)) for preset in PRESETS.values())] for name in differing
     ]
+    more = pointer(" See {}.", "docs/presets.md")
     show(
         [
-            f"Unless given, the preset is {DEFAULT_PRESET}. See docs/presets.md.",
+            f"Unless given, the preset is {DEFAULT_PRESET}.{more}",
             "",
             Grid(("setting", *PRESETS), rows, words=1 + len(PRESETS)),
         ]

@@ -19,21 +19,39 @@ class ReaderOptions:
 
     split: str | None = None
     """emoset, webemo: train, val or test [test], or a list's file; emotion6: a list of images
-    [all]."""
+    [all]; hub: a word in the files' paths [all]."""
     label: str | None = None
     """emotion6: what the label comes from, folder or votes [folder]."""
     ties: str | None = None
     """abstract, emotion6 by votes: the first of tied classes is the label, or drop: the image is
     left out, or any: each of them counts as correct [first]."""
     taxonomy: str | None = None
-    """folder: whose classes folders are named by, a task or a taxonomy file."""
+    """folder, hub: whose classes folders or labels are named by, a task or a taxonomy file."""
+    repo: str | None = None
+    """hub: data set of the hub, OWNER/NAME."""
+    revision: str | None = None
+    """hub: commit of the data set, 40 digits."""
+    parquet: str | None = None
+    """hub: folder of parquet files, instead of --repo."""
+    image_column: str | None = None
+    """hub: column of the images [image]."""
+    label_column: str | None = None
+    """hub: column of the labels [label]."""
+    label_names: tuple[str, ...] | None = None
+    """hub: names of the labels 0, 1, … in order, or VALUE=CLASS for each that is no class [what the
+    files declare]."""
+    match_folder: str | None = None
+    """hub: folder of another copy of the images, which are taken from there where they are the same
+    to the byte."""
 
 
 def run(
     task: Annotated[str, Parameter(help=f"One of {', '.join(READERS)}.")],
     /,
     *,
-    root: Annotated[Path, Parameter(help="Folder of the unpacked data set.")],
+    root: Annotated[
+        Path, Parameter(help="Folder of the unpacked data set; of hub, where its images go.")
+    ],
     output: Annotated[Path, Parameter(help="Question file to write (.jsonl).")],
     options: Annotated[ReaderOptions, Parameter(name="*", group="Data set")] = ReaderOptions(),
     as_json: AsJson = False,
@@ -51,7 +69,11 @@ def run(
 
 def as_text(manifest: dict[str, Any]) -> str:
     """The manifest as a researcher reads it."""
-    options = ", ".join(f"{k} {v}" for k, v in manifest["options"].items() if v is not None)
+    options = ", ".join(
+        f"{name.replace('_', ' ')} {value if isinstance(value, str) else ' '.join(value)}"
+        for name, value in manifest["options"].items()
+        if value
+    )
     grades = ", ".join(f"{choice} {grade}" for choice, grade in manifest["taxonomy_grades"].items())
     output = manifest["question_file"]
     beside = manifest_path(Path(output))

@@ -1,5 +1,6 @@
 """`sepm report`: one page about runs, that opens from a file and asks for nothing."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,15 @@ def run(
         raise InputError(f"--thumbnails must be at least 0, got {thumbnails}")
     from sepm.report.page import report_page
 
-    write_whole(output, report_page(*read_groups(runs, image_folder), thumbnails))
+    images = [part for folder in image_folder for part in ("--image-folder", folder)]
+    options = [*images, "--output", str(output), "--thumbnails", str(thumbnails)]
+    command = shlex.join(map(shown, ["sepm", "report", *map(str, runs), *options]))
+    write_whole(output, report_page(*read_groups(runs, image_folder), thumbnails, command))
     show(str(output))
     return 0
+
+
+def shown(text: str) -> str:
+    """A word of the command line; of a path from the root, or `DATASET=PATH`, its last name."""
+    dataset, found, path = text.rpartition("=")
+    return f"{dataset}{found}{Path(path).name if Path(path).is_absolute() else path}"

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from sepm.analysis.table_text import as_document, as_rows
-from sepm.analysis.tables import TABLES, TASKS, PaperTask, Table, build_table
+from sepm.analysis.tables import TABLES, TASKS, PaperTask, Table, TableNumber, build_table
 from sepm.commands.options import (
     COMMAND,
     METHOD,
@@ -45,7 +45,7 @@ class TaskFiles:
     tasks: tuple[PaperTask, ...] | None = None
     """Tasks that are computed [all that have data]."""
     data: Path = Path("data")
-    """Holds a folder for each data set, named as in data/README.md."""
+    """Holds the data sets' folders: EmoSet-118K, Emotion6, WEBEmo, testImages_abstract."""
     questions: Path = Path("question")
     """Holds TASK/stage_1.jsonl; a file that is not there is made from --data."""
     question_file: Path | None = None
@@ -65,7 +65,11 @@ class SharedSettings(PresetOptions):
 
 def run(
     numbers: Annotated[
-        tuple[Literal[1, 2, 3], ...], Parameter(name="tables", help="Which tables.")
+        tuple[TableNumber, ...],
+        Parameter(
+            name="tables",
+            help="The paper's, or 2+: Table 2 with controls and selectors without text.",
+        ),
     ],
     /,
     *,

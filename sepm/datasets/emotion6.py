@@ -27,14 +27,15 @@ def read_emotion6(
     """The images of a list, or all 1,980, labelled by their folder or by the votes.
 
     The paper scores 594 images; which ones is unpublished, so none are chosen here: a split is a
-    list of `<class>/<N>.jpg`, one a line, as EmotionROI's. `question_id` begins with the label.
+    list of `<class>/<N>.jpg`, one a line; or one of EmotionROI's by its name, where that is the
+    root. `question_id` begins with the label.
 
     Raises:
         InputError: a file is absent or wrong, or the options do not fit together.
     """
     require_known("label rule", label, LABEL_RULES)
     image_folder = need(root / "images", TREE)
-    list_file = split_path(split, {}, LIST) if split is not None else None
+    list_file = split_path(split, _own_lists(root), LIST) if split is not None else None
     if list_file is None:
         listed = [(0, question.image) for question in read_folder(image_folder, taxonomy).questions]
     else:
@@ -88,6 +89,11 @@ def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
         return VoteRow(line, image, dict(zip(names, votes, strict=True)))
 
     return read_rows(path, lines[1:], vote_row)
+
+
+def _own_lists(root: Path) -> dict[str, Path]:
+    """Lists by name where the root is EmotionROI's, which has the same images."""
+    return {path.stem: path for path in sorted((root / "training_testing_split").glob("*.txt"))}
 
 
 def _listed_images(path: Path, image_folder: Path, taxonomy: Taxonomy) -> Listed:

@@ -65,6 +65,21 @@ def read_image_and_hash(path: Path) -> tuple[Image.Image, str]:
         raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as its file tells them, which is not decoded.
+
+    Raises:
+        UnreadableImageError: no plain file, or no image.
+    """
+    try:
+        with Image.open(BytesIO(_content(path))) as image:
+            return image.size
+    except UnreadableImageError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
+
+
 def as_if_read(image: Image.Image) -> Image.Image:
     """An image from elsewhere as `read_image` gives one: decoded, in RGB, within the same limits.
 

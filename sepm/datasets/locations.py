@@ -6,19 +6,31 @@ from pathlib import Path
 
 from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.errors import InputError
+from sepm.repository import REPOSITORY, pointer
 
 IMAGE_FOLDERS = {
     "emotion6": Path("Emotion6/images"),
     "emoset": Path("EmoSet-118K/image"),
     "webemo7": Path("WEBEmo"),
     "webemo25": Path("WEBEmo"),
+    "webemo2": Path("WEBEmo"),
     "abstract": Path("testImages_abstract"),
+    "artphoto": Path("testImages_artphoto"),
+    "fi": Path("FI"),
 }
 """Paths below the data folder; the first part is the unpacked data set."""
 
+SOURCES = {
+    "emotion6": "http://chenlab.ece.cornell.edu/people/kuanchuan/publications/Emotion6.zip",
+    "emoset": "https://github.com/JingyuanYY/EmoSet",
+    "webemo7": "https://github.com/slifer0918/WEBEmo",
+    "webemo25": "https://github.com/slifer0918/WEBEmo",
+    "abstract": "https://www.imageemotion.org/testImages_abstract.zip",
+}
+"""Addresses that each data set comes from."""
+
 QUESTION_FILE = "stage_1.jsonl"
-README = Path(__file__).parents[2] / "data" / "README.md"
-"""Not there where SEPM was installed without its repository."""
+README = "data/README.md"
 
 OTHER_CHOICES = {"emotion6": "--split LIST", "abstract": "--ties drop"}
 """Options that choose otherwise where a reader's default decides what the paper does not tell."""
@@ -44,15 +56,17 @@ def require_data(task: str, root: Path) -> None:
     if root.is_dir() or task not in IMAGE_FOLDERS:
         return
     raise InputError(
-        f"no data set: {root} is no folder. Get it as data/README.md says, or name the folder "
-        f"where it lies.\n\n{_how_to_get(task)}".rstrip()
+        f"no data set: {root} is no folder. Get it from {SOURCES[task]}"
+        f"{pointer(' as {} says', README)}, or name the folder where it lies."
+        f"\n\n{_how_to_get(task)}".rstrip()
     )
 
 
 def _how_to_get(task: str) -> str:
     """The section of `data/README.md` that shows the task's folder; nothing without that file."""
     folder = f"\n    data/{IMAGE_FOLDERS[task].parts[0]}/\n"
-    text = README.read_text(encoding="utf-8") if README.is_file() else ""
+    path = REPOSITORY / README
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
     return "".join(f"## {part}" for part in text.split("\n## ") if folder in part)
 
 
@@ -79,8 +93,9 @@ def find_task(task: str, data: Path, questions: Path) -> TaskData:
         return TaskData(task, file, folder, notes)
     if not root.is_dir():
         raise InputError(
-            f"no data set at {root} and no question file {file}; see data/README.md, or what "
-            f"`sepm questions {task} --root {root} --output {file}` prints of it"
+            f"no data set at {root} and no question file {file}; "
+            f"{pointer('see {}, or what ', README)}"
+            f"`sepm questions {task} --root {root} --output {file}` tells how to get it"
         )
     manifest = make_question_file(task, root, {}, file)
     notes = (f"{file}: made, {manifest['n']} questions", *manifest["notes"])

@@ -8,14 +8,14 @@ from typing import Any
 
 from sepm.datasets.files import file_sha256, write_whole
 from sepm.datasets.question_file import write_questions
-from sepm.datasets.readers import READERS, Reader
+from sepm.datasets.readers import READERS, Option, Reader
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import grades, load_taxonomy
 from sepm.errors import InputError, require_known
 
 
 def make_question_file(
-    task: str, root: Path, given: Mapping[str, str], output: Path
+    task: str, root: Path, given: Mapping[str, Option], output: Path
 ) -> dict[str, Any]:
     """The manifest, after it and the question file were written; beside a pipe it is not.
 
@@ -31,7 +31,7 @@ def make_question_file(
     """
     options = _all_options(task, given)
     dataset = options.get("taxonomy", task)
-    if dataset is None:
+    if not isinstance(dataset, str):
         raise InputError(f"{task} needs --taxonomy: a bundled task or a taxonomy file (*.toml)")
     taxonomy = load_taxonomy(dataset)
     arguments = {name: value for name, value in options.items() if name != "taxonomy"}
@@ -72,15 +72,19 @@ def paper_note(reader: Reader, n: int) -> str | None:
     return None
 
 
-def _all_options(task: str, given: Mapping[str, str]) -> dict[str, str | None]:
+def _all_options(task: str, given: Mapping[str, Option]) -> dict[str, Option]:
     """The options that were given, and the reader's defaults for the others."""
     require_known("task", task, READERS)
     defaults = READERS[task].options
     for option in given:
         if option not in defaults:
-            known = ", ".join(f"--{name}" for name in defaults) or "none"
-            raise InputError(f"--{option} is no option of {task}; its options: {known}")
+            known = ", ".join(map(_as_given, defaults)) or "none"
+            raise InputError(f"{_as_given(option)} is no option of {task}; its options: {known}")
     return {**defaults, **given}
+
+
+def _as_given(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 def _facts(reading: Reading, reader: Reader) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from sepm.method.taxonomy import Taxonomy
 MOST_CHARACTERS = 4096
 """Longest id, path or class name."""
 
+MOST_VOTES = 1e9
+"""Largest number of votes for a class."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -34,6 +37,8 @@ class Question:
     """Line of the file that it was read from, from 1; 0 where it came from a folder."""
     other_labels: tuple[str, ...] = ()
     """Class names tied with `label` that count as correct too (`--ties any`)."""
+    votes: tuple[tuple[str, float], ...] = ()
+    """Class names with their votes, in the order of the vote table; `sepm votes` reads them."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -145,7 +150,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _faults(row: dict[str, Any], taxonomy: Taxonomy, image_folder: Path) -> Iterator[str]:
     """Faults of a row by itself."""
-    wrong = [*_string_faults(row), *_categories_faults(row)]
+    wrong = [*_string_faults(row), *_categories_faults(row), *_votes_faults(row, taxonomy)]
     if wrong:
         yield from wrong
         return
@@ -201,6 +206,26 @@ def _categories_faults(row: dict[str, Any]) -> Iterator[str]:
         yield f"field 'categories' is {values!r:.60}; expected `category` to be the first of them"
 
 
+def _votes_faults(row: dict[str, Any], taxonomy: Taxonomy) -> Iterator[str]:
+    """Reasons not to take `votes` for numbers of votes for classes, at least one of them given."""
+    votes = row.get("votes")
+    if votes is None:
+        return
+    if not isinstance(votes, dict):
+        yield f"field 'votes' is {votes!r:.60}; expected the votes of each class"
+        return
+    votes = cast("dict[str, Any]", votes)
+    for name, vote in votes.items():
+        if composed(name) not in taxonomy.names:
+            yield f"field 'votes': {unknown_name('class', name[:60], taxonomy.names)}"
+        elif type(vote) not in (int, float) or not 0 <= vote <= MOST_VOTES:
+            yield f"field 'votes' gives '{name}' {vote!r:.60}; expected a number of 0 or more"
+    if len({composed(name) for name in votes}) < len(votes):
+        yield "field 'votes' names a class twice, its accents written in two ways"
+    if not any(votes.values()):
+        yield "field 'votes' holds no vote; expected at least one, or no such field"
+
+
 def image_faults(image: str, image_folder: str | Path) -> Iterator[str]:
     """Reasons not to take a path for an image of a folder: its name must stay in the folder.
 
@@ -233,7 +258,9 @@ def _class_of_id(row: dict[str, Any]) -> str:
 def _question(row: dict[str, Any], line: int) -> Question:
     label, *others = _labels(row)
     name, image, text = row["question_id"], row["image"], row.get("text")
-    return Question(name, image, label, text, line, other_labels=tuple(others))
+    given: dict[str, float] = row.get("votes") or {}
+    votes = tuple((composed(key), vote) for key, vote in given.items())
+    return Question(name, image, label, text, line, tuple(others), votes)
 
 
 def _as_row(question: Question) -> dict[str, Any]:
@@ -243,4 +270,6 @@ def _as_row(question: Question) -> dict[str, Any]:
     row["category"] = question.label
     if question.other_labels:
         row["categories"] = list(question.labels)
+    if question.votes:
+        row["votes"] = dict(question.votes)
     return row

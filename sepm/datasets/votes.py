@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sepm.datasets.question_file import Question
+from sepm.datasets.question_file import MOST_VOTES, Question
 from sepm.errors import require_known
 
 TIES = ("first", "drop", "any")
@@ -34,7 +34,7 @@ def parse_votes(cells: list[str]) -> list[float]:
             vote = float(cell)
         except ValueError:
             vote = math.nan
-        if not (math.isfinite(vote) and vote >= 0):
+        if not 0 <= vote <= MOST_VOTES:
             raise ValueError(f"'{cell}' is not a number of votes; expected 0 or more")
         votes.append(vote)
     if not any(votes):
@@ -69,5 +69,8 @@ def questions_by_votes(rows: Iterable[VoteRow], ties: str) -> tuple[list[Questio
         if len(top) == 1 or ties != "drop":
             label, *others = top if ties == "any" else top[:1]
             question_id = f"{label}/{row.image}"
-            questions.append(Question(question_id, row.image, label, None, row.line, (*others,)))
+            votes = tuple(row.votes.items())
+            questions.append(
+                Question(question_id, row.image, label, None, row.line, (*others,), votes)
+            )
     return questions, tied

@@ -15,13 +15,14 @@ from sepm.datasets.tree import folders_in
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
-Level = Literal["fine", "middle"]
-"""25 classes or 7."""
+Level = Literal["fine", "middle", "sign"]
+"""25 classes, 7 or 2."""
 
 TREE = "put train25.txt, test25.txt and category.txt there and the images anywhere below"
 NO_LIST = "read from folders: without a list, images that could not be fetched are not counted"
 
 SIGNS = {"positive": "+", "negative": "-"}
+POLARITY_OF = {sign: polarity for polarity, sign in SIGNS.items()}
 
 Triple = tuple[str, str, str]
 """Fine class, middle class, sign; the position in the table is the label in the lists."""
@@ -32,7 +33,7 @@ def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> 
 
     An image may stand under several labels, so a row is a label together with a file.
     `question_id` is `<class>/<file>` at the fine level and `<class>/<fine class>/<file>` at the
-    middle one, where two fine classes of one middle class stay two rows.
+    others, where two fine classes of one class stay two rows.
 
     Raises:
         InputError: neither list nor tree is there, a row is wrong, or no image is found.
@@ -89,7 +90,7 @@ def _images_by_name(root: Path) -> dict[str, str]:
 def _from_tree(
     tree: Path, taxonomy: Taxonomy, triples: list[Triple], level: Level
 ) -> list[Question]:
-    """Questions from folders named by label (0-24), by fine class or, for 7 classes, by class.
+    """Questions from folders named by label (0-24), by fine class or, above that level, by class.
 
     Raises:
         InputError: a folder names no class, there is no image, or the labels lost a digit.
@@ -107,8 +108,8 @@ def _from_tree(
     for folder in folders:
         if folder.name in fine:
             triple = fine[folder.name]
-        elif level == "middle" and folder.name in taxonomy.names:
-            triple = (folder.name, folder.name, "")
+        elif level != "fine" and folder.name in taxonomy.names:
+            triple = (folder.name, folder.name, SIGNS.get(folder.name, ""))
         else:
             names = (name for name, *_ in triples)
             raise InputError(f"{folder}: {unknown_name('class', folder.name, names)}")
@@ -121,10 +122,11 @@ def _from_tree(
 
 
 def _question(triple: Triple, level: Level, file: str, image: str, line: int) -> Question:
-    name, middle, _ = triple
+    name, middle, sign = triple
     if level == "fine":
         return Question(question_id=f"{name}/{file}", image=image, label=name, line=line)
-    return Question(question_id=f"{middle}/{name}/{file}", image=image, label=middle, line=line)
+    label = middle if level == "middle" else POLARITY_OF[sign]
+    return Question(question_id=f"{label}/{name}/{file}", image=image, label=label, line=line)
 
 
 def _counts(questions: list[Question], rows: int) -> dict[str, int]:

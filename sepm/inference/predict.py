@@ -1,8 +1,10 @@
 """One image's whole decision, without a question file."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -12,9 +14,9 @@ from sepm.inference.alone import run_alone
 from sepm.inference.image_loader import Preprocess
 from sepm.inference.prompt_check import check_prompts
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Outcome, Sample
+from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.protocol import VisionLanguageModel
+from sepm.models.protocol import EncodedImage, VisionLanguageModel
 from sepm.records.writing import VisualTokens, decision_fields, require_numbers
 from sepm.registry import MethodRun
 
@@ -72,22 +74,61 @@ class Predictor:
             InputError: it cannot be read.
             RunError: the model's probabilities are not numbers.
         """
-        source, image, content = _load(image, self.model.preprocess)
+        source, picture, content = load_image(image, self.model.preprocess)
         (encoded,) = self.model.encode([content])
-        sample = Sample(Path(source).name, encoded.num_tokens)
-        outcome = run_alone(self.model, self.run.dialogue(sample, self.taxonomy), encoded)
-        require_numbers(source or "the image", outcome)
-        visual_tokens = VisualTokens(encoded.num_tokens, encoded.tiles)
-        return Decision(source, image, outcome, visual_tokens, self.taxonomy, self.run.config)
+        shown = ShownImage(source, picture, encoded)
+        return decide(shown, self.run, self.taxonomy, partial(run_alone, self.model, image=encoded))
 
 
-def _load(source: ImageSource, preprocess: Preprocess) -> tuple[str, Image.Image, Any]:
+class ShownImage(NamedTuple):
+    """An image that a model has encoded."""
+
+    source: str
+    """As in `Decision`."""
+    image: Image.Image
+    encoded: EncodedImage
+
+
+def decide(
+    shown: ShownImage,
+    run: MethodRun,
+    taxonomy: Taxonomy,
+    outcome_of: Callable[[Dialogue], Outcome],
+) -> Decision:
+    """A method's decision about one image.
+
+    Args:
+        shown: the image.
+        run: the method with its settings.
+        taxonomy: classes of the task.
+        outcome_of: runs a dialogue about the image on the model.
+
+    Raises:
+        RunError: the model's probabilities are not numbers.
+    """
+    source, image, encoded = shown
+    sample = Sample(Path(source).name, encoded.num_tokens, image=encoded)
+    outcome = outcome_of(run.dialogue(sample, taxonomy))
+    require_numbers(source or "the image", outcome)
+    visual_tokens = VisualTokens(encoded.num_tokens, encoded.tiles)
+    return Decision(source, image, outcome, visual_tokens, taxonomy, run.config)
+
+
+def load_image(
+    source: ImageSource, preprocess: Preprocess, name: str | None = None
+) -> tuple[str, Image.Image, Any]:
     """Path of an image, the image, and what the model's preprocessing makes of it.
+
+    Args:
+        source: path, or image.
+        preprocess: the model's.
+        name: stands for the path; None: the path itself.
 
     Raises:
         InputError: it cannot be read, or the model cannot take it.
     """
     path = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
+    path = path if name is None else name
     try:
         image = as_if_read(source) if isinstance(source, Image.Image) else read_image(Path(source))
         return str(path), image, preprocess(image)

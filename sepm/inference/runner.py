@@ -18,7 +18,7 @@ from sepm.inference.batching import run_dialogues
 from sepm.inference.image_loader import LoadedImage, loaded_ahead
 from sepm.method.dialogue import Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.protocol import VisionLanguageModel
+from sepm.models.protocol import EncodedImage, VisionLanguageModel
 from sepm.processes import Processes
 from sepm.records.writing import VisualTokens
 from sepm.registry import MethodRun
@@ -131,7 +131,7 @@ def run_window(
     images = list(batcher.map(model.encode, [image.content for _, image in readable]))
     rows = [(run, image) for run in range(len(runs)) for image in range(len(readable))]
     dialogues = [
-        (image, runs[run].dialogue(_sample(readable[image][0], images[image].num_tokens), taxonomy))
+        (image, runs[run].dialogue(_sample(readable[image][0], images[image]), taxonomy))
         for run, image in rows
     ]
     once = any(run.asks_behind_one_image for run in runs)
@@ -143,5 +143,5 @@ def run_window(
         yield Result(run, question, outcome, loaded_image.sha256, own)
 
 
-def _sample(question: Question, num_visual_tokens: int) -> Sample:
-    return Sample(question.question_id, num_visual_tokens, question.text)
+def _sample(question: Question, image: EncodedImage) -> Sample:
+    return Sample(question.question_id, image.num_tokens, question.text, image)

@@ -1,19 +1,27 @@
 """Algorithm 1: confidence-guided coarse-to-fine inference, with or without its parts (Table 3)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sepm.method.answers import COARSE_KEY, fine_key
 from sepm.method.confidence import Branch, choose_branch, confidence, is_ambiguous
-from sepm.method.config import MethodConfig
+from sepm.method.config import Drop, MethodConfig
 from sepm.method.dialogue import Ask, CoarseResult, Dialogue, Outcome, Reply, Sample
-from sepm.method.dropping import lowest_scored, randomly_drawn
+from sepm.method.dropping import highest_scored, lowest_scored, randomly_drawn
 from sepm.method.prompts import Query, Span, coarse_body, fine_body, foe_span, without_phrase
 from sepm.method.taxonomy import EmotionClass, Taxonomy, renumbered
 
+Selector = Callable[[Sample, Reply, MethodConfig], tuple[int, ...]]
+"""Function that chooses R, the visual tokens to drop, ascending, once the coarse reply is there."""
+
 
 def coarse_to_fine(
-    sample: Sample, taxonomy: Taxonomy, config: MethodConfig, *, phrase: bool, drop: bool
+    sample: Sample,
+    taxonomy: Taxonomy,
+    config: MethodConfig,
+    *,
+    phrase: bool,
+    select: Selector | None = None,
 ) -> Dialogue:
     """SEPM on one image (Algorithm 1): CCI, with the phrase (FP) and dropping (VTA) as asked.
 
@@ -21,24 +29,24 @@ def coarse_to_fine(
         sample: the image.
         config: thresholds, wording, strategies.
         phrase: put the Focus-on-Emotion phrase before both queries.
-        drop: drop the lowest-scored visual tokens before the fine stage; FoE scores need the
-            phrase.
+        select: chooses the visual tokens to drop before the fine stage; FoE scores need the phrase.
+            None: none is dropped.
     """
     query = coarse_query(sample, taxonomy, config, phrase=phrase)
     coarse = yield Ask(
         query=query,
         options=COARSE_KEY.letters,
         key=COARSE_KEY,
-        scored_by=scoring_span(query, config) if drop else None,
+        scored_by=scoring_span(query, config) if select else None,
     )
     verdict = assess(query, coarse, config)
-    dropped = dropped_tokens(sample, coarse, config) if drop else ()
+    dropped = select(sample, coarse, config) if select else ()
     classes = fine_classes(verdict.branch, taxonomy, config)
     fine = fine_query(verdict.branch, classes, config, phrase=phrase)
     offered = tuple(c.option_letter for c in classes)
     own = classes if config.letters == "renumbered" else None
     ask = Ask(fine, offered, fine_key(own or taxonomy.classes))
-    reply = yield without_tokens(ask, dropped, config) if drop else ask
+    reply = yield without_tokens(ask, dropped, config) if select else ask
     return Outcome(fine, reply, offered, verdict, dropped, renumbered=own)
 
 
@@ -55,7 +63,7 @@ def coarse_query(
 
 def scoring_span(query: Query, config: MethodConfig) -> Span | None:
     """The tokens of Q_c that score the image: the phrase's, or all ("query", Table 2)."""
-    if config.drop == "foe":
+    if config.drop in ("foe", "highest"):
         return foe_span(query, config.foe_tokens)
     return Span(0, len(query.text)) if config.drop == "query" else None
 
@@ -74,14 +82,33 @@ def assess(query: Query, coarse: Reply, config: MethodConfig) -> CoarseResult:
     return CoarseResult(query, coarse, value, branch)
 
 
-def dropped_tokens(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
-    """R, the visual tokens that the fine stage does without (Eq. 9)."""
-    if config.drop == "random":
-        return randomly_drawn(
-            sample.num_visual_tokens, config.beta, config.seed, sample.question_id
-        )
+def least_significant(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
+    """R of Eq. 9, by the scores of the phrase, or of the whole query."""
+    return lowest_scored(_scores(coarse), config.beta)
+
+
+def most_significant(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
+    """The control: as many tokens, of the highest scores."""
+    return highest_scored(_scores(coarse), config.beta)
+
+
+def by_chance(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
+    """As many tokens, drawn by chance (Table 2, "Random")."""
+    return randomly_drawn(sample.num_visual_tokens, config.beta, config.seed, sample.question_id)
+
+
+SELECTORS: dict[Drop, Selector] = {
+    "foe": least_significant,
+    "query": least_significant,
+    "highest": most_significant,
+    "random": by_chance,
+}
+"""The paper's kinds of dropping, and the control."""
+
+
+def _scores(coarse: Reply) -> tuple[float, ...]:
     assert coarse.scores is not None, "the coarse reply to a scoring Ask carries scores"
-    return lowest_scored(coarse.scores, config.beta)
+    return coarse.scores
 
 
 def fine_classes(

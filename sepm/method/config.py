@@ -14,7 +14,7 @@ from sepm.method.prompts import (
 )
 
 CoarseQuery = Literal["taxonomy", "file"]
-Drop = Literal["foe", "query", "random"]
+Drop = Literal["foe", "query", "random", "highest", "cls", "divprune"]
 ImagePass = Literal["twice", "once"]
 Letters = Literal["kept", "renumbered"]
 SparseVLMVersion = Literal["1.5", "1"]
@@ -58,7 +58,9 @@ class MethodConfig:
     """Orders of the options that a method of one query asks in, each rotated by one more place; the
     mean probability over them decides."""
     drop: Drop = "foe"
-    """What scores visual tokens for dropping (Table 2)."""
+    """What chooses the dropped visual tokens: FoE scores, those by the whole query, or chance
+    (Table 2); the highest FoE scores (a control); without text the tower's CLS attention, or
+    DivPrune."""
     image_pass: ImagePass = "twice"
     """Prefill the image again without the dropped visual tokens, as the paper does (twice), or hide
     them from the fine query behind the coarse stage's prefill (once)."""

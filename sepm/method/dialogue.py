@@ -41,6 +41,8 @@ class Sample:
     num_visual_tokens: int
     text: str | None = None
     """The question file's own coarse query, where it has one."""
+    image: Any = None
+    """The encoded image, for what chooses visual tokens by it alone."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,18 @@ def lowest_scored(scores: Sequence[float], drop_ratio: float) -> tuple[int, ...]
     return tuple(sorted(by_score[: num_dropped(drop_ratio, len(scores))]))
 
 
+def highest_scored(scores: Sequence[float], drop_ratio: float) -> tuple[int, ...]:
+    """Indices of as many visual tokens with the highest scores, ascending: Eq. 9 upside down.
+
+    A control: where the scores say what matters, a method without it does worst.
+
+    Args:
+        scores: one per visual token; among equal scores the lower index goes first.
+        drop_ratio: β in [0, 1).
+    """
+    return lowest_scored([-score for score in scores], drop_ratio)
+
+
 def randomly_drawn(num_tokens: int, drop_ratio: float, seed: int, key: str) -> tuple[int, ...]:
     """Indices of floor(β × N) visual tokens drawn by chance, ascending (Table 2, "Random").
 

@@ -14,11 +14,11 @@ from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
 from sepm.models.device import Placement
 from sepm.models.options import ModelOptions
-from sepm.models.protocol import LAYERWISE, PREFIX_SHARING
+from sepm.models.protocol import CLS_ATTENTION, FEATURES, LAYERWISE, PREFIX_SHARING
 
 CAPABILITIES = {
-    "llava-1.5": frozenset({LAYERWISE, PREFIX_SHARING}),
-    "vila-1.5": frozenset({PREFIX_SHARING}),
+    "llava-1.5": frozenset({LAYERWISE, PREFIX_SHARING, FEATURES, CLS_ATTENTION}),
+    "vila-1.5": frozenset({PREFIX_SHARING, FEATURES}),
 }
 """Capabilities of each family. VILA's layers could be run one by one too; SparseVLM's budgets are
 for another number of visual tokens."""

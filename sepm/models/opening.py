@@ -1,6 +1,7 @@
 """A checkpoint, inspected once a command, and its model, loaded when it is needed."""
 
 import hashlib
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -154,7 +155,9 @@ class OpenedModel:
 
     @cached_property
     def model(self) -> VisionLanguageModel:
-        """The model; where nothing tells its prompt template, a line says which is used.
+        """The model; notes tell what is loaded, how large it is and how long it took.
+
+        Where nothing tells its prompt template, a note says which is used.
 
         Raises:
             InputError: the checkpoint is wrong, or does not fit in memory; the message says what to
@@ -163,7 +166,11 @@ class OpenedModel:
         for note in self.checkpoint.notes:
             tell(note)
         try:
-            return self.checkpoint.load(self.placement)
+            tell(f"loading {self.name} ({self._size}) on {self.placement.device}")
+            started = time.monotonic()
+            model = self.checkpoint.load(self.placement)
+            tell(f"loaded {self.name} in {time.monotonic() - started:.1f} s")
+            return model
         except CheckpointError as error:
             raise InputError(str(error)) from error
         except (RuntimeError, MemoryError) as error:
@@ -173,6 +180,16 @@ class OpenedModel:
                 f"model '{self.options.model_path}' does not fit in the memory of "
                 f"{self.placement.device}: {error} {self.advice}"
             ) from error
+
+    @property
+    def _size(self) -> str:
+        """Size of the files that make the model; "? MB" where one cannot be read."""
+        try:
+            files = set(self.checkpoint.identity_files().values())
+            size = sum(path.stat().st_size for path in files)
+        except (CheckpointError, OSError):  # which loading tells, or needs not
+            return "? MB"
+        return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
     def in_precision(self, dtype: str, advice: str) -> "OpenedModel":
         """The same checkpoint in another precision, not loaded, with advice of its own."""

@@ -17,6 +17,10 @@ LAYERWISE = "layer-wise prefill"
 """Capability of a model that is a `LayerwiseModel`."""
 PREFIX_SHARING = "shared prefixes"
 """Capability of a model that is a `PrefixSharingModel`."""
+CLS_ATTENTION = "the CLS attention of its vision tower"
+"""Capability of a model whose encoded images have `cls_attention`."""
+FEATURES = "the features of its visual tokens"
+"""Capability of a model whose encoded images have `features`."""
 
 
 class ModelFacts(Protocol):
@@ -68,6 +72,20 @@ class EncodedImage(Protocol):
         Tiles in the tokens' order, each a grid: rows, columns, then left, top, right and bottom as
         shares of the image's width and height.
         """
+        ...
+
+
+class DescribedImage(EncodedImage, Protocol):
+    """An encoded image that tells of its visual tokens what selectors without text read."""
+
+    @property
+    def features(self) -> Tensor:
+        """float[N, D], as the language model reads them."""
+        ...
+
+    @property
+    def cls_attention(self) -> Tensor | None:
+        """float32[N], from the vision tower's class token, mean over heads; None: it has none."""
         ...
 
 

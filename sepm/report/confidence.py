@@ -10,7 +10,7 @@ from sepm.analysis.calibration import BINS, in_bins
 from sepm.analysis.metrics import coarse_is_correct
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, gate_in_words
-from sepm.report.style import BLUE, DARK, GREY, SKY, percent_error
+from sepm.report.style import BLUE, DARK, GREY, SHADE, SKY, percent_error
 
 Bin = tuple[float, float, Accuracy]
 """Both ends of a bin of the confidence, and the accuracy of the coarse answers in it."""
@@ -79,4 +79,4 @@ def _draw_gate(upper: Axes, lower: Axes, run: StoredRun) -> None:
         return
     for ax in (upper, lower):
         ax.axvline(alpha, color=DARK, linestyle="--", linewidth=1.2)
-        ax.axvspan(0, alpha, facecolor="#F2F2F2", edgecolor="none", zorder=0)
+        ax.axvspan(0, alpha, facecolor=SHADE, edgecolor="none", zorder=0)

@@ -8,16 +8,17 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sepm.method.dropping import lowest_scored
+from sepm.records.geometry import Box, TokenPlaces
+from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.records.writing import Record
-from sepm.report.geometry import Box, TokenPlaces
 from sepm.report.overlay import SCORE_COLORS, Pixels, faded, heat_map, plain, score_scale
 from sepm.report.style import DARK
-from sepm.report.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 
 DROP_RATIOS = (0.2, 0.4)
 """As in the paper's figure."""
@@ -36,18 +37,28 @@ class Scene:
     """None: not known."""
 
 
-def draw_dropped_tokens(scenes: Sequence[Scene]) -> Figure:
-    """A row for each scene with `foe_scores`: the image, without its dropped tokens, the scores."""
-    figure = Figure(figsize=(7.6, 1.95 * len(scenes) + 0.3), layout="constrained")
+def draw_dropped_tokens(scenes: Sequence[Scene], scale: LogNorm | None = None) -> Figure:
+    """A row for each scene with `foe_scores`: the image, without its dropped tokens, the scores.
+
+    All rows have one scale of colours: the one given, or their own.
+    """
+    figure = Figure(figsize=(7.6, 1.75 * len(scenes) + 0.4), layout="constrained")
     rows = figure.subplots(len(scenes), 2 + len(DROP_RATIOS), squeeze=False)
+    scale = scale or scale_of(scenes)
     for axes, scene in zip(rows, scenes, strict=True):
         show_image(axes[0], scene)
         axes[0].set_ylabel(_caption(scene.record), fontsize=8)
         for ax, ratio in zip(axes[1:], DROP_RATIOS, strict=False):
             draw_dropped(ax, scene, lowest_scored(scene.record["foe_scores"], ratio))
-        draw_scores(axes[-1], scene)
+        draw_scores(axes[-1], scene, scale)
     _title_columns(rows)
+    draw_scale(figure, scale, ax=list(rows[:, -1]), fraction=0.05, aspect=30, pad=0.03)
     return figure
+
+
+def scale_of(scenes: Sequence[Scene]) -> LogNorm:
+    """One scale of colours for all their scores."""
+    return score_scale(scene.record["foe_scores"] for scene in scenes)
 
 
 def _title_columns(rows: Any) -> None:
@@ -77,25 +88,32 @@ def draw_dropped(ax: Axes, scene: Scene, dropped: Sequence[int]) -> None:
     show(ax, scene, lambda cover: faded(image, places, dropped, cover), labels)
 
 
-def draw_scores(ax: Axes, scene: Scene) -> None:
-    """Draw FoE scores over an image, with their scale."""
+def draw_scores(ax: Axes, scene: Scene, scale: LogNorm) -> None:
+    """Draw FoE scores over an image, in the colours of a scale."""
     image, places, scores = scene.image, scene.places, scene.record["foe_scores"]
     if places is None:
         _say_unknown(ax)
         return
     labels = [cover.name for cover in places.covers]
-    show(ax, scene, lambda cover: heat_map(image, places, scores, cover), labels)
-    scale = score_scale(scores)
+    show(ax, scene, lambda cover: heat_map(image, places, scores, scale, cover), labels)
+
+
+def draw_scale(figure: FigureBase, scale: LogNorm, **place: Any) -> None:
+    """Draw the colour bar of a scale of scores, with its ends and its middle.
+
+    Args:
+        figure: gets the bar.
+        scale: of the scores.
+        place: where it is drawn, as `Figure.colorbar` takes it.
+    """
+    bar = figure.colorbar(ScalarMappable(scale, SCORE_COLORS), **place)
     low, high = float(scale.vmin or 0), float(scale.vmax or 0)
     ticks = (low, math.sqrt(low * high), high)
-    bar = ax.figure.colorbar(
-        ScalarMappable(scale, SCORE_COLORS), ax=ax, fraction=0.05, pad=0.03, shrink=0.85
-    )
     bar.set_ticks(ticks, labels=[f"{1000 * tick:.3g}" for tick in ticks], minor=False)
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.set_label("attention × 10³ (log)", fontsize=7)
+    bar.set_label("FoE score: attention × 10³ (log)", fontsize=7)
 
 
 def show(ax: Axes, scene: Scene, draw: Callable[[int], Pixels], labels: Sequence[str] = ()) -> None:
@@ -137,5 +155,8 @@ def _show_pixels(ax: Axes, scene: Scene, pixels: Pixels) -> None:
 
 
 def _caption(record: Record) -> str:
-    said = f"said {record['prediction']}" if record["prediction"] else record["status"]
-    return f"{record['label']}\n({'right' if record['correct'] else said})"
+    r"""The label and the answer: "awe\nanswered right", "awe\nanswered fear"."""
+    if record["correct"]:
+        return f"{record['label']}\nanswered right"
+    said = record["prediction"]
+    return f"{record['label']}\n{f'answered {said}' if said else record['status']}"

@@ -1,16 +1,19 @@
 """The images of runs, found again by the records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
-from sepm.datasets.image_files import UnreadableImageError, read_image
+from sepm.datasets.image_files import UnreadableImageError, image_size, read_image
 from sepm.datasets.question_file import image_faults
 from sepm.errors import InputError
 from sepm.records.writing import Record
 from sepm.report.overlay import shrunk
 from sepm.report.runs import RunGroup
+
+T = TypeVar("T")
 
 ImageFolders = Mapping[str, Path]
 """Image folder of each data set."""
@@ -42,11 +45,24 @@ def load_image(record: Record, folder: Path) -> Image.Image:
     Raises:
         InputError: it cannot be read, or lies outside the folder.
     """
+    return shrunk(_read(read_image, record, folder))
+
+
+def load_size(record: Record, folder: Path) -> tuple[int, int]:
+    """Width and height of a record's image.
+
+    Raises:
+        InputError: as `load_image`.
+    """
+    return _read(image_size, record, folder)
+
+
+def _read(read: Callable[[Path], T], record: Record, folder: Path) -> T:
     for fault in image_faults(record["image"], folder):
         raise InputError(f"question_id '{record['question_id']}': {fault}")
     path = folder / record["image"]
     try:
-        return shrunk(read_image(path))
+        return read(path)
     except UnreadableImageError as error:
         raise InputError(
             f"image {path}: {error}; is {folder} the folder the run was made with?"

@@ -1,6 +1,6 @@
 """An image with its visual tokens drawn over it, pixel by pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 from PIL import Image
 
-from sepm.report.geometry import OUTSIDE, TokenPlaces
+from sepm.records.geometry import OUTSIDE, TokenPlaces
 
 Pixels = NDArray[np.uint8]
 """uint8[height, width, 3], RGB, of the view of an image."""
@@ -68,25 +68,27 @@ def faded(
 
 
 def heat_map(
-    image: Image.Image, places: TokenPlaces, scores: Sequence[float], cover: int = 0
+    image: Image.Image, places: TokenPlaces, scores: Sequence[float], scale: LogNorm, cover: int = 0
 ) -> Pixels:
-    """The image in grey under the colours of a cover's scores, on `score_scale` of all of them."""
+    """The image in grey under the colours that a cover's scores have on a scale."""
     pixels, tokens = plain(image, places, cover), places.token_map(*image.size, cover)
     grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=float)[..., None]
-    shares = score_scale(scores)(np.asarray(scores))
-    colors = 255 * colormaps[SCORE_COLORS](shares)[:, :3]
+    colors = 255 * colormaps[SCORE_COLORS](scale(np.asarray(scores)))[:, :3]
     blended = SCORE_OPACITY * colors[tokens] + (1 - SCORE_OPACITY) * grey
     return np.where((tokens == OUTSIDE)[..., None], pixels, blended.round().astype(np.uint8))
 
 
-def score_scale(scores: Sequence[float]) -> LogNorm:
-    """The logarithmic scale that an image's scores are coloured by, lowest to highest.
+def score_scale(scores: Iterable[Sequence[float]]) -> LogNorm:
+    """The logarithmic scale that the scores of all images of a figure are coloured by.
+
+    It goes from their lowest to their highest, so that images can be compared.
 
     Attention piles up on few tokens; on a linear scale all the others, which are the ones that are
     dropped, would look alike. Scores below `LEAST_SHARE` of the highest get the lowest colour.
     """
-    high = max(*scores, TINY)
-    return LogNorm(max(min(scores), LEAST_SHARE * high), high, clip=True)
+    every = [score for of_image in scores for score in of_image]
+    high = max(*every, TINY)
+    return LogNorm(max(min(every), LEAST_SHARE * high), high, clip=True)
 
 
 def _stripes(width: int, height: int) -> Pixels:

@@ -4,30 +4,41 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
+from sepm import __version__
 from sepm.analysis.stored_run import StoredRun
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
 from sepm.report.payload import browsable, page_payload
 from sepm.report.runs import RunGroup, places_of
-from sepm.report.style import rendered, styled
-from sepm.report.tiled_grid import PLACES_UNKNOWN
+from sepm.report.style import after_dark, rendered, styled
+from sepm.report.summary import facts, verdicts
+from sepm.report.tables import Table
+from sepm.report.words import WORDS
 
-FIGURE_ORDER = ("6", "flips", "5", "3", "confusion", "4")
-PHOTOGRAPHIC = {"figure-4"}
-"""Figures that hold images, smaller as PNG than as SVG."""
-PHOTOGRAPHIC_DPI = 110
+FIGURE_ORDER = ("6", "3", "5", "risk-coverage", "flips", "confusion", "4")
+FIGURE_4_COLUMNS = 2
+MOST_INCHES = 12
+"""Wider figures have a row of the page for themselves."""
+RESOLUTION = 110
+"""Pixels per inch of photographs in figures."""
 
 
-def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int) -> str:
-    """The page's HTML, the same bytes for the same records and images.
+def report_page(
+    groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: int, command: str = ""
+) -> str:
+    """The page's HTML, the same bytes for the same files of runs and images.
 
-    Up to `thumbnails` samples of each group get a picture, where there is an image folder.
+    Up to `thumbnails` samples of each group get a picture, where there is an image folder; the
+    command line that made the page stands at its end.
 
     Raises:
         InputError: an image cannot be read.
@@ -36,11 +47,15 @@ def report_page(groups: Sequence[RunGroup], folders: ImageFolders, thumbnails: i
         loader=PackageLoader("sepm.report"), autoescape=True, undefined=StrictUndefined
     )
     assert environment.loader is not None, "made above"
+    environment.filters["csv_uri"] = csv_uri
     style, script = (
         environment.loader.get_source(environment, name)[0] for name in ("report.css", "report.js")
     )
     return environment.get_template("report.html.j2").render(
         places_unknown=PLACES_UNKNOWN,
+        words=WORDS,
+        version=__version__,
+        command=command,
         sections=[section(group, folders) for group in groups],
         style=style,
         script=script,
@@ -54,25 +69,66 @@ def section(group: RunGroup, folders: ImageFolders) -> dict[str, Any]:
     """A group's part of the page.
 
     Returns:
-        `title`, `tables`, `details` (tables that are folded away), `pictures` (the drawn figures
-        with the data URI of each), `left_out`: names of runs that the sample browser lacks, and
-        `unplaced`: names of runs that drop visual tokens without telling where these lie.
+        `title`; `verdicts` and `facts` of the head; `tables`; `classes`: a table, or None;
+        `details`: tables that are folded away; `figures`, each `Shown`; `left_out`: names of runs
+        that the sample browser lacks; `unplaced`: names of runs that drop visual tokens without
+        telling where these lie.
     """
     assert set(FIGURE_ORDER) == set(FIGURES), "every figure has its place"
-    shown = (tables.results(group), tables.paired_tests(group), tables.per_class(group))
+    shown = (tables.results(group), tables.paired_tests(group), tables.calibration(group))
     details = (tables.differing_settings(group), tables.shared_settings(group))
     inside = {run.name for run in browsable(group)}
-    with styled():
-        results = draw_figures(group, Choice(folders.get(group.dataset)), FIGURE_ORDER)
-        pictures = [(drawn, _data_uri(drawn)) for drawn in results if isinstance(drawn, Drawn)]
     return {
         "title": f"{group.model} on {group.dataset}",
+        "verdicts": verdicts(group),
+        "facts": facts(group),
         "tables": [table for table in shown if table],
+        "classes": tables.per_class(group),
         "details": [table for table in details if table],
-        "pictures": pictures,
+        "figures": _shown_figures(group, folders.get(group.dataset)),
         "unplaced": [run.name for run in group.runs if _is_unplaced(run)],
         "left_out": [run.name for run in group.runs if run.name not in inside],
     }
+
+
+Width = Literal["third", "half", "full"]
+"""Share of a row of the page."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as the page shows it."""
+
+    name: str
+    caption: str
+    source: str
+    """Data URI."""
+    width: Width
+
+
+def _shown_figures(group: RunGroup, image_folder: Path | None) -> list[Shown]:
+    choice = Choice(image_folder, columns=FIGURE_4_COLUMNS)
+    with styled():
+        results = draw_figures(group, choice, FIGURE_ORDER)
+        drawn = [result for result in results if isinstance(result, Drawn)]
+        names = {one.name for one in drawn}
+        return [Shown(d.name, d.caption, _data_uri(d), _width(d, names)) for d in drawn]
+
+
+def _width(drawn: Drawn, names: set[str]) -> Width:
+    """The share of a row that a figure has among others of some names, so that rows are full.
+
+    Figure 6 stands beside the table of classes, Figure 4 is in two parts. The small figures share a
+    row, and the three matrices another; a single run's one matrix is among the small ones.
+    """
+    matrices = {name for name in names if name.startswith("confusion")}
+    small = names & {"figure-5", "risk-coverage", "flips"}
+    if len(matrices) == 1:
+        small |= matrices
+    if drawn.name == "figure-3" or drawn.figure.get_figwidth() > MOST_INCHES:
+        return "full"
+    row = small if drawn.name in small else matrices
+    return "third" if drawn.name in row and len(row) == 3 else "half"
 
 
 def _is_unplaced(run: StoredRun) -> bool:
@@ -83,11 +139,16 @@ def _is_unplaced(run: StoredRun) -> bool:
 
 def _data_uri(drawn: Drawn) -> str:
     """The figure as an image, which keeps its styles to itself and runs no script."""
-    if drawn.name in PHOTOGRAPHIC:
-        kind, content = "png", rendered(drawn.figure, "png", PHOTOGRAPHIC_DPI)
-    else:
-        kind, content = "svg+xml", rendered(drawn.figure, "svg")
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return _uri("image/svg+xml", after_dark(rendered(drawn.figure, "svg", RESOLUTION)))
+
+
+def csv_uri(table: Table) -> str:
+    """A table as a CSV file."""
+    return _uri("text/csv;charset=utf-8", table.csv.encode())
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _hash(source: str) -> str:

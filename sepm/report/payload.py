@@ -12,14 +12,14 @@ from sepm.analysis.stored_run import StoredRun
 from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
+from sepm.records.geometry import TokenPlaces, VisualGrid
 from sepm.records.options import classes_by_letter
+from sepm.records.tiled_grid import PLACES_UNKNOWN, TiledGrid, dropped_in_words
 from sepm.records.writing import Record
-from sepm.report.geometry import TokenPlaces, VisualGrid
 from sepm.report.image_folders import ImageFolders, load_image
 from sepm.report.overlay import shrunk
 from sepm.report.runs import RunGroup, grid_of, places_of
 from sepm.report.samples import spread_ids
-from sepm.report.tiled_grid import PLACES_UNKNOWN, TiledGrid, dropped_in_words
 
 SCALE = 10_000
 """Probabilities and confidences travel as whole ten-thousandths."""

@@ -12,10 +12,10 @@ from sepm.errors import InputError
 from sepm.evaluation.run_folder import ACCURACY, PREDICTIONS
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
+from sepm.records.geometry import TokenPlaces, VisualGrid
+from sepm.records.tiled_grid import token_places
 from sepm.records.writing import Record
-from sepm.report.geometry import TokenPlaces, VisualGrid
 from sepm.report.sweeps import Sweep, read_sweeps
-from sepm.report.tiled_grid import token_places
 
 
 @dataclass(frozen=True)

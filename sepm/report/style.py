@@ -1,12 +1,14 @@
 """Style of all figures, and their files: the same bytes for the same records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from sepm.analysis.accuracy import Accuracy
@@ -15,6 +17,12 @@ from sepm.analysis.accuracy import Accuracy
 # where two meet, so that grey print tells them apart too.
 ORANGE, SKY, GREEN, BLUE, VERMILION = "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 GREY, DARK = "#8C8C8C", "#222222"
+PAPER, SHADE, LINE = "#FFFFFF", "#F2F2F2", "#DDDDDD"
+ON_DARK = "#FEFEFE"
+"""Text on a dark colour, which stays light in the dark too."""
+
+AFTER_DARK = {DARK: "#ECECEC", PAPER: "#17191B", SHADE: "#24282C", LINE: "#3E4246"}
+"""What a page in the dark has instead of some colours."""
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": BLUE, "marker": "o", "linestyle": "-"},
@@ -31,7 +39,10 @@ RC: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#DDDDDD",
+    "grid.color": LINE,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), DARK
+    ),
     "grid.linewidth": 0.6,
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
@@ -43,8 +54,10 @@ RC: dict[Any, Any] = {
 DPI = 200
 """Pixels per inch, of PNG files and of pictures inside SVG files."""
 
-Format = Literal["png", "svg"]
-FORMATS: tuple[Format, Format] = ("png", "svg")
+ImageFormat = Literal["png", "svg"]
+Format = ImageFormat | Literal["pdf"]
+FORMATS: tuple[ImageFormat, ImageFormat] = ("png", "svg")
+"""Formats of `sepm figures`."""
 
 
 @contextmanager
@@ -54,11 +67,53 @@ def styled() -> Iterator[None]:
         yield
 
 
-def rendered(figure: Figure, kind: Format, dpi: int = DPI) -> bytes:
+def rendered(figure: Figure, kind: ImageFormat, dpi: int = DPI) -> bytes:
     """A figure's file, without date and version."""
     metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
     file = BytesIO()
     figure.savefig(file, format=kind, metadata=metadata, dpi=dpi, bbox_inches="tight")
+    return file.getvalue()
+
+
+def after_dark(svg: bytes) -> bytes:
+    """An SVG file that has other colours where its reader prefers a dark page.
+
+    matplotlib writes each colour into a style of its own, which only `!important` goes before.
+    """
+    rules = "".join(
+        f'[style*="{what}: {light.lower()}"] {{ {what}: {dark} !important }}'
+        for light, dark in AFTER_DARK.items()
+        for what in ("fill", "stroke")
+    )
+    sheet = f"@media (prefers-color-scheme: dark) {{{rules}}}</style>"
+    return svg.replace(b"</style>", sheet.encode(), 1)
+
+
+def picture_files(
+    path: Path, pages: Iterable[Figure], count: int, kind: Format
+) -> Iterator[tuple[Path, bytes]]:
+    """Files of some pages, with their paths: of several "decision-01.png" and so on; a PDF has all.
+
+    Args:
+        path: of the picture; its suffix is not looked at.
+        pages: drawn one at a time, since each holds its images.
+        count: how many they are.
+        kind: format of the files.
+    """
+    if kind == "pdf":
+        yield path, _pdf_of(pages)
+        return
+    for number, page in enumerate(pages, start=1):
+        name = path.stem if count == 1 else f"{path.stem}-{number:02}"
+        yield path.with_stem(name), rendered(page, kind)
+
+
+def _pdf_of(pages: Iterable[Figure]) -> bytes:
+    """One PDF file, without date and version."""
+    file = BytesIO()
+    with PdfPages(file, metadata={"CreationDate": None, "Producer": None, "Creator": None}) as pdf:
+        for page in pages:
+            pdf.savefig(page, dpi=DPI, bbox_inches="tight")
     return file.getvalue()
 
 

@@ -1,6 +1,10 @@
 """The page's tables: numbers beside the paper's, paired tests, and how the runs were made."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.analysis.compare import flat
@@ -15,6 +19,15 @@ MADE_OF = (
 )
 """Parts of `accuracy.json` that tell how a run was made."""
 
+INTERVAL = "95% interval"
+RESULTS = (
+    "run", "n", "accuracy", INTERVAL, "paper", "minus paper", "others", "minus others",
+    "macro F1", "polarity", "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
+)  # fmt: skip
+COUNTS = ("unread", "off-menu", "errors")
+
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -25,40 +38,71 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    def without(self, empty: frozenset[str], names: Collection[str]) -> "Table":
+        """The table without those columns of some names that hold nothing but empty cells."""
+        kept = [
+            i
+            for i, name in enumerate(self.header)
+            if name not in names or not empty.issuperset(row[i] for row in self.rows)
+        ]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return replace(self, header=tuple(self.header[i] for i in kept), rows=rows)
+
+    @property
+    def csv(self) -> str:
+        """The table as CSV: numbers are bare, an interval has two columns."""
+        return text.as_csv([dict(_csv_cells(self.header, row)) for row in self.rows])
+
+
+def _csv_cells(header: Sequence[str], row: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """The cells of a row with the names of their columns."""
+    for name, cell in zip(header, row, strict=True):
+        if name == INTERVAL:
+            ends = cell.split(" to ") if " to " in cell else (cell, cell)
+            for side, end in zip(("from", "to"), ends, strict=True):
+                yield f"{name}, {side}", _csv_value(end)
+        else:
+            yield name, _csv_value(cell)
+
+
+def _csv_value(cell: str) -> Decimal | str | None:
+    """A number, a text, or None for a cell without either."""
+    if cell == text.ABSENT:
+        return None
+    return Decimal(cell) if NUMBER.fullmatch(cell) else cell
+
 
 def results(group: RunGroup) -> Table:
-    """A row for each run: its numbers, the paper's, and where they report some those of others."""
+    """A row for each run: its numbers, the paper's, and where they report some those of others.
+
+    Columns without a number, and counts of what did not happen, are left out.
+    """
     others = [(run.reported_elsewhere, run.summary["n"]) for run in group.runs]
     told = dict.fromkeys(f" Others, {v.source}: {v.note(n)}." for v, n in others if v)
-    columns = ("others", "minus others") if told else ()
-    header = (
-        "run", "n", "accuracy", "95% interval", "paper", "minus paper", *columns, "macro F1",
-        "polarity", "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
-    )  # fmt: skip
     chance = text.percent(1 / len(group.taxonomy.classes))
     ways = [f" {run.name}, {read}." for run in group.runs if (read := text.ways_read(run.summary))]
     notes = dict.fromkeys(run.paper.note for run in group.runs if run.paper and run.paper.note)
-    return Table(
-        "Results",
-        header,
-        tuple(_result(run, len(columns)) for run in group.runs),
-        f"Percent, computed from the records; chance is {chance}. Polarity: the predicted class "
-        "has the label's polarity. Coarse: the coarse answer, gated or not, names it. Unread "
-        "answers count as wrong; errors could not be run and are not in n."
+    rows = tuple(_result(run) for run in group.runs)
+    table = Table("Results", RESULTS, rows).without(frozenset({text.ABSENT}), RESULTS)
+    table = table.without(frozenset({"0"}), COUNTS)
+    never = [name for name in COUNTS if name not in table.header]
+    note = (
+        f"Percent, computed from the records; chance is {chance}."
+        + (f" No run has any of these: {', '.join(never)}." if never else "")
         + "".join(f" The paper's: {note}." for note in notes)
         + "".join(told)
-        + "".join(ways),
+        + "".join(ways)
     )
+    return replace(table, note=note)
 
 
-def _result(run: StoredRun, of_others: int) -> tuple[str, ...]:
-    """A run's row, with as many cells of what others report."""
+def _result(run: StoredRun) -> tuple[str, ...]:
+    """A run's row."""
     summary, coarse = run.summary, run.summary["coarse"] or {}
     accuracy, reported = summary["accuracy"], run.paper.reported if run.paper else None
     difference = None if accuracy is None or reported is None else accuracy - reported
     others = run.reported_elsewhere
     beside = others.beside(accuracy, summary["n"]) if others else {}
-    theirs = (text.percent(beside.get("reported")), text.points(beside.get("difference")))
     speed = (run.facts.get("timing") or {}).get("images_per_second")
     return (
         text.row_label(run.name, run.method, run.configuration),
@@ -67,7 +111,8 @@ def _result(run: StoredRun, of_others: int) -> tuple[str, ...]:
         text.interval(summary["ci95"]),
         text.percent(reported),
         text.points(difference),
-        *theirs[:of_others],
+        text.percent(beside.get("reported")),
+        text.points(beside.get("difference")),
         text.percent(summary["macro_f1"]),
         text.percent(summary["polarity_accuracy"]),
         text.percent(coarse.get("accuracy")),
@@ -87,7 +132,7 @@ def paired_tests(group: RunGroup) -> Table | None:
     others = [run for run in group.runs if run is not reference]
     return Table(
         f"Against {reference.name}, sample by sample",
-        ("run", "n of both", "gained", "lost", "points", "95% interval", "p (exact McNemar)"),
+        ("run", "n of both", "gained", "lost", "points", INTERVAL, "p (exact McNemar)"),
         tuple(
             (
                 other.name,
@@ -101,6 +146,21 @@ def paired_tests(group: RunGroup) -> Table | None:
             for other in others
             for counts in [paired_counts(pair_up(reference.records, other.records))]
         ),
+    )
+
+
+def calibration(group: RunGroup) -> Table:
+    """Calibration of each run's final answers."""
+    return Table(
+        "Calibration of the final answer",
+        ("run", "n", *text.CALIBRATION),
+        tuple(
+            (run.name, str(run.summary["n"]), *text.calibration_cells(run.summary["final"]))
+            for run in group.runs
+        ),
+        "Probabilities of the options shown, divided by their sum; 0 for classes not shown. "
+        "Brier score over all classes, from 0 to 2; the largest probability against the answer "
+        "being right: ECE in ten bins, AUROC, area under the risk-coverage curve.",
     )
 
 

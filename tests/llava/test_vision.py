@@ -15,8 +15,8 @@ from llava.vision import VisionTower, read_layers
 
 
 @pytest.fixture(scope="module")
-def features(tiny_llava: Path, read_weights, pixel_values: Tensor) -> Tensor:
-    """Patch features float[B, 16, 24]: hidden state -2 of the whole CLIP, without its CLS token."""
+def clip(tiny_llava: Path, read_weights) -> CLIPVisionModel:
+    """transformers' whole CLIP with eager attention."""
     folder = tiny_llava / "vision_tower"
     stored = read_json(folder, "config.json")
     config = {k: v for k, v in stored.items() if k not in ("model_type", "torch_dtype")}
@@ -29,8 +29,25 @@ def features(tiny_llava: Path, read_weights, pixel_values: Tensor) -> Tensor:
             for name, tensor in read_weights(folder).items()
         }
     )
+    return clip
+
+
+@pytest.fixture(scope="module")
+def features(clip: CLIPVisionModel, pixel_values: Tensor) -> Tensor:
+    """Patch features float[B, 16, 24]: hidden state -2 of the whole CLIP, without its CLS token."""
     with torch.inference_mode():
         return clip(pixel_values, output_hidden_states=True).hidden_states[-2][:, 1:]
+
+
+def test_the_class_tokens_attention_is_clips_in_the_last_layer_that_is_read(
+    model: Llava, clip: CLIPVisionModel, pixel_values: Tensor, inputs: list[np.ndarray]
+) -> None:
+    with torch.inference_mode():
+        expected = clip(pixel_values, output_attentions=True).attentions[-2][:, :, 0, 1:].mean(1)
+    found = [image.cls_attention for image in model.encode(inputs)]
+    for one, row in zip(found, expected, strict=True):
+        assert one is not None
+        torch.testing.assert_close(one, row, atol=1e-6, rtol=0)
 
 
 def encoded(model: Llava, inputs: list[np.ndarray]) -> Tensor:

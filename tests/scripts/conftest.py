@@ -14,6 +14,7 @@ from llava.prompt import PromptTokenizer
 
 ROOT = Path(__file__).parents[2]
 RECORDER = """#!/usr/bin/env bash
+[[ "$1" != */usable_python.py ]] || exit 0
 printf '%s\\n' "$@" END >> "$WORDS"
 exit "${STATUS:-0}"
 """

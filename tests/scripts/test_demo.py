@@ -13,15 +13,18 @@ from PIL import Image
 from safetensors import safe_open
 
 from llava.prompt import PromptTokenizer
+from sepm.analysis.token_evidence import token_evidence
+from sepm.datasets.evidence_maps import GreyMap
 from sepm.datasets.question_file import Question, read_questions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.config import PRESETS
 from sepm.method.prompts import Query, coarse_body, foe_span
+from sepm.records.geometry import VisualGrid
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data" / "demo"
 CHECKPOINT = DEMO / "llava-demo"
-TAXONOMY = load_taxonomy("emoset")
+TAXONOMY = load_taxonomy("demo")
 MEGABYTE = 1_000_000
 
 
@@ -84,6 +87,28 @@ def test_generator_draws_a_committed_scene_again(
         np.testing.assert_array_equal(np.asarray(scene.image), np.asarray(stored))
     assert scene.category == question.label
     assert list(scene.cue_tokens) == cues[question.question_id]
+
+
+def test_pretended_votes_are_the_sides_of_the_scenes_cues(
+    scenes: ModuleType, questions: list[Question]
+) -> None:
+    voted = read_questions(DEMO / "voted.jsonl", TAXONOMY, DEMO / "image")
+    assert [(q.image, q.label) for q in voted] == [(q.image, q.label) for q in questions]
+    for index in (0, 7, 100):
+        assert dict(voted[index].votes) == scenes.make_scene("test", index).cue_sides
+    assert all(max(q.votes, key=lambda vote: vote[1])[0] == q.label for q in voted)
+    assert {len(q.votes) for q in voted} == {1, 2}
+
+
+@pytest.mark.parametrize("index", [0, 7, 100, 319])
+def test_the_cue_tokens_are_those_that_the_cue_s_map_covers_by_a_tenth(
+    scenes: ModuleType, questions: list[Question], cues: dict[str, list[int]], index: int
+) -> None:
+    pixels, name = scenes.cue_map("test", index), questions[index].question_id
+    with Image.open(DEMO / "image" / name) as image:
+        places = VisualGrid(8, 8, 64, 8, "pad", "row-major")
+        found = token_evidence(GreyMap(pixels.astype(float)), places, 0, image.size)
+    assert np.flatnonzero(found.masses >= 25.5).tolist() == cues[name]
 
 
 def test_no_two_splits_share_a_scene(scenes: ModuleType) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import product
+from types import SimpleNamespace
 from typing import Any, cast, get_args
 
 import pytest
+import torch
 
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
@@ -32,7 +34,7 @@ class Recording:
 def configurations() -> Iterator[MethodConfig]:
     """Every drop kind, either coarse query, with and without a second phrase."""
     for drop, query, phrase in product(get_args(Drop), ("taxonomy", "file"), (None, "Feel it.")):
-        yield replace(MethodConfig(), drop=drop, coarse_query=query, fine_phrase=phrase)
+        yield replace(MethodConfig(), beta=0.5, drop=drop, coarse_query=query, fine_phrase=phrase)
 
 
 REPLIES = [
@@ -41,13 +43,16 @@ REPLIES = [
 ]
 
 
+IMAGE = SimpleNamespace(features=torch.eye(3), cls_attention=torch.tensor([0.1, 0.2, 0.3]))
+
+
 def settings_read_by(method: str) -> set[str]:
     """Settings that a recipe reads over all configurations, replies and texts."""
     read = set[str]()
     for config, reply, text in product(configurations(), REPLIES, (None, f"{FOE_PHRASE} Which?")):
         recording = Recording(config)
         dialogue = METHODS[method].recipe(
-            Sample("a", 3, text), EMOSET, cast("MethodConfig", recording)
+            Sample("a", 3, text, IMAGE), EMOSET, cast("MethodConfig", recording)
         )
         next(dialogue)
         try:

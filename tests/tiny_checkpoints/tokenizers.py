@@ -9,7 +9,8 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from llava.conversation import VICUNA_V1, VILA_SYSTEM
-from sepm.datasets.tasks import load_taxonomy, task_names
+from sepm.analysis.tables import TASKS
+from sepm.datasets.tasks import load_taxonomy
 from sepm.method.config import PRESETS
 from sepm.method.prompts import AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, coarse_body, fine_body
 from tests.tiny_checkpoints.weights import write_json
@@ -26,10 +27,10 @@ LLAMA_3_SPECIAL = [
 
 def queries() -> list[str]:
     """Queries of every task in every wording, and the sentences around them."""
-    # Without the one whose words are all another's: the tokenizer goes by how often each stands.
+    # Without those whose words are all another's: the tokenizer goes by how often each stands.
     configs = [config for name, config in PRESETS.items() if name != "released-2025-08"]
     texts = [AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, *(config.phrase for config in configs)]
-    for taxonomy in map(load_taxonomy, task_names()):
+    for taxonomy in map(load_taxonomy, sorted(TASKS)):
         texts.append(coarse_body(taxonomy))
         texts += [fine_body(taxonomy.classes, c.fine_question, c.fine_answer) for c in configs]
     return texts

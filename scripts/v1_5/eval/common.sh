@@ -1,5 +1,6 @@
 # Sourced by the evaluation scripts, with the settings at their top.
 
+steps=${steps:-3}
 source scripts/environment.sh
 export CUDA_VISIBLE_DEVICES=$GPUS
 IFS=, read -ra gpus <<<"$GPUS"
@@ -22,6 +23,7 @@ need_data() {  # $1: task, $2: folder that must be there
 }
 
 make_questions() {  # $1: task, the rest: options of `sepm questions`, those of empty settings not
+    step "Question file of $1: seconds, without a model"
     if [ -e "$QUESTIONS" ] && [ $# -eq 1 ]; then
         echo "$QUESTIONS is used as it is; delete it to have it made again" >&2
     elif [ -e "$QUESTIONS" ] && [ ! -e "${QUESTIONS%.jsonl}.manifest.json" ]; then
@@ -35,7 +37,9 @@ make_questions() {  # $1: task, the rest: options of `sepm questions`, those of 
 }
 
 run_sepm() {  # the words of a command, which gets the settings that all scripts have
-    local status=0 launcher=()
+    local status=0 launcher=() weights="weights of $MODEL"
+    [ -d "$MODEL" ] || weights+=", downloaded where the hub's cache lacks them (LLaVA-1.5-7B: 14 GB)"
+    step "sepm $1: $weights; then a bar with the time left (SEPM on an H100: about 20 images/s)"
     if [ ${#gpus[@]} -gt 1 ]; then
         launcher=(-m accelerate.commands.launch --multi_gpu --num_machines 1
             --num_processes ${#gpus[@]} --main_process_port 0 --mixed_precision no

@@ -11,6 +11,7 @@ GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES:-0}}   # one, or several: 0,1,2,3 share the 
 
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
+steps=2
 source scripts/v1_5/eval/common.sh
 
 make_table "${table:-1}" "$@"

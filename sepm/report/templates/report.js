@@ -7,11 +7,12 @@ const ROW_HEIGHT = 56, ROWS_AROUND = 6, THUMBNAIL = 52, PICTURE = 288;
 const SMALL = 0.36, GAP = 8; // side and distance of the small picture of a further cover
 const ABSENT = -3, ERROR = -2, UNREAD = -1;
 const NOTHING = "-";
+const END_OF_ID = 10; // letters of an id that are always shown
 
 const $ = (id) => document.getElementById(id);
 const list = $("list"), spacer = $("spacer"), controls = $("controls");
 const images = new Map();
-const state = { shown: [], selected: 0 };
+const state = { shown: [], selected: 0, chosen: false, keeping: 0 };
 
 // --- what a sample is -------------------------------------------------------------------------
 
@@ -69,7 +70,8 @@ const ORDERS = {
   "margin-down": ["margin, highest first", margin, -1],
 };
 
-function refresh() {
+// The samples that pass the filters; the first is selected, or the one of an id.
+function refresh(id) {
   const chosen = Object.keys(FILTERS).filter((name) => $(name).value !== "");
   const text = $("search").value.toLowerCase(), pictured = $("pictured").checked;
   const shown = [];
@@ -80,9 +82,11 @@ function refresh() {
     if (chosen.every((name) => FILTERS[name](index, $(name).value))) shown.push(index);
   });
   state.shown = ordered(shown);
-  state.selected = 0;
-  list.scrollTop = 0;
+  const found = id ? state.shown.findIndex((index) => group().ids[index] === id) : -1;
+  state.chosen = found >= 0;
+  state.selected = Math.max(0, found);
   spacer.style.height = `${shown.length * ROW_HEIGHT}px`;
+  list.scrollTop = (state.selected - 1) * ROW_HEIGHT;
   const all = run().prediction.filter((prediction) => prediction !== ABSENT).length;
   $("count").textContent = `${shown.length} of ${all} samples of ${run().name}`;
   draw();
@@ -108,6 +112,8 @@ function element(tag, className, text) {
 function draw() {
   drawList();
   drawSample();
+  clearTimeout(state.keeping); // browsers refuse hundreds of changes of the address at once
+  state.keeping = setTimeout(keepAddress, 100);
 }
 
 function drawList() {
@@ -131,7 +137,7 @@ function row(index, position) {
   made.style.top = `${position * ROW_HEIGHT}px`;
   made.append(picture(index, THUMBNAIL, run()) || element("div", "blank"));
   const what = element("div");
-  what.append(element("span", "", group().ids[index]));
+  what.append(identifier(group().ids[index]));
   what.append(element("span", "soft", `label ${group().classes[group().labels[index]][0]}`));
   made.append(what, verdict(run(), index, gate(run(), index)));
   if (other()) {
@@ -140,6 +146,14 @@ function row(index, position) {
     made.append(against);
   }
   made.addEventListener("click", () => select(position));
+  return made;
+}
+
+// A long id loses its middle, not its end.
+function identifier(id) {
+  const made = element("span", "id"), cut = Math.max(0, id.length - END_OF_ID);
+  made.title = id;
+  made.append(element("b", "", id.slice(0, cut)), element("b", "", id.slice(cut)));
   return made;
 }
 
@@ -160,6 +174,7 @@ function gate(one, index) {
 function select(position) {
   if (!state.shown.length) return;
   state.selected = Math.min(Math.max(position, 0), state.shown.length - 1);
+  state.chosen = true;
   const top = state.selected * ROW_HEIGHT;
   if (top < list.scrollTop) list.scrollTop = top;
   if (top + ROW_HEIGHT > list.scrollTop + list.clientHeight) {
@@ -204,7 +219,7 @@ function coversOf(stored, tiles, dropped) {
   const covers = [];
   for (const [cover, first, rows, columns, left, top, right, bottom] of tiles) {
     covers[cover] ||= { frames: [], boxes: [] };
-    const near = (share) => Math.min(2, Math.max(-1, share)); // as in sepm/report/tiled_grid.py
+    const near = (share) => Math.min(2, Math.max(-1, share)); // as in sepm/records/tiled_grid.py
     covers[cover].frames.push([left, top, right, bottom].map(near));
     const [wide, high] = [(right - left) / columns, (bottom - top) / rows];
     for (const token of dropped) {
@@ -282,7 +297,10 @@ function drawSample() {
     return;
   }
   const title = element("h3", "", group().ids[index]);
-  const label = element("p", "", `label: ${group().classes[group().labels[index]][0]}`);
+  const label = element("p", "", `label: ${group().classes[group().labels[index]][0]} `);
+  const link = element("a", "", "link to this sample");
+  link.href = address(true);
+  label.append(link);
   const shown = [run(), other()].filter((one) => one && one.prediction[index] !== ABSENT);
   const drawn = picture(index, PICTURE, run());
   const about = drawn ? group().pictures[index].said[group().runs.indexOf(run())] : "";
@@ -368,11 +386,112 @@ const STEPS = {
   End: () => state.shown.length - 1,
 };
 
+// --- the address ------------------------------------------------------------------------------
+
+const FIELDS = ["group", "run", "other", ...Object.keys(FILTERS), "sort"];
+const CHECKS = ["pictured", "overlay"];
+
+// Names instead of numbers, so that a link lasts as long as the runs are called the same.
+const named = (option) => (/^-?\d+$/.test(option.value) ? option.textContent : option.value);
+
+function address(withSample = state.chosen) {
+  const kept = new URLSearchParams();
+  for (const id of FIELDS) {
+    const chosen = $(id).selectedOptions[0];
+    if (!chosen.defaultSelected) kept.set(id, named(chosen) || "none");
+  }
+  if ($("search").value) kept.set("search", $("search").value);
+  for (const id of CHECKS) {
+    if ($(id).checked !== $(id).defaultChecked) kept.set(id, $(id).checked ? "yes" : "no");
+  }
+  const index = state.shown[state.selected];
+  if (withSample && index !== undefined) kept.set("sample", group().ids[index]);
+  return `#${kept}`;
+}
+
+function keepAddress() {
+  const now = address();
+  if (now === "#" && !location.hash.includes("=")) return; // a section's own address stays
+  history.replaceState(null, "", now === "#" ? "#samples" : now);
+}
+
+function readAddress() {
+  const linked = location.hash.includes("=");
+  const kept = new URLSearchParams(linked ? location.hash.slice(1) : "");
+  for (const id of FIELDS) {
+    const isMeant = (one) => (kept.has(id) ? kept.get(id) === (named(one) || "none") : one.defaultSelected);
+    const found = [...$(id).options].find(isMeant);
+    if (found) found.selected = true;
+    if (id === "group") fillControls();
+  }
+  $("search").value = kept.get("search") || "";
+  for (const id of CHECKS) $(id).checked = kept.has(id) ? kept.get(id) === "yes" : $(id).defaultChecked;
+  refresh(kept.get("sample"));
+  if (linked) $("samples").scrollIntoView();
+}
+
+// --- tables and figures -----------------------------------------------------------------------
+
+function sortable(table) {
+  const body = table.tBodies[0], rows = [...body.rows];
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    const button = element("button");
+    button.type = "button";
+    button.title = "sort by this column";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const next = { null: "ascending", ascending: "descending" }[head.getAttribute("aria-sort")];
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      if (next) head.setAttribute("aria-sort", next);
+      body.append(...(next ? sorted(rows, column, next === "ascending" ? 1 : -1) : rows));
+    });
+  });
+}
+
+// By the number that a cell begins with, else by its text; cells without a number come last.
+function sorted(rows, column, sign) {
+  const text = (row) => row.cells[column].textContent;
+  const number = (row) => parseFloat(text(row).replace(/^< /, ""));
+  const numeric = rows.some((row) => !Number.isNaN(number(row)));
+  if (!numeric) return [...rows].sort((a, b) => sign * text(a).localeCompare(text(b)));
+  const rank = (row) => (Number.isNaN(number(row)) ? Infinity : sign * number(row));
+  return [...rows].sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
+}
+
+function enlargeable(figure) {
+  const image = figure.querySelector("img"), button = element("button");
+  button.type = "button";
+  button.title = "enlarge";
+  image.replaceWith(button);
+  button.append(image);
+  button.addEventListener("click", () => {
+    const [shown, text] = [enlarged.querySelector("img"), enlarged.querySelector("p")];
+    shown.src = image.src;
+    shown.alt = image.alt;
+    shown.style.setProperty("--shape", image.naturalWidth / image.naturalHeight);
+    text.textContent = image.alt;
+    enlarged.showModal();
+  });
+}
+
+const enlarged = $("enlarged");
+enlarged.addEventListener("click", () => enlarged.close());
+document.querySelectorAll("table").forEach(sortable);
+document.querySelectorAll("figure").forEach(enlargeable);
+const seen = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    target.classList.toggle("overflows", target.scrollWidth > target.clientWidth);
+  }
+});
+document.querySelectorAll(".scroll").forEach((scroll) => seen.observe(scroll));
+
+// --- start ------------------------------------------------------------------------------------
+
 fill("group", DATA.groups.map((one, i) => [i, `${one.model} on ${one.dataset}`]), 0);
-fillControls();
 controls.addEventListener("submit", (event) => event.preventDefault());
 controls.addEventListener("reset", () => setTimeout(refresh));
-$("search").addEventListener("input", refresh);
+$("search").addEventListener("input", () => refresh());
 controls.addEventListener("change", (event) => {
   if (event.target.id === "search") return; // heard while it is typed
   if (event.target.id === "group") fillControls();
@@ -386,4 +505,5 @@ list.addEventListener("keydown", (event) => {
   select(STEPS[event.key]());
 });
 addEventListener("resize", drawList);
-refresh();
+addEventListener("hashchange", () => location.hash.includes("=") && readAddress());
+readAddress();

@@ -11,7 +11,13 @@ import sepm
 
 @pytest.mark.parametrize(
     ("room", "files"),
-    [("analysis", "[!_]*"), ("records", "[!_]*"), ("report", "[!_]*"), ("commands", "compare")],
+    [
+        ("analysis", "[!_]*"),
+        ("records", "[!_]*"),
+        ("report", "[!_]*"),
+        ("export", "[!_]*"),
+        ("commands", "compare"),
+    ],
 )
 def test_numbers_and_pages_are_made_without_torch(room: str, files: str) -> None:
     folder = Path(sepm.__file__).parent / room

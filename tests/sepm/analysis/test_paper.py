@@ -69,6 +69,8 @@ def test_both_releases_of_vila_are_compared_with_the_papers_vila(
         ("emoset", "llava-v1.5-13b", "sepm", {}),
         ("emoset", LLAVA, "sepm", {"alpha": 0.2}),
         ("emoset", LLAVA, "sepm", {"beta": 0.5}),
+        ("emoset", LLAVA, "sepm", {"drop": "highest"}),
+        ("emoset", LLAVA, "sepm", {"image_pass": "once"}),
         ("abstract", LLAVA, "cci", {}),
         ("emoset", "Llama-3-VILA1.5-8B", "cci", {}),
         ("emoset", "Llama-3-VILA1.5-8B-AWQ", "zero-shot", {}),

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
+from sepm.analysis.printed_percent import fits, fitting_n
 from sepm.analysis.reported import (
     LIKELY_N,
     ReportedValue,
-    fits,
-    fitting_n,
     implied_n,
     reported_tables,
     reported_value,

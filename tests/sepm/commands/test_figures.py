@@ -9,7 +9,11 @@ from PIL import Image
 
 from sepm.cli import main
 
-FIGURES = ("figure-4", "figure-5", "figure-6", "confusion-zero-shot", "confusion-sepm", "flips")
+FIGURES = (
+    *("figure-4", "figure-5", "figure-6", "flips"),
+    *("confusion-zero-shot", "confusion-sepm", "confusion-difference"),
+    "risk-coverage",
+)
 
 
 @pytest.fixture(scope="module")

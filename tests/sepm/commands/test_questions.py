@@ -77,3 +77,26 @@ def test_an_output_that_cannot_be_written_is_status_2(
 ):
     assert run(root, root / "test.json" / "q.jsonl") == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_parquet_files_become_images_and_questions(
+    tmp_path: Path, output: Path, root: Path, capsys: pytest.CaptureFixture[str]
+):
+    pa = pytest.importorskip("pyarrow", reason="the extra `hub` is not installed")
+    pq = pytest.importorskip("pyarrow.parquet")
+    content = (root / "image" / IMAGES[0]).read_bytes()
+    table = pa.table({"picture": [content, content + b"."], "mood": [0, 1]})
+    (tmp_path / "parquet").mkdir()
+    pq.write_table(table, tmp_path / "parquet" / "a.parquet")
+    options = (
+        f"--parquet {tmp_path / 'parquet'} --image-column picture --label-column mood "
+        "--label-names awe fear --taxonomy emoset"
+    )
+    assert run(tmp_path / "made", output, "hub", options) == 0
+    text = capsys.readouterr().out
+    assert "2 questions of hub (taxonomy emoset" in text
+    assert "label names awe fear" in text
+    assert [json.loads(line)["category"] for line in output.read_text().splitlines()] == [
+        "awe",
+        "fear",
+    ]

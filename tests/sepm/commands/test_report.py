@@ -21,6 +21,9 @@ def test_the_page_is_written_for_all_runs_below_a_folder(
     assert html.count("data:image/jpeg;base64,") == 8
     assert "llava-tiny on emoset" in html
     assert str(tmp_path) not in html
+    assert str(results) not in html
+    shown = f"sepm report {results.name} --image-folder emoset={scenes.image_folder.name} --output"
+    assert f"{shown} report.html --thumbnails 8</code>" in html
 
 
 def test_without_images_the_page_has_no_pictures(finished: Any, tmp_path: Path) -> None:
@@ -58,4 +61,4 @@ def test_a_picture_of_another_kind_is_refused_before_the_model_is_loaded(
 ) -> None:
     command = ["predict", "--model-path", str(tmp_path / "absent"), "image.png"]
     assert main([*command, "--picture", str(tmp_path / "out.gif")]) == 2
-    assert "--picture must end in .png or .svg" in capsys.readouterr().err
+    assert "--picture must end in .png, .svg or .pdf" in capsys.readouterr().err

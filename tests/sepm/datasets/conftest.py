@@ -1,4 +1,4 @@
-"""Small trees in the formats of the five data sets; nothing in them is any data set's own."""
+"""Small trees in the formats of the data sets; nothing in them is any data set's own."""
 
 import json
 from pathlib import Path
@@ -78,3 +78,20 @@ def abstract_root(tmp_path: Path) -> Path:
     header = ",".join(["", *(f"'{word}'" for word in words)])
     (root / "ABSTRACT_groundTruth.csv").write_text("\n".join([header, *rows]))
     return root
+
+
+@pytest.fixture
+def artphoto_root(tmp_path: Path) -> Path:
+    """ArtPhoto: names that begin with a class, or with the word of its option."""
+    root = tmp_path / "testImages_artphoto"
+    for name in ("sad_0002.jpg", "amusement_0001.jpg", "content_0003.jpg", "contentment_0004.jpg"):
+        write_image(root / name)
+    return root
+
+
+@pytest.fixture
+def fi_root(tmp_path: Path) -> Path:
+    """FI: a folder for each class."""
+    for name in ("awe/7.jpg", "sadness/3.jpg"):
+        write_image(tmp_path / "FI" / name)
+    return tmp_path / "FI"

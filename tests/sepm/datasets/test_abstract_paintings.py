@@ -29,6 +29,13 @@ def test_the_class_with_most_votes_is_the_label_and_ties_are_counted(abstract_ro
     assert reading.counts == {"images": 3, "ties": 1}
 
 
+def test_the_votes_go_along_in_the_order_of_the_columns(abstract_root: Path):
+    votes = read(abstract_root).questions[1].votes
+    assert [name for name, vote in votes if vote == 3] == ["awe", "excitement"]
+    assert sum(vote for _, vote in votes) == 7
+    assert len(votes) == 8
+
+
 def test_tied_images_are_dropped_when_asked_and_still_counted(abstract_root: Path):
     reading = read(abstract_root, "drop")
     assert [q.label for q in reading.questions] == ["contentment", "sadness"]

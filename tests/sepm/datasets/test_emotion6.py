@@ -45,6 +45,15 @@ def test_a_list_chooses_and_orders_the_images(emotion6_root: Path, tmp_path: Pat
     assert reading.inputs == (split,)
 
 
+def test_a_list_of_emotionroi_is_known_by_its_name(emotion6_root: Path):
+    lists = emotion6_root / "training_testing_split"
+    lists.mkdir()
+    (lists / "testing.txt").write_text("joy/1.jpg\n")
+    reading = read(emotion6_root, "testing")
+    assert [q.image for q in reading.questions] == ["joy/1.jpg"]
+    assert reading.inputs == (lists / "testing.txt",)
+
+
 def test_the_highest_vote_is_the_label_when_asked_and_begins_the_question_id(emotion6_root: Path):
     reading = read(emotion6_root, label="votes")
     assert labels(reading) == {
@@ -57,6 +66,13 @@ def test_the_highest_vote_is_the_label_when_asked_and_begins_the_question_id(emo
     assert ids == ["fear/sadness/10.jpg"]
     counts = {"images": 5, "ties": 1, "neutral_highest": 2, "only_neutral": 1}
     assert reading.counts == counts
+
+
+def test_votes_for_the_classes_go_along_where_they_are_the_label(emotion6_root: Path):
+    votes = {q.image: dict(q.votes) for q in read(emotion6_root, label="votes").questions}
+    expected = {"anger": 0, "disgust": 0, "fear": 0.322222, "joy": 0, "sadness": 0.305556}
+    assert votes["sadness/10.jpg"] == expected | {"surprise": 0}  # neutral is no class
+    assert not any(q.votes for q in read(emotion6_root).questions)
 
 
 @pytest.mark.parametrize(("ties", "expected"), [("drop", None), ("any", ("joy", "surprise"))])

@@ -66,6 +66,6 @@ def test_a_data_set_that_is_not_there_is_told_with_the_readmes_section_if_there_
     with pytest.raises(InputError, match=r"absent is no folder(.|\n)*## Abstract \(Mach") as told:
         require_data("abstract", tmp_path / "absent")
     assert "## How images" not in str(told.value)
-    monkeypatch.setattr("sepm.datasets.locations.README", tmp_path / "README.md")
+    monkeypatch.setattr("sepm.datasets.locations.README", "data/absent.md")
     with pytest.raises(InputError, match=r"or name the folder where it lies\.$"):
         require_data("abstract", tmp_path / "absent")

@@ -7,13 +7,13 @@ import pytest
 from sepm.datasets.files import file_sha256
 from sepm.datasets.make_question_file import make_question_file, paper_note
 from sepm.datasets.question_file import read_questions
-from sepm.datasets.readers import READERS
+from sepm.datasets.readers import READERS, Option
 from sepm.datasets.tasks import load_taxonomy, task_names
 from sepm.errors import InputError
 
 
 def test_every_bundled_task_has_a_reader():
-    assert set(task_names()) | {"folder"} == set(READERS)
+    assert set(task_names()) - {"demo"} | {"folder", "hub"} == set(READERS)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,9 @@ def test_every_bundled_task_has_a_reader():
         ("webemo7", "webemo_root"),
         ("webemo25", "webemo_root"),
         ("abstract", "abstract_root"),
+        ("webemo2", "webemo_root"),
+        ("artphoto", "artphoto_root"),
+        ("fi", "fi_root"),
     ],
 )
 def test_what_a_reader_writes_is_read_back_from_the_image_folder_it_names(
@@ -115,11 +118,13 @@ def test_a_users_own_task_needs_a_taxonomy_file_and_a_folder(emotion6_root: Path
         ("webemo7", {"taxonomy": "x"}, "--taxonomy is no option of webemo7"),
         ("folder", {"split": "x"}, "--split is no option of folder; its options: --taxonomy"),
         ("folder", {}, "folder needs --taxonomy"),
+        ("hub", {}, "hub needs --taxonomy"),
+        ("fi", {"label_names": ("joy",)}, "--label-names is no option of fi; its options: none"),
         ("webemo", {}, r"unknown task 'webemo'; did you mean 'webemo\d+'\?"),
     ],
 )
 def test_a_task_or_an_option_that_is_unknown_is_refused(
-    task: str, options: dict[str, str], message: str, tmp_path: Path
+    task: str, options: dict[str, Option], message: str, tmp_path: Path
 ):
     with pytest.raises(InputError, match=message):
         make_question_file(task, tmp_path, options, tmp_path / "q.jsonl")

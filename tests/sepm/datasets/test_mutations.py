@@ -16,7 +16,7 @@ from sepm.datasets.tasks import load_taxonomy
 
 ROWS = 3 * (
     '{"question_id": "awe/a.jpg", "image": "awe/a.jpg", "category": "awe", "text": "Q?", '
-    '"categories": ["awe", "fear"]}\n'
+    '"categories": ["awe", "fear"], "votes": {"awe": 2, "fear": 1.5}}\n'
 )
 PIECES = [*'"{}[],:\\/\n\r\0é', "..", "null", "NaN", "1e999", "\\ud800", "\ufeff", "image", "anger"]
 

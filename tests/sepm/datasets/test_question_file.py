@@ -58,6 +58,7 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     questions = [
         Question("awe/ä.jpg", "awe/ä.jpg", "awe", "line\nline\u2028line", 1),
         Question("awe/b.jpg", "b.jpg", "awe", None, 2, ("fear", "sadness")),
+        Question("awe/c.jpg", "c.jpg", "awe", None, 3, votes=(("fear", 0.25), ("awe", 3.0))),
     ]
     path = tmp_path / "new" / "q.jsonl"
     write_questions(path, questions)
@@ -87,6 +88,15 @@ def test_what_is_written_is_read_back(tmp_path: Path):
         ({**GOOD, "categories": "awe"}, "expected a list of class names"),
         ({**GOOD, "category": "awe", "categories": ["fear"]}, "expected `category` to be the fir"),
         ({**GOOD, "category": "awe", "categories": ["awe", "fera"]}, "unknown class 'fera'"),
+        ({**GOOD, "votes": [1]}, "field 'votes' is [1]; expected the votes of each class"),
+        ({**GOOD, "votes": {"fera": 1}}, "field 'votes': unknown class 'fera'; did you mean 'fear"),
+        ({**GOOD, "votes": {"fear": -1}}, "field 'votes' gives 'fear' -1; expected a number of 0"),
+        ({**GOOD, "votes": {"fear": True}}, "field 'votes' gives 'fear' True"),
+        ({**GOOD, "votes": {"fear": "2"}}, "field 'votes' gives 'fear' '2'"),
+        ({**GOOD, "votes": {"fear": float("nan")}}, "field 'votes' gives 'fear' nan"),
+        ({**GOOD, "votes": {"fear": 10**400}}, "field 'votes' gives 'fear' 1000"),
+        ({**GOOD, "votes": {"fear": 0}}, "field 'votes' holds no vote"),
+        ({**GOOD, "votes": {}}, "field 'votes' holds no vote"),
         ({**GOOD, "image": "/etc/a.jpg"}, "image '/etc/a.jpg' is absolute"),
         ({**GOOD, "image": "C:\\a.jpg"}, "is absolute"),
         ({**GOOD, "image": "a\0.jpg"}, "holds a null character"),

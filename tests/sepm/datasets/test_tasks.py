@@ -1,9 +1,11 @@
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from sepm.datasets.tasks import GRADES, class_table, grades, load_taxonomy, task_names
 from sepm.errors import InputError
+from sepm.method.taxonomy import POLARITIES
 
 MY_TASK = """
 title = "Two moods"
@@ -34,8 +36,17 @@ def load_text(tmp_path: Path, text: str) -> None:
     load_taxonomy(str(path))
 
 
-def test_the_five_tasks_are_bundled():
-    assert task_names() == ["abstract", "emoset", "emotion6", "webemo25", "webemo7"]
+def test_the_papers_five_tasks_and_five_others_are_bundled():
+    others = ["artphoto", "fi", "polarity", "webemo2"]
+    assert task_names() == sorted(
+        ["abstract", "emoset", "emotion6", "webemo25", "webemo7", "demo", *others]
+    )
+
+
+def test_the_demo_has_emoset_s_classes_under_a_name_of_its_own():
+    demo, emoset = load_taxonomy("demo"), load_taxonomy("emoset")
+    assert demo.classes == emoset.classes
+    assert (demo.name, demo.title) == ("demo", "bundled demo scenes, EmoSet's 8 classes")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +54,10 @@ def test_the_five_tasks_are_bundled():
     [
         ("emoset", "amusement awe contentment excitement", "ABCDEFGH"),
         ("abstract", "amusement awe contentment excitement", "ABCDEFGH"),
+        ("artphoto", "amusement awe contentment excitement", "ABCDEFGH"),
+        ("fi", "amusement awe contentment excitement", "ABCDEFGH"),
+        ("polarity", "positive", "AB"),
+        ("webemo2", "positive", "AB"),
         ("emotion6", "joy surprise", "ABCDEF"),
         ("webemo7", "joy love surprise", "ABCDEFG"),
         (
@@ -59,16 +74,18 @@ def test_a_task_has_these_positive_classes_and_letters(task: str, positive: str,
     assert "".join(taxonomy.option_letters) == letters
 
 
-@pytest.mark.parametrize("task", ["emoset", "abstract"])
+@pytest.mark.parametrize("task", ["emoset", "abstract", "artphoto", "fi"])
 def test_contentment_and_sadness_are_offered_as_content_and_sad(task: str):
     words = {c.name: c.option_text for c in load_taxonomy(task).classes}
     assert (words["contentment"], words["sadness"]) == ("Content", "Sad")
 
 
 @pytest.mark.parametrize("task", task_names())
-def test_classes_are_in_alphabetical_order(task: str):
+def test_classes_are_in_alphabetical_order_and_polarities_as_the_coarse_query_has_them(task: str):
     names = load_taxonomy(task).names
-    assert list(names) == sorted(names)
+    two = names == ("positive", "negative")
+    assert two or list(names) == sorted(names)
+    assert two == (task in ("polarity", "webemo2"))
 
 
 def test_fine_classes_of_webemo_lie_under_classes_of_the_same_polarity():
@@ -99,6 +116,17 @@ def test_a_users_own_task_is_a_file(tmp_path: Path):
     assert load_taxonomy(str(path)).name == "my_task"
     assert load_taxonomy(str(path)).names == ("calm", "tense")
     assert grades(str(path)) == {"order": "confirmed", "words": "guess", "polarity": "confirmed"}
+
+
+def test_the_task_that_the_data_readme_shows_has_two_classes_of_each_polarity(
+    tmp_path: Path,
+) -> None:
+    page = (Path(__file__).parents[3] / "data/README.md").read_text(encoding="utf-8")
+    start = page.index('    title = "Four moods"')
+    shown = page[start : page.index("\nand give it everywhere", start)]
+    load_text(tmp_path, dedent(shown))
+    shown_task = load_taxonomy(str(tmp_path / "my_task.toml"))
+    assert [len(shown_task.of_polarity(polarity)) for polarity in POLARITIES] == [2, 2]
 
 
 def test_an_unknown_task_is_told_with_the_nearest():

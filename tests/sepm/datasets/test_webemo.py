@@ -64,6 +64,24 @@ def test_two_fine_classes_of_one_middle_class_stay_two_rows(webemo_root: Path):
     assert [q.label for q in reading.questions] == ["love", "love", "fear", "surprise"]
 
 
+def test_two_classes_are_the_signs_and_fine_classes_stay_rows(webemo_root: Path):
+    reading = read_webemo(webemo_root, load_taxonomy("webemo2"), split="test", level="sign")
+    assert ids(reading) == [
+        "positive/affection/220_F_1_aa.jpg",
+        "positive/lust/220_F_1_aa.jpg",
+        "negative/horror/220_F_1_aa.jpg",
+        "positive/surprise/220_F_3_cc.jpg",
+    ]
+    assert reading.counts["images_of_several_classes"] == 1
+
+
+def test_folders_of_two_classes_are_read_where_there_is_no_list(tmp_path: Path):
+    for name in ("positive/1.jpg", "negative/1.jpg"):
+        write_image(tmp_path / "test" / name)
+    reading = read_webemo(tmp_path, load_taxonomy("webemo2"), split="test", level="sign")
+    assert sorted(q.label for q in reading.questions) == ["negative", "positive"]
+
+
 def test_a_split_may_be_a_list_of_ones_own(webemo_root: Path, tmp_path: Path):
     some = tmp_path / "some.txt"
     some.write_text("220_F_3_cc.jpg 22\n")

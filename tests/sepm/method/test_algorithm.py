@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sepm.baselines.selectors import dropped_tokens
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import PRESETS, MethodConfig
@@ -26,7 +27,7 @@ def finish(dialogue: Dialogue, reply: Reply) -> Outcome:
 
 
 def sepm(config: MethodConfig, coarse: Reply, sample: Sample = SAMPLE) -> tuple[Ask, Ask, Outcome]:
-    dialogue = coarse_to_fine(sample, EMOSET, config, phrase=True, drop=True)
+    dialogue = coarse_to_fine(sample, EMOSET, config, phrase=True, select=dropped_tokens)
     first = next(dialogue)
     second = dialogue.send(coarse)
     return first, second, finish(dialogue, Reply("C", "C", {"C": 0.7}))

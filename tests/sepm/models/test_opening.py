@@ -1,5 +1,6 @@
 """A checkpoint is inspected once a command, however many runs, tasks or precisions it has."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from llava.checkpoints import files
 from sepm.cli import main
 from sepm.models import opening
+from sepm.models.options import ModelOptions
 
 LAYERS = ("--sparsevlm-layers", "0", "1", "2")
 
@@ -65,3 +67,15 @@ def test_a_command_inspects_its_checkpoint_once(
     assert main(line) == 0
     assert inspected.count(str(tiny_model)) == 1
     assert inspected.count(str(tiny_model / "config.json")) == 1
+
+
+def test_loading_is_told_with_the_size_of_the_files_and_the_time(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened = opening.open_model(ModelOptions(model_path=str(tiny_model), device="cpu"))
+    assert "loading" not in capsys.readouterr().err
+    size = sum(path.stat().st_size for path in opened.checkpoint.identity_files().values())
+    assert opened.model.prompt_format
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"note: loading {opened.name} ({size / 1e6:.1f} MB) on cpu"
+    assert re.fullmatch(rf"note: loaded {opened.name} in \d+\.\d s", second)

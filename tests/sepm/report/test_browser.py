@@ -1,55 +1,39 @@
 """The report page in a real browser: headless Chromium, opened from a file."""
 
-import json
-import shutil
+import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from sepm.report.page import report_page
 from sepm.report.runs import read_run_groups
+from sepm.report.words import WORDS
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed")
 
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from .hand_made import INTERNVL, ROWS, tiled  # noqa: E402
+from tests.chromium import Driver, driven, forget, needs_chromium, requests
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
+from .hand_made import INTERNVL, ROWS, tiled
 
-pytestmark = pytest.mark.skipif(
-    not (BROWSER and DRIVER),
-    reason="no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)",
-)
-
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--window-size=1280,900"),
-)
+pytestmark = needs_chromium
 
 HOSTILE = "awe/<script>document.title='hacked'</script><img src=x onerror=document.title='x'>.png"
 
 Json = dict[str, Any]
-Driver = Any
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    yield driver
-    driver.quit()
+    with driven(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +52,7 @@ def page_file(
 
 @pytest.fixture
 def opened(chromium: Driver, page_file: Path) -> Driver:
-    chromium.get_log("performance")  # what came before is forgotten
-    chromium.get_log("browser")
+    forget(chromium)
     chromium.get(page_file.as_uri())
     return chromium
 
@@ -98,18 +81,25 @@ def total(driver: Driver) -> int:
 
 
 LAST_ROW = "return [...document.querySelectorAll('.row')].at(-1).getAttribute('aria-posinset')"
+ID = "const id = document.querySelector('.row .id'); return [id.textContent, id.title]"
 TITLE = "return document.querySelector('#sample h3').textContent"
 
 
+LISTED = """
+const list = document.getElementById('list'), found = [];
+const press = (key) => list.dispatchEvent(new KeyboardEvent('keydown', { key }));
+press('Home');
+for (let row = 0; row < arguments[0]; row++) {
+  found.push(document.querySelector('#sample h3').textContent);
+  press('ArrowDown');
+}
+return found;
+"""
+
+
 def listed(driver: Driver) -> list[str]:
-    """The ids of all rows that pass the filters, in order, by way of the keyboard."""
-    area = driver.find_element(By.ID, "list")
-    area.send_keys(Keys.HOME)
-    found = []
-    for _ in range(total(driver)):
-        found.append(driver.execute_script(TITLE))
-        area.send_keys(Keys.ARROW_DOWN)
-    return found
+    """The ids of all rows that pass the filters, in order, by way of their keys."""
+    return driver.execute_script(LISTED, total(driver))
 
 
 def test_the_page_opens_without_errors_and_asks_for_nothing(
@@ -118,12 +108,7 @@ def test_the_page_opens_without_errors_and_asks_for_nothing(
     opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
     time.sleep(0.3)
     assert opened.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
-    asked = {
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    }
+    asked = requests(opened)
     assert page_file.as_uri() in asked
     assert all(url.startswith("data:") for url in asked - {page_file.as_uri()})
 
@@ -132,7 +117,7 @@ def test_a_hostile_id_is_shown_and_not_run(opened: Driver) -> None:
     opened.find_element(By.ID, "search").send_keys("script")
     assert total(opened) == 1
     assert opened.find_element(By.CSS_SELECTOR, "#sample h3").text == HOSTILE
-    assert opened.find_element(By.CSS_SELECTOR, ".row span").text == HOSTILE
+    assert opened.execute_script(ID) == [HOSTILE, HOSTILE]
     assert opened.title == "SEPM report"
 
 
@@ -278,6 +263,123 @@ def test_the_picture_fades_tokens_of_tiles_and_below_it_those_of_the_thumbnail(
     }
     assert {token for token, red in reds.items() if red > 200} == {1, 6, 14}
     assert {token for token, red in reds.items() if red < 20} == {0, 7, 15}
+
+
+CELLS = """
+return [...document.querySelectorAll('#figures-1 table tbody tr')]
+  .map((row) => [row.cells[0].textContent, parseFloat(row.cells[arguments[0]].textContent)]);
+"""
+
+
+def test_a_click_on_a_column_s_head_sorts_the_table_by_its_numbers(opened: Driver) -> None:
+    before = opened.execute_script(CELLS, 4)  # the accuracy of each class in the second run
+    head = opened.find_elements(By.CSS_SELECTOR, "#figures-1 thead th")[4]
+    for order in ("ascending", "descending"):
+        head.find_element(By.TAG_NAME, "button").click()
+        assert head.get_attribute("aria-sort") == order
+        values = [value for _, value in opened.execute_script(CELLS, 4)]
+        assert values == sorted(values, reverse=order == "descending")
+    assert values[0] > values[-1]
+    head.find_element(By.TAG_NAME, "button").click()
+    assert opened.execute_script(CELLS, 4) == before
+
+
+def test_a_column_s_head_explains_its_word(opened: Driver) -> None:
+    word = opened.find_element(By.XPATH, "//th//abbr[text()='gained']")
+    assert word.get_attribute("title") == WORDS["gained"]
+
+
+def test_a_click_enlarges_a_figure_and_a_key_closes_it(opened: Driver) -> None:
+    figure = opened.find_element(By.CSS_SELECTOR, "figure.third")
+    width, caption = figure.size["width"], figure.find_element(By.TAG_NAME, "figcaption").text
+    figure.find_element(By.TAG_NAME, "button").click()
+    dialog = opened.find_element(By.ID, "enlarged")
+    assert dialog.find_element(By.TAG_NAME, "img").size["width"] > 1.5 * width
+    assert dialog.find_element(By.TAG_NAME, "p").text == caption
+    opened.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not dialog.is_displayed()
+
+
+def test_a_table_is_saved_as_csv(opened: Driver, tmp_path: Path) -> None:
+    folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", folder)
+    opened.find_element(By.CSS_SELECTOR, "#figures-1 a.csv").click()
+    path = tmp_path / "classes.csv"
+    WebDriverWait(opened, 5).until(lambda _: path.exists() and path.stat().st_size)
+    header, first = path.read_text().splitlines()[:2]
+    assert header == "class,polarity,n,zero-shot,sepm,points,gained,lost,p"
+    assert first.startswith("amusement,positive,5,40.00,")
+
+
+def test_the_address_keeps_the_filter_and_the_sample(opened: Driver, page_file: Path) -> None:
+    choose(opened, "label", "fear")
+    choose(opened, "sort", "confidence, highest first")
+    shown = listed(opened)
+    opened.find_element(By.ID, "list").send_keys(Keys.HOME, Keys.ARROW_DOWN)
+    address = opened.find_element(By.CSS_SELECTOR, "#sample a").get_attribute("href")
+    assert address.startswith(f"{page_file.as_uri()}#label=fear&sort=confidence-down&sample=")
+    WebDriverWait(opened, 5).until(lambda driver: driver.current_url == address)
+    opened.get("about:blank")
+    opened.get(address)
+    assert opened.execute_script(TITLE) == shown[1]
+    assert opened.find_element(By.ID, "list").is_displayed()
+    assert opened.execute_script("return scrollY") > 500  # the page opens at the samples
+    assert listed(opened) == shown
+    opened.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    WebDriverWait(opened, 5).until(lambda driver: driver.current_url.endswith("#samples"))
+    assert total(opened) == 40
+
+
+def test_an_address_of_a_single_sample_in_another_run_opens_it(
+    opened: Driver, page_file: Path
+) -> None:
+    sample = "fear/fear_00003.png"
+    opened.execute_script(
+        "location.hash = arguments[0]", f"run=zero-shot&other=none&sample={sample}"
+    )
+    WebDriverWait(opened, 5).until(lambda driver: driver.execute_script(TITLE) == sample)
+    assert opened.find_element(By.ID, "count").text == "40 of 40 samples of zero-shot"
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#sample .decisions section")) == 1
+
+
+def test_the_samples_are_one_click_away_wherever_one_reads(opened: Driver) -> None:
+    opened.execute_script("scrollTo(0, 1500)")
+    opened.find_element(By.LINK_TEXT, "Samples").click()
+    top = "return document.getElementById('samples').getBoundingClientRect().top"
+    assert 0 <= opened.execute_script(top) < 200
+
+
+DARK = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+
+
+def test_figures_are_dark_where_the_page_is(opened: Driver) -> None:
+    def lightness() -> Any:
+        opened.execute_script("document.querySelector('figure').scrollIntoView()")
+        figure = opened.find_element(By.CSS_SELECTOR, "figure img")
+        with Image.open(io.BytesIO(figure.screenshot_as_png)) as picture:
+            return picture.convert("L").getpixel((3, 3))
+
+    assert lightness() > 240
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", DARK)
+    try:
+        assert lightness() < 60
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_table_that_scrolls_says_so_and_ids_keep_their_end(opened: Driver) -> None:
+    hint = "return getComputedStyle(document.querySelector('.scroll'), '::before').content"
+    assert opened.execute_script(hint) == "none"
+    opened.set_window_size(500, 900)
+    try:
+        WebDriverWait(opened, 5).until(lambda d: "scrolls sideways" in d.execute_script(hint))
+        parts = opened.find_elements(By.CSS_SELECTOR, ".row .id b")[:2]
+        assert [part.text for part in parts] == ["amusement/amusement", "_00000.png"]
+        assert parts[1].size["width"] == pytest.approx(
+            opened.execute_script("return arguments[0].scrollWidth", parts[1]), abs=1
+        )
+    finally:
+        opened.set_window_size(1280, 900)
 
 
 def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Driver) -> None:

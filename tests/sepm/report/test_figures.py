@@ -16,20 +16,21 @@ from PIL import Image
 from sepm.analysis.accuracy import wilson_interval
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
+from sepm.records.geometry import VisualGrid
+from sepm.records.tiled_grid import PLACES_UNKNOWN, token_places
 from sepm.report.confidence import draw_confidence
-from sepm.report.confusion import draw_confusion
-from sepm.report.decision import draw_decisions
+from sepm.report.confusion import differences, draw_confusion, draw_difference
+from sepm.report.decision import draw_decisions, pages_of
 from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
 from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
 from sepm.report.flips import draw_flips, flip_table
-from sepm.report.geometry import VisualGrid
 from sepm.report.overlay import faded
 from sepm.report.per_class import draw_per_class
+from sepm.report.risk_coverage import draw_risk_coverage
 from sepm.report.runs import RunGroup, read_run_groups
-from sepm.report.style import FORMATS, rendered, styled
+from sepm.report.style import FORMATS, picture_files, rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
-from sepm.report.tiled_grid import PLACES_UNKNOWN, token_places
 
 from .hand_made import INTERNVL, ROWS, SWEEP, tiled
 
@@ -119,6 +120,34 @@ def test_a_confusion_matrix_has_the_counts_and_unread_answers(
     assert sum(expected) == 40
 
 
+def test_the_difference_of_two_confusion_matrices_is_counted_cell_by_cell(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    reference, other = pair(group)
+    cells = {
+        method: [(row["label"], row["prediction"] or "unread") for row in recorded(method)]
+        for method in ("zero-shot", "sepm")
+    }
+    rows, columns = POSITIVE + NEGATIVE, [*POSITIVE, *NEGATIVE, "unread"]
+    expected = {
+        (row, column): cells["sepm"].count((row, column)) - cells["zero-shot"].count((row, column))
+        for row in rows
+        for column in columns
+    }
+    assert differences(reference, other) == {cell: n for cell, n in expected.items() if n}
+    figure = draw_difference(reference, other)
+    assert figure is not None
+    shown = [f"{n:+d}".replace("-", "−") if n else "" for n in expected.values()]
+    assert texts(figure) == shown
+
+
+def test_the_difference_is_over_the_samples_that_both_ran(group: RunGroup) -> None:
+    reference, other = pair(group)
+    first = replace(reference, records=reference.records[:1])
+    assert sum(map(abs, differences(first, other).values())) in (0, 2)
+    assert draw_difference(replace(reference, records=[]), other) is None
+
+
 def test_flips_are_counted_by_class_and_listed_one_by_one(
     group: RunGroup, recorded: Recorded
 ) -> None:
@@ -204,6 +233,12 @@ def test_figure_4_fades_the_lowest_scored_tokens_at_both_ratios() -> None:
     assert "6 of 16 tokens dropped" in axes[2].get_title()
     scale = axes[4].get_ylim()
     assert scale == pytest.approx((0.01, 0.16))
+    assert axes[0].get_ylabel() == "awe\nanswered fear"
+    right = record | {"prediction": "awe", "correct": True, "foe_scores": [9.0] * 16}
+    both = axes_of(draw_dropped_tokens([Scene(r, image, grid) for r in (record, right)]))
+    assert both[4].get_ylabel() == "awe\nanswered right"
+    assert both[-1].get_ylim() == pytest.approx((0.01, 9))  # one scale for both rows
+    assert (both[3].images[0].get_array() != shown[3]).any()
 
 
 def tiled_scene(tiles: list[list[float]], n: int) -> Scene:
@@ -253,12 +288,61 @@ def test_a_picture_says_where_places_are_not_known_and_goes_on(
     image = Image.new("RGB", (60, 40))
     scenes = [Scene(r, image, None) for r in unknown.runs[0].records[:2]]
     config = PRESETS["paper"]
-    axes = axes_of(draw_decisions(scenes, unknown.taxonomy, config))
+    (page,) = draw_decisions(scenes, unknown.taxonomy, config)
+    axes = axes_of(page)
     assert len(axes) == 2 * 3  # image, coarse, fine
     assert " ".join(axes[0].get_xlabel().split()) == f"3 of 16 tokens dropped; {PLACES_UNKNOWN}"
     mixed = axes_of(draw_dropped_tokens([tiled_scene([[5, 1, 0, 0, 1, 1]], 5), scenes[0]]))
     notes = [text.get_text().replace("\n", " ") for ax in mixed for text in ax.texts]
     assert notes == 3 * [PLACES_UNKNOWN]
+
+
+@pytest.fixture(scope="module")
+def decisions(group: RunGroup) -> list[Figure]:
+    """Two pages: SEPM's first seven samples, the second of them ambiguous."""
+    run, grid = pair(group)[1], VisualGrid(4, 4, 56, 14, "pad", "row-major")
+    scenes = [Scene(record, Image.new("RGB", (60, 40)), grid) for record in run.records[:7]]
+    return list(draw_decisions(scenes, group.taxonomy, PRESETS["paper"]))
+
+
+def test_decisions_of_many_images_are_pages_of_one_scale_of_colours(
+    decisions: list[Figure], recorded: Recorded
+) -> None:
+    rows = recorded("sepm")[:7]
+    scores = [score for row in rows for score in row["foe_scores"]]
+    scale = (max(scores) / 10_000, max(scores))  # the lowest score, 0, is off the logarithmic scale
+    bars = [page.axes[-1] for page in decisions]
+    assert [bar.get_xlim() for bar in bars] == [pytest.approx(scale)] * 2
+    assert [len(page.axes) for page in decisions] == [6 * 5 + 1, 1 * 5 + 1]
+    assert len(decisions) == pages_of(7) == 2
+
+
+def test_several_pages_are_numbered_files_and_one_pdf(tmp_path: Path) -> None:
+    path, pages = tmp_path / "decision.png", [Figure((1, 1)), Figure((1, 1))]
+    names = [tmp_path / "decision-01.png", tmp_path / "decision-02.png"]
+    assert [name for name, _ in picture_files(path, pages, 2, "png")] == names
+    assert [name for name, _ in picture_files(path, pages[:1], 1, "png")] == [path]
+    ((_, pdf),) = picture_files(path, pages, 2, "pdf")
+    assert b"/Count 2" in pdf
+    assert b"CreationDate" not in pdf
+
+
+def test_a_decision_has_a_headline_and_probabilities_from_0_to_1(
+    decisions: list[Figure], recorded: Recorded
+) -> None:
+    axes = decisions[0].axes
+    confidence = [row["coarse"]["confidence"] for row in recorded("sepm")]
+    heads = [axes[5 * place].texts[0].get_text() for place in (0, 3, 4)]
+    gate, gone = "(ambiguous at or below α = 0.1)", "3 of 16 tokens dropped (β = 0.2)"
+    assert heads == [
+        f"amusement  ·  ambiguous: confidence {confidence[0]:.4f} {gate}  ·  {gone}",
+        f"unread  ·  trusted as positive: confidence {confidence[3]:.4f} {gate}  ·  {gone}",
+        f"fear  ·  trusted as positive: confidence {confidence[4]:.4f} {gate}  ·  {gone}",
+    ]
+    coarse, fine = axes[3], axes[4]
+    assert coarse.get_xlim() == fine.get_xlim() == (0, 1)
+    first = recorded("sepm")[0]["coarse"]
+    assert [t.get_text() for t in coarse.texts] == [f"{first[k]:.3f}" for k in ("p_a", "p_b")]
 
 
 def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder: Path) -> None:
@@ -274,6 +358,26 @@ def test_every_figure_is_the_same_bytes_each_time(group: RunGroup, image_folder:
     assert not any(b"<dc:date>" in file or b"Matplotlib" in file for file in first)
 
 
+def test_risk_coverage_is_drawn_of_every_run_as_its_rows_say(
+    group: RunGroup, recorded: Recorded
+) -> None:
+    (ax,) = axes_of(draw_risk_coverage(group.runs))
+    assert [line.get_label().split(",")[0] for line in ax.lines] == ["zero-shot", "sepm"]
+    for line, run in zip(ax.lines, group.runs, strict=True):
+        rows = recorded(run.method)
+        largest = [max(p := r["fine"]["probs"].values()) / sum(p) for r in rows]
+        risks = []
+        for i in range(1, len(rows) + 1):
+            least = sorted(largest)[-i]
+            surer = [not r["correct"] for r, p in zip(rows, largest, strict=True) if p > least]
+            level = [not r["correct"] for r, p in zip(rows, largest, strict=True) if p == least]
+            tied = (i - len(surer)) * sum(level) / len(level)
+            risks.append(100 * (sum(surer) + tied) / i)
+        assert list(line.get_ydata()) == pytest.approx(risks)
+        assert list(line.get_xdata())[-1] == 100
+        assert f"AURC {np.mean(risks) / 100:.4f}, n = 40" in line.get_label()
+
+
 def test_figures_that_runs_do_not_give_say_what_is_needed(tmp_path: Path, write_run: Any) -> None:
     write_run(tmp_path, "zero-shot")
     group = read_run_groups([tmp_path])[0]
@@ -281,7 +385,8 @@ def test_figures_that_runs_do_not_give_say_what_is_needed(tmp_path: Path, write_
     reasons = {r.name: r.reason for r in results if isinstance(r, NotDrawn)}
     assert list(reasons) == ["figure-3", "figure-4", "figure-5", "figure-6", "flips"]
     assert "--save-scores" in reasons["figure-4"]
-    assert [r.name for r in results if isinstance(r, Drawn)] == ["confusion-zero-shot"]
+    drawn = [r.name for r in results if isinstance(r, Drawn)]
+    assert drawn == ["confusion-zero-shot", "risk-coverage"]
 
 
 def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
@@ -292,7 +397,7 @@ def test_names_like_mark_up_are_drawn_as_they_are(group: RunGroup) -> None:
         legend: Any = draw_per_class(*runs).axes[0].get_legend()
         for result in drawn:
             assert rendered(result.figure, "svg")
-    assert len(drawn) == 5
+    assert len(drawn) == 7
     assert {text.get_text().strip().split(",")[0] for text in legend.get_texts()} == {
         "_a$\\bad$",
         "b$_{",

@@ -9,7 +9,7 @@ from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from llava.image import ImageProcessor
-from sepm.report.geometry import OUTSIDE, Box, VisualGrid
+from sepm.records.geometry import OUTSIDE, Box, VisualGrid
 from sepm.report.overlay import FADED, FADED_TO, faded, plain
 
 LLAVA = VisualGrid(24, 24, 336, 14, "pad", "row-major")

@@ -1,6 +1,7 @@
 """The report page as a file: its numbers, its bytes, what it asks for, what it escapes."""
 
 import base64
+import csv
 import hashlib
 import io
 import json
@@ -13,19 +14,22 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sepm import __version__
 from sepm.analysis.accuracy import wilson_interval
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import payload
 from sepm.report.page import report_page
 from sepm.report.payload import browsable, group_payload
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.samples import spread_ids
-from sepm.report.tables import results
-from sepm.report.tiled_grid import PLACES_UNKNOWN
+from sepm.report.tables import RESULTS, Table, paired_tests, per_class, results
+from sepm.report.words import WORDS
 
 from .hand_made import INTERNVL, ROWS, tiled
 
 Json = dict[str, Any]
 
+COMMAND = "sepm report 'my <results>'"
 HOSTILE = "awe/</script><script>document.title='hacked'</script>\u2028.png"
 
 
@@ -36,25 +40,30 @@ class Page(HTMLParser):
         super().__init__()
         self.rows: list[list[str]] = []
         self.addresses: list[str] = []
+        self.titles: list[str] = []
         self.policy = ""
         self.inline: dict[str, str] = {}
         self._tag = ""
+        self._in_cell = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self._tag = "data" if given.get("id") == "data" else tag
+        self.titles += [str(given["title"])] if "title" in given else []
         self.addresses += [str(given[k]) for k in ("src", "href") if k in given]
         if given.get("http-equiv") == "Content-Security-Policy":
             self.policy = str(given["content"])
         if tag == "tr":
             self.rows.append([])
+        self._in_cell |= tag in ("th", "td")
 
     def handle_endtag(self, tag: str) -> None:
         self._tag = ""
+        self._in_cell &= tag not in ("th", "td")
 
     def handle_data(self, data: str) -> None:
-        if self._tag in ("th", "td"):
+        if self._in_cell:
             self.rows[-1].append(data)
         if self._tag in ("style", "script", "data"):
             self.inline[self._tag] = data
@@ -66,7 +75,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(group: RunGroup, image_folder: Path) -> str:
-    return report_page([group], {"emoset": image_folder}, thumbnails=10)
+    return report_page([group], {"emoset": image_folder}, 10, COMMAND)
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +93,8 @@ def test_what_others_report_has_columns_of_its_own(tmp_path: Path, write_run: An
     (group,) = read_run_groups([tmp_path])
     table = results(group)
     at = table.header.index("others")
-    assert table.header[at - 1 : at + 2] == ("minus paper", "others", "minus others")
-    found = {row[0]: row[at : at + 2] for row in table.rows}
-    assert found == {"zero-shot": ("57.06", "-"), "sepm": ("63.28", "-")}
+    assert table.header[at - 1 : at + 2] == ("95% interval", "others", "macro F1")
+    assert {row[0]: row[at] for row in table.rows} == {"zero-shot": "57.06", "sepm": "63.28"}
     source = "Decoding Affective Nuances, 2026, Table 1, Qwen3-VL-4B"
     assert f"Others, {source}: n is 40; 57.06 fits n = 17716" in table.note
 
@@ -106,13 +114,73 @@ def test_results_have_intervals_and_of_another_n_a_note(
     rows = recorded(method)
     right = sum(row["prediction"] == row["label"] for row in rows)
     low, high = map(percent, wilson_interval(right, 40) or ())
+    header = next(row for row in page.rows if row[0] == "run")
     line = next(row for row in page.rows if row[0] == method)
-    assert line[1:6] == ["40", percent(right / 40), f"{low} to {high}", "-", "-"]
+    cells = dict(zip(header, line, strict=True))
+    assert cells["n"] == "40"
+    assert cells["accuracy"] == percent(right / 40)
+    assert cells["95% interval"] == f"{low} to {high}"
     assert "The paper&#39;s: n is 40; every accuracy in the paper fits n = 17716." in html
-    assert line[10] == str(sum(row["prediction"] is None for row in rows))
+    assert cells["unread"] == str(sum(row["prediction"] is None for row in rows))
     if method == "sepm":
         ambiguous = sum(row["coarse"]["confidence"] <= 0.1 for row in rows)
-        assert line[9] == percent(ambiguous / 40)
+        assert cells["ambiguous"] == percent(ambiguous / 40)
+
+
+def test_columns_that_say_nothing_are_left_out_and_what_never_happened_is_told(
+    group: RunGroup,
+) -> None:
+    table = results(group)
+    absent = {"paper", "minus paper", "others", "minus others", "errors"}
+    assert set(RESULTS) - set(table.header) == absent
+    assert "No run has any of these: errors." in table.note
+
+
+def test_every_word_at_the_head_of_a_column_is_explained(group: RunGroup, page: Page) -> None:
+    named = {"run", "class", *(run.name for run in group.runs)}
+    for table in (paired_tests(group), per_class(group)):
+        assert table is not None
+        assert set(table.header) - named <= WORDS.keys()
+    assert set(RESULTS) - named <= WORDS.keys()
+    assert WORDS["macro F1"] in page.titles
+
+
+def test_a_table_can_be_had_as_csv(page: Page, recorded: Any) -> None:
+    address = next(a for a in page.addresses if a.startswith("data:text/csv"))
+    text = base64.b64decode(address.partition(",")[2]).decode()
+    lines = {line["run"]: line for line in csv.DictReader(io.StringIO(text))}
+    right = sum(row["correct"] for row in recorded("sepm"))
+    low, high = map(percent, wilson_interval(right, 40) or ())
+    assert lines["sepm"]["accuracy"] == percent(right / 40)
+    assert lines["sepm"]["95% interval, from"] == low
+    assert lines["sepm"]["95% interval, to"] == high
+    assert lines["zero-shot"]["coarse"] == ""
+    names = ("run", "95% interval", "setting")
+    table = Table("t", names, (("a", "-0.50 to +1.25", "=SUM(A1)"), ("b", "-", "-2")))
+    header, *rows = csv.reader(io.StringIO(table.csv))
+    assert header == ["run", "95% interval, from", "95% interval, to", "setting"]
+    assert rows == [["a", "-0.50", "1.25", "'=SUM(A1)"], ["b", "", "", "-2"]]
+
+
+def test_figures_have_their_numbers_and_colours_for_the_dark(html: str) -> None:
+    found = re.findall(
+        r'<figure class="(\S+)"><img alt="(.*?)" src="data:\S+?base64,(\S+?)">', html
+    )
+    numbered = [(width, text[:6]) for width, text, _ in found if text.startswith("Fig.")]
+    halves = [("half", "Fig. 4"), ("half", "Fig. 4")]  # rows of one figure beside each other
+    assert numbered == [("half", "Fig. 6"), ("third", "Fig. 5"), *halves]
+    assert [width for width, text, _ in found if "Difference" in text or "Conf" in text] == 3 * [
+        "third"
+    ]
+    svg = base64.b64decode(found[0][2]).decode()
+    assert "@media (prefers-color-scheme: dark)" in svg
+    assert '[style*="fill: #222222"] { fill: #ECECEC !important }' in svg
+    assert 'style="fill: #222222' in svg
+
+
+def test_the_page_ends_with_the_version_and_the_command(html: str) -> None:
+    assert f"Made by sepm {__version__}" in html
+    assert "<code>sepm report &#39;my &lt;results&gt;&#39;</code>" in html
 
 
 def test_how_answers_were_read_stands_below_where_not_all_were_letters(html: str) -> None:
@@ -199,7 +267,7 @@ def test_pictures_are_spread_over_classes_and_outcomes(group: RunGroup) -> None:
 
 
 def test_the_same_records_give_the_same_page(html: str, runs: Path, image_folder: Path) -> None:
-    again = report_page(read_run_groups([runs]), {"emoset": image_folder}, thumbnails=10)
+    again = report_page(read_run_groups([runs]), {"emoset": image_folder}, 10, COMMAND)
     assert again == html
 
 

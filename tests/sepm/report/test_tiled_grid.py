@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sepm.report.geometry import OUTSIDE, Box
+from sepm.records.geometry import OUTSIDE, Box
+from sepm.records.tiled_grid import TiledGrid, dropped_in_words, token_places
 from sepm.report.overlay import faded, plain
-from sepm.report.tiled_grid import TiledGrid, dropped_in_words, token_places
 
 from .hand_made import GRID, INTERNVL
 

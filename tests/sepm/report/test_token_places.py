@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from llava import Llava, load_checkpoint
-from sepm.report.geometry import VisualGrid
+from sepm.records.geometry import VisualGrid
 
 SIZES = {"llava": (56, 28), "vila": (70, 70)}
 """Width and height that preprocessing does not scale, so that no pixel spills over."""

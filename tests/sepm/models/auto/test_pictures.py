@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sepm.cli import main
-from sepm.report.tiled_grid import PLACES_UNKNOWN
+from sepm.records.tiled_grid import PLACES_UNKNOWN
 from tests.sepm.models.auto.conftest import Family
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sepm.report.tiled_grid import TiledGrid
+from sepm.records.tiled_grid import TiledGrid
 
 PLACED = (
     *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "mistral3"),

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-from sepm.report.geometry import Box, Cover, TokenPlaces, VisualGrid
+from sepm.records.geometry import Box, Cover, TokenPlaces, VisualGrid
 
 PLACES_UNKNOWN = "the places of this model's visual tokens are not known"
 

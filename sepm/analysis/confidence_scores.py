@@ -1,0 +1,167 @@
+"""Scores of confidence beside each other: which of them is lower where an answer is wrong?
+
+A score is good where right answers have more of it than wrong ones (AUROC). Eq. (4)'s variance, by
+which the paper's gate decides, is compared with what else the same two probabilities tell, and with
+what the fine answer's tell.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sepm.analysis import plain_text as text
+from sepm.analysis.bootstrap import interval, resampled_aurocs
+from sepm.analysis.calibration import VARIANCE, auroc
+from sepm.analysis.metrics import coarse_is_correct
+from sepm.analysis.probabilities import entropy, final_probabilities, margin, normalised
+from sepm.analysis.stored_run import StoredRun
+from sepm.documents import Document, Grid
+from sepm.method.confidence import confidence
+from sepm.method.taxonomy import Taxonomy
+from sepm.records.writing import Record
+
+Score = Callable[[Record, Taxonomy], float]
+
+EQUATION_4 = "coarse: variance (Eq. 4)"
+
+
+def eq4_variance(record: Record, taxonomy: Taxonomy) -> float:
+    """Eq. (4)'s confidence: the population variance of p_A and p_B as they are."""
+    return confidence(record["coarse"]["p_a"], record["coarse"]["p_b"], VARIANCE)
+
+
+def coarse_shares(record: Record, taxonomy: Taxonomy) -> tuple[float, ...]:
+    """p_A and p_B, divided by their sum."""
+    return normalised([record["coarse"]["p_a"], record["coarse"]["p_b"]])
+
+
+def fine_shares(record: Record, taxonomy: Taxonomy) -> tuple[float, ...]:
+    """Probabilities of the options that the fine query showed, divided by their sum."""
+    return normalised(list(record["fine"]["probs"].values()))
+
+
+def answer_share(record: Record, taxonomy: Taxonomy) -> float:
+    """Probability of the class that is answered; 0 where it was not shown, and of unread ones."""
+    if record["prediction"] is None:
+        return 0.0
+    place = taxonomy.names.index(record["prediction"])
+    return final_probabilities(record, taxonomy)[place]
+
+
+def _of(
+    shares: Callable[[Record, Taxonomy], Sequence[float]],
+    measure: Callable[[Sequence[float]], float],
+) -> Score:
+    return lambda record, taxonomy: measure(shares(record, taxonomy))
+
+
+def certainty(shares: Sequence[float]) -> float:
+    """Negative entropy, in nats: larger is surer, as of every other score."""
+    return -entropy(shares)
+
+
+COARSE_SCORES: dict[str, Score] = {
+    EQUATION_4: eq4_variance,
+    "coarse: larger p": _of(coarse_shares, max),
+    "coarse: margin": _of(coarse_shares, margin),
+    "coarse: entropy": _of(coarse_shares, certainty),
+}
+FINE_SCORES: dict[str, Score] = {
+    "fine: largest p": _of(fine_shares, max),
+    "fine: margin": _of(fine_shares, margin),
+    "fine: entropy": _of(fine_shares, certainty),
+    "fine: p of the answer": answer_share,
+}
+
+
+def confidence_scores(run: StoredRun) -> dict[str, Any]:
+    """AUROC of every score of a run for each of its answers being right, ready for JSON.
+
+    Returns:
+        `run`, its folder; `n`; `accuracy` and `final`, as `accuracy.json` has them; `of_final`,
+        for each score its AUROC with 95% bootstrap interval for the final answer being right, and
+        the paired difference to Eq. (4)'s; `of_coarse`, the coarse scores' for the coarse answer
+        being right. Without a coarse stage there are the fine scores alone and no difference.
+    """
+    rows, taxonomy = [r for r in run.records if r["status"] != "error"], run.taxonomy
+    staged = bool(rows) and all("coarse" in r for r in rows)
+    coarse = _scored(COARSE_SCORES, rows, taxonomy) if staged else {}
+    both = coarse | _scored(FINE_SCORES, rows, taxonomy)
+    of_coarse = [coarse_is_correct(r, taxonomy) for r in rows] if staged else []
+    return {
+        "run": str(run.folder),
+        "name": run.name,
+        **{name: run.summary[name] for name in ("n", "accuracy", "final")},
+        "of_final": compared_scores(both, [bool(r["correct"]) for r in rows]),
+        "of_coarse": compared_scores(coarse, of_coarse),
+    }
+
+
+def _scored(
+    scores: Mapping[str, Score], rows: Sequence[Record], taxonomy: Taxonomy
+) -> dict[str, list[float]]:
+    return {name: [score(row, taxonomy) for row in rows] for name, score in scores.items()}
+
+
+def compared_scores(
+    scores: Mapping[str, Sequence[float]], right: Sequence[bool]
+) -> dict[str, dict[str, Any]]:
+    """AUROC of each score with 95% interval, and its difference to Eq. (4)'s in the same rows."""
+    whole = {name: auroc(values, right) for name, values in scores.items()}
+    drawn = resampled_aurocs(scores, right)
+    reference = whole.get(EQUATION_4)
+    compared: dict[str, dict[str, Any]] = {}
+    for name, value in whole.items():
+        compared[name] = {"auroc": value, "ci95": interval(drawn[name])}
+        if name != EQUATION_4 and value is not None and reference is not None:
+            compared[name]["versus_eq4"] = {
+                "difference": value - reference,
+                "ci95": interval(drawn[name] - drawn[EQUATION_4]),
+            }
+    return compared
+
+
+def as_document(found: Sequence[dict[str, Any]]) -> Document:
+    """Calibration of several runs, and then each run's scores."""
+    parts: list[str | Grid] = ["# Calibration of the final answer", "", calibration_grid(found)]
+    for answer, part in (("final", "of_final"), ("coarse", "of_coarse")):
+        rows = [
+            [run["name"], name, *_cells(score)]
+            for run in found
+            for name, score in run[part].items()
+        ]
+        if rows:
+            heading = f"# Scores, for the {answer} answer being right"
+            parts += ["", heading, "", Grid(SCORE_COLUMNS, rows, words=2)]
+    return [*parts, "", *NOTES]
+
+
+SCORE_COLUMNS = ("run", "score", "AUROC", "95% interval", "minus Eq. 4's", "interval of that")
+NOTES = (
+    "Of two probabilities that sum to 1, larger p, margin and entropy are one ranking. Eq. 4 takes",
+    "p_A and p_B as they are: it ranks by |p_A - p_B|, which other tokens' probability shrinks.",
+    "Intervals: percentile bootstrap of the rows. Definitions: docs/statistics.md.",
+)
+
+
+def calibration_grid(found: Sequence[dict[str, Any]]) -> Grid:
+    """Numbers of `final` of several results, each with a `name`."""
+    rows = [
+        [
+            run["name"],
+            str(run["n"]),
+            text.percent(run["accuracy"]),
+            *text.calibration_cells(run["final"]),
+        ]
+        for run in found
+    ]
+    return Grid(("run", "n", "accuracy", *text.CALIBRATION), rows)
+
+
+def _cells(score: Mapping[str, Any]) -> list[str]:
+    versus = score.get("versus_eq4", {})
+    return [
+        text.decimals(score["auroc"]),
+        text.decimals_interval(score["ci95"]),
+        text.decimals(versus.get("difference"), "+.4f"),
+        text.decimals_interval(versus.get("ci95"), "+.4f"),
+    ]
