@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from sepm.analysis.accuracy import Accuracy, ratio
-from sepm.method.rotations import rotated_orders
+from sepm.baselines.rotations import rotated_orders
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.options import answers_by_order
 from sepm.records.writing import Record

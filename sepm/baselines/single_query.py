@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sepm.baselines.rotations import likeliest, mean_probabilities, rotated_orders
 from sepm.baselines.sparsevlm_settings import sparsevlm_settings
 from sepm.method.answers import fine_key
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample, TokenReduction
 from sepm.method.prompts import CHAIN_OF_THOUGHT, Query, fine_body
-from sepm.method.rotations import likeliest, mean_probabilities, rotated_orders
 from sepm.method.taxonomy import Taxonomy
 
 

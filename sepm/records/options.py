@@ -1,7 +1,7 @@
 """The classes behind the option letters of a record."""
 
+from sepm.baselines.rotations import rotated_orders
 from sepm.method.answers import fine_key
-from sepm.method.rotations import rotated_orders
 from sepm.method.taxonomy import EmotionClass, Taxonomy, renumbered
 from sepm.records.fields import answer_given
 from sepm.records.writing import Record

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
+from sepm.baselines.rotations import likeliest, mean_probabilities
 from sepm.datasets.files import Problem, raise_problems
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, unknown_name
 from sepm.method.answers import fine_key
 from sepm.method.confidence import Branch, confidence, is_ambiguous
 from sepm.method.dropping import num_dropped
-from sepm.method.rotations import likeliest, mean_probabilities
 from sepm.method.taxonomy import Taxonomy, renumbered
 from sepm.progress import tell
 from sepm.records.fields import ROUNDING, RecordFields, answer_given
