@@ -104,7 +104,8 @@ def _overview(table: dict[str, Any]) -> Grid:
         cells = [row["cells"][task] for task in table["tasks"]]
         cells += [row["average"]] if "average" in row else []
         rows.append([row["name"], *(text.percent(cell.get("accuracy")) for cell in cells)])
-        rows.append([f"- {_heading(table)}", *(text.percent(cell["paper"]) for cell in cells)])
+        if any(cell["paper"] for cell in cells):
+            rows.append([f"- {_heading(table)}", *(text.percent(cell["paper"]) for cell in cells)])
         others = [cell.get("reported_elsewhere", {}).get("reported") for cell in cells]
         if any(others):
             rows.append(["- others", *map(text.percent, others)])
