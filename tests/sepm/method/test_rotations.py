@@ -104,7 +104,7 @@ def fine(letters: str, coarse: str, answer: Reply) -> tuple[Ask, Outcome]:
     """The fine ask of CCI after that coarse answer, and its outcome."""
     config = MethodConfig(letters=letters)  # pyright: ignore[reportArgumentType]
     probs = {"A": 0.95, "B": 0.05} if coarse == "A" else {"A": 0.05, "B": 0.95}
-    dialogue = coarse_to_fine(SAMPLE, EMOSET, config, phrase=False, drop=False)
+    dialogue = coarse_to_fine(SAMPLE, EMOSET, config, phrase=False)
     asks, outcome = answered(dialogue, Reply(coarse, coarse, probs), answer)
     return asks[1], outcome
 
@@ -141,7 +141,7 @@ def test_letters_and_words_of_classes_that_were_not_shown_do_not_count_when_renu
 
 def test_with_all_classes_offered_renumbered_letters_are_the_lists_own() -> None:
     config = MethodConfig(letters="renumbered")
-    dialogue = coarse_to_fine(SAMPLE, EMOSET, config, phrase=False, drop=False)
+    dialogue = coarse_to_fine(SAMPLE, EMOSET, config, phrase=False)
     asks, outcome = answered(dialogue, Reply("A", "A", {"A": 0.5, "B": 0.5}), reply("G"))
     assert asks[1].options == tuple("ABCDEFGH")
     assert outcome.emotion(EMOSET) == "fear"
