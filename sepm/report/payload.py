@@ -168,7 +168,7 @@ def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[
         "correct": [int(bool(row and row["correct"])) for row in rows],
         "probs": [[_scaled(p) for p in f["probs"].values()] if f else [] for f in fine],
         "offered": [
-            menus.setdefault(_menu(row, taxonomy), len(menus)) if row and "fine" in row else -1
+            menus.setdefault(menu(row, taxonomy), len(menus)) if row and "fine" in row else -1
             for row in rows
         ],
         "menus": list(menus),
@@ -186,7 +186,7 @@ def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[
     }
 
 
-def _menu(row: Record, taxonomy: Taxonomy) -> Menu:
+def menu(row: Record, taxonomy: Taxonomy) -> Menu:
     """The options that a row's query shows."""
     classes = classes_by_letter(row, taxonomy)
     shown = [classes[letter] for letter in row["fine"]["probs"]]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sepm.analysis.changes import SAME_INPUT, cause
-from sepm.analysis.metrics import summarize
+from sepm.analysis.metrics import is_off_menu, summarize
+from sepm.analysis.probabilities import final_probabilities
 from sepm.analysis.rotations import rotation_summary
 from sepm.analysis.rotations_text import rotations_document
 from sepm.documents import as_markdown
@@ -145,3 +146,11 @@ def test_the_document_shows_every_number() -> None:
     assert "flips: 2 of 4 samples have not the same class in all orders (50.00)" in text
     assert "answered by one letter in all orders, whatever it stands for: 1" in text
     assert "mean probability of each letter: A 32.50, B 18.33, C 18.33" in text
+
+
+def test_numbers_by_class_follow_the_letters_that_a_query_numbered_anew() -> None:
+    shown = {"A": 0.2, "B": 0.6}
+    row = ROWS[0] | {"fine": {"probs": shown, "classes": ["joy", "calm"]}, "prediction": "calm"}
+    assert final_probabilities(row, MOODS) == pytest.approx((0.25, 0.0, 0.75))
+    assert not is_off_menu(row, MOODS)
+    assert is_off_menu(row | {"fine": {"probs": {"A": 0.2, "B": 0.6}}}, MOODS)

@@ -51,10 +51,10 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts["prefill"] += len(prompts)
         return prefill(model, prompts, *others, **more)
 
-    def counted_behind(model: Llava, start: Any, images: Any, prompts: Any, rows: Any) -> Any:
+    def counted_behind(model: Llava, start: Any, images: Any, prompts: Any, *more: Any) -> Any:
         counts["texts"] += len(images) * len(prompts)
         counts["passes"] += 1
-        return behind(model, start, images, prompts, rows)
+        return behind(model, start, images, prompts, *more)
 
     monkeypatch.setattr(Llava, "image_prefix", counted_prefix)
     monkeypatch.setattr(Llava, "prefill", counted_prefill)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from sepm import __version__
 from sepm.analysis.accuracy import wilson_interval
+from sepm.datasets.tasks import load_taxonomy
 from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import payload
 from sepm.report.page import report_page
@@ -222,6 +223,12 @@ def test_the_browser_s_numbers_are_those_of_the_records(page: Page, recorded: An
                 branches = ["positive", "negative", "ambiguous"]
                 assert branches[run["branch"][index]] == row["coarse"]["branch"]
     assert group["runs"][1]["texts"]["3"] == ["A", "a lovely day"]
+
+
+def test_options_that_a_query_numbered_anew_stand_under_the_letters_that_it_shows() -> None:
+    fine = {"probs": {"A": 0.2, "B": 0.6}, "classes": ["anger", "fear"]}
+    menu = payload.menu({"fine": fine}, load_taxonomy("emoset"))
+    assert menu == (("A. Anger", 1), ("B. Fear", 6))
 
 
 def test_pictures_hold_the_image_the_dropped_tokens_and_where_the_input_lies(page: Page) -> None:
