@@ -3,8 +3,8 @@
     python scripts/demo/scenes.py
 
 writes the test scenes, their question file and their cue tokens to `data/demo`, and the same
-questions once more with pretended votes; with `--maps DIR` it writes the cue of each scene as a
-grey map there, and nothing else.
+questions once more with pretended votes; with `--maps DIR` it writes the cue of each as a grey map
+there, and nothing else.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def cue_map(split: str, index: int) -> np.ndarray:
 
 
 def _painted(split: str, index: int) -> tuple[Canvas, Pictogram, dict[str, int]]:
-    """A scene's canvas, its cue, and the sides of its cues by class, its own class first."""
+    """A scene's canvas, its cue, and the side of each class's cue, the scene's own first."""
     rng = np.random.default_rng([SPLITS[split], index])
     category = TAXONOMY.names[index % len(TAXONOMY.names)]
     width, height = SHAPES[int(rng.integers(len(SHAPES)))]

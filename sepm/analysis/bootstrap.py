@@ -27,9 +27,11 @@ def resampled_aurocs(
     found: dict[str, list[float]] = {name: [] for name in scores}
     for _ in range(RESAMPLES if n else 0):
         times_drawn = np.bincount(random.integers(n, size=n), minlength=n)
-        if 0 < times_drawn @ is_right < n:
+        drawn_right = times_drawn * is_right
+        drawn_wrong = times_drawn - drawn_right
+        if drawn_right.any() and drawn_wrong.any():
             for name, level in levels.items():
-                found[name].append(_auroc(level, times_drawn * is_right, times_drawn * ~is_right))
+                found[name].append(_auroc(level, drawn_right, drawn_wrong))
     return {name: np.array(values) for name, values in found.items()}
 
 

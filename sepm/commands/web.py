@@ -16,8 +16,8 @@ from sepm.web.options import ServerOptions, require_gradio
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartOptions(ServerOptions):
-    """Where the page is served, and where its controls stand at first."""
+class StartOptions:
+    """Task and method where the page's controls begin."""
 
     dataset: str = Choice.task
     """Task: a name that `sepm tasks` lists, or a taxonomy file."""
@@ -36,6 +36,7 @@ class DemoOrModel(ModelOptions):
 def run(
     *,
     options: Annotated[StartOptions, Parameter(name="*", group=COMMAND)] = StartOptions(),
+    server: Annotated[ServerOptions, Parameter(name="*", group=COMMAND)] = ServerOptions(),
     model: Annotated[DemoOrModel, Parameter(name="*", group=MODEL)] = DemoOrModel(),
     settings: Settings = MethodOptions(),
 ) -> int:
@@ -57,5 +58,5 @@ def run(
     from sepm.models.opening import start_model  # imports torch, once the options are right
     from sepm.web.server import serve
 
-    serve(start_model(model), options, choice, without_controls(given))
+    serve(start_model(model), server, choice, without_controls(given))
     return 0

@@ -89,17 +89,6 @@ def test_generator_draws_a_committed_scene_again(
     assert list(scene.cue_tokens) == cues[question.question_id]
 
 
-@pytest.mark.parametrize("index", [0, 7, 100, 319])
-def test_the_cue_tokens_are_those_that_the_cue_s_map_covers_by_a_tenth(
-    scenes: ModuleType, questions: list[Question], cues: dict[str, list[int]], index: int
-) -> None:
-    pixels, name = scenes.cue_map("test", index), questions[index].question_id
-    with Image.open(DEMO / "image" / name) as image:
-        places = VisualGrid(8, 8, 64, 8, "pad", "row-major")
-        found = token_evidence(GreyMap(pixels.astype(float)), places, 0, image.size)
-    assert np.flatnonzero(found.masses >= 25.5).tolist() == cues[name]
-
-
 def test_pretended_votes_are_the_sides_of_the_scenes_cues(
     scenes: ModuleType, questions: list[Question]
 ) -> None:
@@ -109,6 +98,17 @@ def test_pretended_votes_are_the_sides_of_the_scenes_cues(
         assert dict(voted[index].votes) == scenes.make_scene("test", index).cue_sides
     assert all(max(q.votes, key=lambda vote: vote[1])[0] == q.label for q in voted)
     assert {len(q.votes) for q in voted} == {1, 2}
+
+
+@pytest.mark.parametrize("index", [0, 7, 100, 319])
+def test_the_cue_tokens_are_those_that_the_cue_s_map_covers_by_a_tenth(
+    scenes: ModuleType, questions: list[Question], cues: dict[str, list[int]], index: int
+) -> None:
+    pixels, name = scenes.cue_map("test", index), questions[index].question_id
+    with Image.open(DEMO / "image" / name) as image:
+        places = VisualGrid(8, 8, 64, 8, "pad", "row-major")
+        found = token_evidence(GreyMap(pixels.astype(float)), places, 0, image.size)
+    assert np.flatnonzero(found.masses >= 25.5).tolist() == cues[name]
 
 
 def test_no_two_splits_share_a_scene(scenes: ModuleType) -> None:
