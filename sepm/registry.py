@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any, Protocol
 
-from sepm.baselines.selectors import dropped_tokens
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
 from sepm.errors import InputError, require_known
@@ -14,6 +13,7 @@ from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import CLS_ATTENTION, FEATURES, PREFIX_SHARING, ModelFacts
+from sepm.token_dropping.selectors import dropped_tokens
 
 
 class Recipe(Protocol):
@@ -50,28 +50,29 @@ def check_dropping(config: MethodConfig, model: ModelFacts | None) -> None:
 
 
 WORDING = frozenset({"fine_question", "fine_answer"})
-COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query", "phrase"})
+ONE_QUERY = WORDING | {"rotations"}
+COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query", "phrase", "letters"})
 """The phrase too: it is taken off the question file's text where that begins with it."""
 DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed", "image_pass"})
 SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {
-    "zero-shot": Method("one query with all classes", single_query, WORDING),
+    "zero-shot": Method("one query with all classes", single_query, ONE_QUERY),
     "zero-shot-cot": Method(
         "one query with all classes, answered step by step",
         partial(single_query, chain_of_thought=True),
-        WORDING - {"fine_answer"},
+        ONE_QUERY - {"fine_answer"},
     ),
     "sparsevlm": Method(
         "zero-shot with visual tokens reduced in the decoder layers (SparseVLM)",
         sparsevlm,
-        WORDING | SPARSEVLM,
+        ONE_QUERY | SPARSEVLM,
         check_sparsevlm,
     ),
     "fp": Method(
         "zero-shot behind the Focus-on-Emotion phrase",
         partial(single_query, phrase=True),
-        WORDING | {"phrase"},
+        ONE_QUERY | {"phrase"},
     ),
     "cci": Method(
         "positive or negative first, then the classes of that half, or all where the first answer "
@@ -93,6 +94,8 @@ METHODS: dict[str, Method] = {
 }
 
 NAMED_SETTINGS = {
+    "letters": "letters-{}",
+    "rotations": "rotations{}",
     "drop": "drop-{}",
     "alpha": "alpha{:.12g}",
     "beta": "beta{:.12g}",
@@ -163,6 +166,11 @@ class MethodRun:
     def facts(self) -> dict[str, Any]:
         """Method and settings, with which the run's rows must agree."""
         return {"method": self.method, "configuration": asdict(self.config)}
+
+    @property
+    def asks_behind_one_image(self) -> bool:
+        """Whether several asks in turn, known beforehand, run behind one prefill of the image."""
+        return self.config.image_pass == "once" or self.config.rotations > 1
 
     @property
     def has_scores(self) -> bool:

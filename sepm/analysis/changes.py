@@ -69,7 +69,8 @@ def cause(pair: Pair) -> str:
     a, b = pair
     if both_staged(pair) and a["coarse"]["branch"] != b["coarse"]["branch"]:
         return CAUSES[0]
-    if a["fine"]["prompt"] != b["fine"]["prompt"]:
+    orders = [len(record.get("rotations", ())) for record in pair]
+    if a["fine"]["prompt"] != b["fine"]["prompt"] or orders[0] != orders[1]:
         return CAUSES[1]
     return CAUSES[2] if a["dropped"] != b["dropped"] else SAME_INPUT
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.analysis import plain_text as text
+from sepm.analysis.rotations_text import rotations_document
 from sepm.documents import Document, Grid
 
 
@@ -22,6 +23,7 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
         *_about_errors(results),
         *(f"paper: {note}" for note in dict.fromkeys(notes) if note),
         *(f"others: {line}" for line in _about_others(results)),
+        *_about_rotations(results, paths),
         "",
         *map(str, paths),
     ]
@@ -43,6 +45,15 @@ def _row(result: dict[str, Any], path: Path) -> list[str]:
 def _about_errors(results: list[dict[str, Any]]) -> list[str]:
     some = any(result["errors"] for result in results)
     return ["", "errors: rows that could not be run; they are not in n"] if some else []
+
+
+def _about_rotations(results: list[dict[str, Any]], paths: list[Path]) -> list[str | Grid]:
+    return [
+        part
+        for result, path in zip(results, paths, strict=True)
+        if "rotations" in result
+        for part in ("", *rotations_document(path.parent.name, result["rotations"]))
+    ]
 
 
 def _about_others(results: list[dict[str, Any]]) -> list[str]:

@@ -10,9 +10,11 @@ from sklearn.metrics import f1_score
 from sepm.analysis.accuracy import accuracy_of, ratio
 from sepm.analysis.calibration import confidence_report, final_report
 from sepm.analysis.probabilities import final_probabilities
+from sepm.analysis.rotations import rotation_summary
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
 from sepm.method.taxonomy import Polarity, Taxonomy, no_class
+from sepm.records.options import classes_by_letter
 from sepm.records.writing import Record
 
 UNREAD = "unread"
@@ -41,13 +43,18 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
         "answers": ways_read(run, "fine"),
         "off_menu": sum(is_off_menu(r, taxonomy) for r in run),
         "errors": accuracy.errors,
+        **({"rotations": rotated} if (rotated := rotation_summary(run, taxonomy)) else {}),
     }
 
 
 def ways_read(run: Sequence[Record], stage: Literal["coarse", "fine"]) -> dict[str, int]:
-    """The number of a stage's answers that were bare letters, read from text, and unread."""
+    """The number of a stage's answers that were bare letters, read from text, and unread.
+
+    And of those that the mean over the orders of the options decided, where there are such.
+    """
     counts = Counter(r[stage].get("read") or UNREAD for r in run)
-    return {way: counts[way] for way in ("letter", "text", UNREAD)}
+    ways = ("letter", "text", *(["mean"] if counts["mean"] else []), UNREAD)
+    return {way: counts[way] for way in ways}
 
 
 def credited_label(record: Record) -> str:
@@ -160,5 +167,6 @@ def is_off_menu(record: Record, taxonomy: Taxonomy) -> bool:
     """Whether the fine answer is a class that its query did not offer."""
     if record["prediction"] is None:
         return False
-    letter = taxonomy.by_name(record["prediction"]).option_letter
-    return letter not in record["fine"]["probs"]
+    shown = record["fine"]["probs"]
+    classes = classes_by_letter(record, taxonomy).values()
+    return record["prediction"] not in {c.name for c in classes if c.option_letter in shown}

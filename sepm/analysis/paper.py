@@ -94,6 +94,8 @@ def value_at(reported: float, dataset: str, method: str, n: int) -> PaperValue:
 
 def has_papers_settings(method: str, config: Mapping[str, Any]) -> bool:
     """Whether the settings that the paper states, or that its model implies, are a run's."""
+    if config["rotations"] > 1 or config["letters"] != "kept":
+        return False
     if method == "sparsevlm":
         layers = config["sparsevlm_layers"]
         return layers is None or tuple(layers) == LAYERS[config["sparsevlm_version"]]

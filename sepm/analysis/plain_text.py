@@ -84,11 +84,15 @@ def ways_read(summary: Mapping[str, Any]) -> str | None:
     stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}
     told = [
         f"{stage}: {ways['letter']} bare letters, {ways['text']} read from text, "
-        f"{ways['unread']} unread"
+        f"{_by_mean(ways)}{ways['unread']} unread"
         for stage, ways in stages.items()
         if ways and (ways["text"] or ways["unread"])
     ]
     return "; ".join(told) or None
+
+
+def _by_mean(ways: Mapping[str, int]) -> str:
+    return f"{ways['mean']} by the mean of all orders, " if "mean" in ways else ""
 
 
 def row_label(name: str, method: str, configuration: Mapping[str, Any]) -> str:

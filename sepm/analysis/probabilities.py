@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.options import classes_by_letter
 from sepm.records.writing import Record
 
 
@@ -14,10 +15,11 @@ def final_probabilities(record: Record, taxonomy: Taxonomy) -> tuple[float, ...]
     It is the softmax probability of the options that the fine query showed, divided by their sum;
     a class that it did not show has 0.
     """
+    letters = {c.name: letter for letter, c in classes_by_letter(record, taxonomy).items()}
     stated: dict[str, float] = record["fine"]["probs"]
-    shown = [letter for letter in taxonomy.option_letters if letter in stated]
-    shares = dict(zip(shown, normalised([stated[letter] for letter in shown]), strict=True))
-    return tuple(shares.get(letter, 0.0) for letter in taxonomy.option_letters)
+    shown = [name for name in taxonomy.names if letters.get(name) in stated]
+    shares = dict(zip(shown, normalised([stated[letters[name]] for name in shown]), strict=True))
+    return tuple(shares.get(name, 0.0) for name in taxonomy.names)
 
 
 def normalised(weights: Sequence[float]) -> tuple[float, ...]:

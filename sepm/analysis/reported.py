@@ -89,10 +89,10 @@ def reported_value(
 ) -> ReportedValue | None:
     """The value to stand beside a run; None where others report none.
 
-    SEPM is compared at the paper's settings, zero-shot with any wording.
+    SEPM is compared at the paper's settings, zero-shot with any wording in the usual order.
     """
     name = CHECKPOINTS.get(model)
-    if name is None or (method == "sepm" and not _has_defaults(config)):
+    if name is None or (method == "sepm" and not _has_defaults(config)) or config["rotations"] > 1:
         return None
     percent = reported_tables()["models"][name].get(method, {}).get(dataset)
     return None if percent is None else ReportedValue(percent, dataset, name)

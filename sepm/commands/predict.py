@@ -122,8 +122,8 @@ def image_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def csv_row(decision: "Decision") -> dict[str, Any]:
     """A decision in a line: the answers, the gate, and p of every class, 0 where not shown."""
-    outcome, taxonomy = decision.outcome, decision.taxonomy
-    coarse, probs = outcome.coarse, outcome.reply.probs
+    outcome, names = decision.outcome, decision.taxonomy.names
+    coarse, probs = outcome.coarse, outcome.probs_by_class(decision.taxonomy)
     return {
         "image": decision.source,
         "emotion": decision.emotion,
@@ -133,7 +133,7 @@ def csv_row(decision: "Decision") -> dict[str, Any]:
         "dropped": len(outcome.dropped or ()),
         "visual_tokens": decision.num_visual_tokens,
         "fine_answer": outcome.reply.text,
-        **{f"p_{c.name}": probs.get(c.option_letter, 0.0) for c in taxonomy.classes},
+        **{f"p_{name}": probs.get(name, 0.0) for name in names},
     }
 
 
@@ -191,7 +191,9 @@ def as_text(decision: "Decision") -> str:
         counts = " ".join(map(str, outcome.reply.visual_token_counts))
         lines.append(f"  tokens      before the first layer and after each: {counts}")
     lines += _indented("fine query" if outcome.coarse else "query", outcome.query.text)
-    lines.append(f"  answer      {_shown(outcome.reply)}")
+    for number, reply in enumerate(outcome.rotations):
+        lines.append(f"  order {number:<4}  {_shown(reply)}")
+    lines.append(f"  {'mean' if outcome.rotations else 'answer':<10}  {_shown(outcome.reply)}")
     unread = no_class("unread", decision.taxonomy.names)
     lines.append(f"  emotion     {decision.emotion or unread}")
     return "\n".join(lines)

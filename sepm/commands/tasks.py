@@ -1,6 +1,6 @@
 """`sepm tasks`: what can stand behind `--dataset`."""
 
-from sepm.datasets.tasks import load_taxonomy, task_names
+from sepm.datasets.tasks import class_table, task_names
 from sepm.documents import Grid
 from sepm.method.taxonomy import POLARITIES
 from sepm.terminal import show
@@ -10,9 +10,10 @@ def run() -> int:
     """List the tasks, and their classes."""
     rows = []
     for task in task_names():
-        classes = load_taxonomy(task).classes
+        classes = class_table(task)
         halves = (
-            ", ".join(c.name for c in classes if c.polarity == polarity) for polarity in POLARITIES
+            ", ".join(row["name"] for row in classes if row["polarity"] == polarity)
+            for polarity in POLARITIES
         )
         rows.append([task, str(len(classes)), *halves])
     show(

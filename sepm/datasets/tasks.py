@@ -2,11 +2,13 @@
 
 import tomllib
 import unicodedata
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import POLARITIES, EmotionClass, Taxonomy
+from sepm.progress import tell
 
 TAXONOMY_FOLDER = Path(__file__).parent / "taxonomies"
 CLASS_FIELDS = ("name", "option_text", "option_letter", "polarity")
@@ -33,6 +35,8 @@ def is_unicode(text: str) -> bool:
 def load_taxonomy(task: str) -> Taxonomy:
     """The taxonomy of a bundled task ("emoset") or of a file ("my_task.toml").
 
+    A note tells, once, of a polarity with a single class.
+
     Raises:
         InputError: no such task or file, or the file is not a taxonomy.
     """
@@ -41,9 +45,22 @@ def load_taxonomy(task: str) -> Taxonomy:
         classes = tuple(
             EmotionClass(**{k: row[k] for k in CLASS_FIELDS}) for row in table["classes"]
         )
-        return Taxonomy(path.stem, table["title"], classes)
+        taxonomy = Taxonomy(path.stem, table["title"], classes)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
+    _tell_single_classes(path, taxonomy)
+    return taxonomy
+
+
+@cache
+def _tell_single_classes(path: Path, taxonomy: Taxonomy) -> None:
+    for polarity in POLARITIES:
+        if len(only := taxonomy.of_polarity(polarity)) == 1:
+            tell(
+                f"{path}: '{only[0].name}' is the only {polarity} class, so that a clear "
+                f"{polarity} first answer leaves one option and the second query decides nothing; "
+                "SEPM and CCI make sense with two classes or more of each polarity"
+            )
 
 
 def grades(task: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
 from sepm.evaluation.compute import Assignment, carry_out
 from sepm.evaluation.plan import PlannedRun, plan_run
-from sepm.evaluation.preflight import check_images, note_single_options, note_text_use
+from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.request import EvaluationRequest
 from sepm.evaluation.results import Measured, write_results
 from sepm.inference.prompt_check import check_option_letters, possible_queries
@@ -69,7 +69,6 @@ def evaluate(
             for run in runs
         ]
         note_text_use(questions, runs)
-        note_single_options(content.taxonomy, runs)
         missing = frozenset[str]().union(*(plan.missing for plan in planned))
         wanted = [question for question in questions if question.question_id in missing]
         hashes = check_images(request.data, wanted, planned)

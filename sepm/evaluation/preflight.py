@@ -11,7 +11,6 @@ from sepm.errors import InputError
 from sepm.evaluation.plan import PlannedRun
 from sepm.evaluation.run_folder import AFRESH
 from sepm.method.prompts import without_phrase
-from sepm.method.taxonomy import POLARITIES, Taxonomy
 from sepm.progress import tell
 from sepm.registry import MethodRun
 
@@ -33,21 +32,6 @@ def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> N
             )
     for note in sorted(notes):
         tell(note)
-
-
-def note_single_options(taxonomy: Taxonomy, runs: Iterable[MethodRun]) -> None:
-    """Say where the coarse answer alone decides: its half holds one class, the fine query's only.
-
-    That class is asked for all the same, since an answer off the menu counts as it does elsewhere.
-    """
-    alone = [p for p in POLARITIES if len(taxonomy.of_polarity(p)) == 1]
-    staged = [run.method for run in runs if run.reads("alpha")]
-    if alone and staged:
-        tell(
-            f"{taxonomy.name} has one {' and one '.join(alone)} class: where {', '.join(staged)} "
-            f"trusts such a coarse answer, the fine query offers that class alone, so the coarse "
-            "answer decides; only ambiguous images are asked about all classes"
-        )
 
 
 def check_images(

@@ -59,7 +59,10 @@ def _stage_2_question(record: Record, question: Question) -> dict[str, Any]:
 
 
 def _stage_2_answer(record: Record, taxonomy: Taxonomy, model: str) -> dict[str, Any]:
-    """With the option letter read, since the released scorer takes nothing else; else raw text."""
+    """With the class's letter in the full list, which is all that the released scorer takes.
+
+    Where letters were renumbered it is not the letter that the prompt shows. Unread: the raw text.
+    """
     text = record["fine"]["text"]
     if record["prediction"] is not None:
         text = taxonomy.by_name(record["prediction"]).option_letter

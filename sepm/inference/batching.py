@@ -41,7 +41,7 @@ def run_dialogues(
         dialogues: each with the index of its image.
         images: encoded.
         batched: decides how much goes into one batch; one that failed it may do again with less.
-        image_once: share every image, since dialogues will hide some of its tokens.
+        image_once: share every image, since dialogues will ask about it, whole, one by one.
     """
     scheduler = Scheduler(model, dialogues)
     text_prefix = None

@@ -45,8 +45,7 @@ class Decision:
     @property
     def emotion(self) -> str | None:
         """Name of the class; None where the answer cannot be read."""
-        letter = self.outcome.reply.letter
-        return self.taxonomy.by_letter(letter).name if letter else None
+        return self.outcome.emotion(self.taxonomy)
 
     def as_dict(self) -> dict[str, Any]:
         """The decision with the fields of a prediction record, ready for JSON."""

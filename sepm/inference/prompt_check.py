@@ -1,12 +1,12 @@
 """Every prompt that a run can come to, checked before anything is computed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.inference.answering import MAX_NEW_TOKENS
-from sepm.method.dialogue import Reply, Sample
+from sepm.method.dialogue import Ask, Dialogue, Reply, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import VisionLanguageModel
 from sepm.registry import MethodRun
@@ -63,16 +63,25 @@ def texts_of(questions: Sequence[Question], file: Path) -> dict[str | None, str]
     return {q.text: f"{file}:{q.line}" for q in reversed(questions)}
 
 
-def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> Iterator[str]:
-    """The text of each query that a method may put, whatever the model answers."""
+def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> list[str]:
+    """The text of each query that a method may put, whatever the model answers; each once."""
+    queries: dict[str, None] = {}
     scores = (0.0,) * sample.num_visual_tokens
     for letter, probs in COARSE_REPLIES.items():
         dialogue = run.dialogue(sample, taxonomy)
-        yield next(dialogue).query.text
-        try:
-            yield dialogue.send(Reply(letter, letter or "", probs, scores)).query.text
-        except StopIteration:
-            return
+        ask: Ask | None = next(dialogue)
+        while ask:
+            queries[ask.query.text] = None
+            shown = dict.fromkeys(ask.options, 0.0) | probs
+            ask = _next_ask(dialogue, Reply(letter, letter or "", shown, scores))
+    return list(queries)
+
+
+def _next_ask(dialogue: Dialogue, reply: Reply) -> Ask | None:
+    try:
+        return dialogue.send(reply)
+    except StopIteration:
+        return None
 
 
 def _check_prompt(model: VisionLanguageModel, query: str, place: str) -> None:

@@ -134,7 +134,7 @@ def run_window(
         (image, runs[run].dialogue(_sample(readable[image][0], images[image]), taxonomy))
         for run, image in rows
     ]
-    once = any(run.config.image_pass == "once" for run in runs)
+    once = any(run.asks_behind_one_image for run in runs)
     for number, outcome in run_dialogues(model, dialogues, images, batcher.map, image_once=once):
         run, image = rows[number]
         question, loaded_image = readable[image]

@@ -1,6 +1,6 @@
 """Algorithm 1: confidence-guided coarse-to-fine inference, with or without its parts (Table 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from sepm.method.answers import COARSE_KEY, fine_key
@@ -9,7 +9,7 @@ from sepm.method.config import Drop, MethodConfig
 from sepm.method.dialogue import Ask, CoarseResult, Dialogue, Outcome, Reply, Sample
 from sepm.method.dropping import highest_scored, lowest_scored, randomly_drawn
 from sepm.method.prompts import Query, Span, coarse_body, fine_body, foe_span, without_phrase
-from sepm.method.taxonomy import EmotionClass, Taxonomy
+from sepm.method.taxonomy import EmotionClass, Taxonomy, renumbered
 
 Selector = Callable[[Sample, Reply, MethodConfig], tuple[int, ...]]
 """Function that chooses R, the visual tokens to drop, ascending, once the coarse reply is there."""
@@ -41,10 +41,13 @@ def coarse_to_fine(
     )
     verdict = assess(query, coarse, config)
     dropped = select(sample, coarse, config) if select else ()
-    fine, offered = fine_query(verdict.branch, taxonomy, config, phrase=phrase)
-    ask = Ask(fine, offered, fine_key(taxonomy))
+    classes = fine_classes(verdict.branch, taxonomy, config)
+    fine = fine_query(verdict.branch, classes, config, phrase=phrase)
+    offered = tuple(c.option_letter for c in classes)
+    own = classes if config.letters == "renumbered" else None
+    ask = Ask(fine, offered, fine_key(own or taxonomy.classes))
     reply = yield without_tokens(ask, dropped, config) if select else ask
-    return Outcome(fine, reply, offered, verdict, dropped)
+    return Outcome(fine, reply, offered, verdict, dropped, renumbered=own)
 
 
 def coarse_query(
@@ -108,17 +111,21 @@ def _scores(coarse: Reply) -> tuple[float, ...]:
     return coarse.scores
 
 
+def fine_classes(
+    branch: Branch, taxonomy: Taxonomy, config: MethodConfig
+) -> tuple[EmotionClass, ...]:
+    """The classes that Q_f of a branch offers, each with its letter in it."""
+    classes = taxonomy.classes if branch == "ambiguous" else taxonomy.of_polarity(branch)
+    return renumbered(classes) if config.letters == "renumbered" else classes
+
+
 def fine_query(
-    branch: Branch, taxonomy: Taxonomy, config: MethodConfig, *, phrase: bool
-) -> tuple[Query, tuple[str, ...]]:
-    """Q_f of a branch, and the option letters it offers."""
+    branch: Branch, classes: Iterable[EmotionClass], config: MethodConfig, *, phrase: bool
+) -> Query:
+    """Q_f of a branch over the classes that it offers."""
     ambiguous = branch == "ambiguous"
-    classes: tuple[EmotionClass, ...] = (
-        taxonomy.classes if branch == "ambiguous" else taxonomy.of_polarity(branch)
-    )
     body = fine_body(classes, config.fine_question, config.fine_answer, ambiguous=ambiguous)
-    offered = tuple(c.option_letter for c in classes)
-    return Query(body, _fine_phrase(config) if phrase else None), offered
+    return Query(body, _fine_phrase(config) if phrase else None)
 
 
 def _fine_phrase(config: MethodConfig) -> str:

@@ -17,12 +17,12 @@ their readings, which is the test too, is in docs/answers.md.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sepm.method.answer_words import Options, words_of
 from sepm.method.prompts import COARSE_OPTIONS
-from sepm.method.taxonomy import Taxonomy
+from sepm.method.taxonomy import EmotionClass
 
 _ANSWER = 3
 """Weight of what is said to be the answer, above every statement, also a concluding one."""
@@ -54,7 +54,7 @@ class _Claim:
 
 @dataclass(frozen=True)
 class AnswerKey:
-    """The option letters of a task, each with the words that name it."""
+    """The option letters that count as an answer, each with the words that name it."""
 
     words: Options
 
@@ -170,6 +170,6 @@ def _any(kinds: str, of: str) -> bool:
 COARSE_KEY = AnswerKey(tuple((letter, (text,)) for letter, text in COARSE_OPTIONS.items()))
 
 
-def fine_key(taxonomy: Taxonomy) -> AnswerKey:
-    """The key of a task: a class is named by its option word or its class name."""
-    return AnswerKey(tuple((c.option_letter, (c.option_text, c.name)) for c in taxonomy.classes))
+def fine_key(classes: Iterable[EmotionClass]) -> AnswerKey:
+    """The key of some classes: each is named by its letter, its option word or its class name."""
+    return AnswerKey(tuple((c.option_letter, (c.option_text, c.name)) for c in classes))

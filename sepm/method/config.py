@@ -16,6 +16,7 @@ from sepm.method.prompts import (
 CoarseQuery = Literal["taxonomy", "file"]
 Drop = Literal["foe", "query", "random", "highest", "cls", "divprune"]
 ImagePass = Literal["twice", "once"]
+Letters = Literal["kept", "renumbered"]
 SparseVLMVersion = Literal["1.5", "1"]
 
 
@@ -50,6 +51,12 @@ class MethodConfig:
     """Line before the options."""
     fine_answer: str = COARSE_ANSWER
     """Line after the options."""
+    letters: Letters = "kept"
+    """Option letters of the fine query: those of the full list, as A C D F (kept), or A B C D for
+    whichever classes it offers (renumbered)."""
+    rotations: int = 1
+    """Orders of the options that a method of one query asks in, each rotated by one more place; the
+    mean probability over them decides."""
     drop: Drop = "foe"
     """What chooses the dropped visual tokens: FoE scores, those by the whole query, or chance
     (Table 2); the highest FoE scores (a control); without text the tower's CLS attention, or
@@ -80,6 +87,8 @@ class MethodConfig:
             )
         if not 0 <= self.beta < 1:
             raise InputError(f"drop ratio beta (β) must be in [0, 1), got {self.beta}")
+        if self.rotations < 1:
+            raise InputError(f"rotations must be at least 1, got {self.rotations}")
         if not self.phrase.strip(" ."):
             raise InputError("the phrase is empty; the methods cci and zero-shot go without it")
         if self.foe_tokens == "all-but-first-token" and len(self.phrase.split()) < 2:

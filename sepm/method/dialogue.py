@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from sepm.method.answers import AnswerKey
 from sepm.method.confidence import Branch
 from sepm.method.prompts import Query, Span
+from sepm.method.taxonomy import EmotionClass, Taxonomy
 
 
 class ReducedPrefill(NamedTuple):
@@ -52,7 +53,7 @@ class Ask:
     options: tuple[str, ...]
     """Option letters shown; their probabilities are reported."""
     key: AnswerKey
-    """All option letters that count as an answer, shown or not."""
+    """All option letters that count as an answer, shown or, where they keep theirs, not."""
     dropped: tuple[int, ...] = ()
     """Indices of visual tokens to leave out, ascending."""
     hidden: tuple[int, ...] = ()
@@ -79,8 +80,9 @@ class Reply:
     """One per visual token (Eq. 8), where asked for."""
     visual_token_counts: tuple[int, ...] | None = None
     """Visual tokens before the first decoder layer and after each, where they were reduced."""
-    read: Literal["letter", "text"] | None = None
-    """How the letter was read: a leading one decided, or the text was read; None: it was not."""
+    read: Literal["letter", "text", "mean"] | None = None
+    """How the letter was read: a leading one decided, or the text was read, or the mean over the
+    orders of the options decided; None: it was not."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,31 @@ class Outcome:
     """A method's whole decision about one image."""
 
     query: Query
-    """The fine query, or the only one."""
+    """The fine query, or the only one, or that of the first order of the options."""
     reply: Reply
+    """The reply to it; where the options were rotated, what all orders' replies come to."""
     offered: tuple[str, ...]
     """Option letters that the query showed."""
     coarse: CoarseResult | None = None
     dropped: tuple[int, ...] = ()
     """Indices of the visual tokens that the fine query did without, ascending."""
+    renumbered: tuple[EmotionClass, ...] | None = None
+    """The classes shown, with their letters, where these are not those of the full list."""
+    rotations: tuple[Reply, ...] = ()
+    """The reply to each order of the options, where there are several."""
+
+    def emotion(self, taxonomy: Taxonomy) -> str | None:
+        """Name of the class that the reply's letter stands for; None where it has none."""
+        return None if self.reply.letter is None else self._names(taxonomy)[self.reply.letter]
+
+    def probs_by_class(self, taxonomy: Taxonomy) -> dict[str, float]:
+        """Probability of each class that the query showed, by the class's name."""
+        names = self._names(taxonomy)
+        return {names[letter]: p for letter, p in self.reply.probs.items()}
+
+    def _names(self, taxonomy: Taxonomy) -> dict[str, str]:
+        """Name of the class behind each letter that counts as an answer."""
+        return {c.option_letter: c.name for c in self.renumbered or taxonomy.classes}
 
 
 Dialogue = Generator[Ask, Reply, Outcome]

@@ -89,7 +89,7 @@ def fine_body(
     """A query for the emotion class with the given options, one a line.
 
     Args:
-        classes: the classes offered; each keeps its letter of the full list.
+        classes: the classes offered, each with its letter.
         question: the line before the options.
         answer: the line after the options.
         ambiguous: put `AMBIGUOUS_SENTENCE` on a line of its own before the question.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Polarity = Literal["positive", "negative"]
@@ -27,9 +27,20 @@ class EmotionClass:
     option_text: str
     """Word that an option shows: "Content"."""
     option_letter: str
-    """Letter of the option in the full list, kept in every fine query: "D"."""
+    """Letter of the option: in a taxonomy that of the full list, "D", which every fine query keeps
+    unless letters are renumbered."""
     polarity: Polarity
     """Whether the class belongs to PEC or to NEC (section 3.2)."""
+
+
+def option_letter(place: int) -> str:
+    """The letter of an option by its place in a list, from 0."""
+    return chr(ord("A") + place)
+
+
+def renumbered(classes: Iterable[EmotionClass]) -> tuple[EmotionClass, ...]:
+    """The classes with the letters A, B, C, … in this order."""
+    return tuple(replace(c, option_letter=option_letter(i)) for i, c in enumerate(classes))
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Taxonomy:
     classes: tuple[EmotionClass, ...]
 
     def __post_init__(self) -> None:
-        expected = [chr(ord("A") + i) for i in range(len(self.classes))]
+        expected = [option_letter(i) for i in range(len(self.classes))]
         if [c.option_letter for c in self.classes] != expected:
             raise ValueError(f"taxonomy {self.name}: option letters must be {' '.join(expected)}")
         for attribute in ("name", "option_text"):

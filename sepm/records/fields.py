@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sepm.method.answers import COARSE_KEY, AnswerKey
 from sepm.method.confidence import MAXIMUM_CONFIDENCE, Branch, choose_branch, confidence
+from sepm.method.taxonomy import option_letter
 
 ROUNDING = 1e-6
 """How far float32 may round a softmax above 1, and a confidence away from its formula."""
@@ -26,13 +27,14 @@ Count = Annotated[float, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=1)]
 Tile = tuple[Size, Size, float, float, float, float]
 Read = Literal["letter", "text"]
+ReadOrMean = Literal["letter", "text", "mean"]
 
 
-def answer_given(text: str, read: Read, key: AnswerKey) -> str | None:
+def answer_given(text: str, read: ReadOrMean, key: AnswerKey) -> str | None:
     """The option letter that an answer gives where it is read in that way; None: none."""
-    if read == "letter":
-        return text if text in key.letters else None
-    return key.read(text)
+    if read == "text":
+        return key.read(text)
+    return text if text in key.letters else None
 
 
 class _Fields(Struct, forbid_unknown_fields=True):
@@ -79,8 +81,27 @@ class FineFields(_Fields):
 
     prompt: str
     text: str
-    read: Read | None
+    read: ReadOrMean | None
     probs: Annotated[dict[str, Share], Meta(min_length=1)]
+    classes: Annotated[list[Word], Meta(min_length=1)] | UnsetType = UNSET
+    """The class behind each letter of `probs`, where the query numbers its options anew."""
+
+    def faults(self) -> Iterator[str]:
+        """Other letters than A, B, C, … for the classes of a query that numbers them anew."""
+        if not self.classes:
+            return
+        if len({*self.classes}) != len(self.classes):
+            yield f"classes {self.classes} must be different ones"
+        if list(self.probs) != [option_letter(i) for i in range(len(self.classes))]:
+            yield f"probs are of {' '.join(self.probs)}, but there are {len(self.classes)} classes"
+
+
+class RotationFields(_Fields):
+    """An item of `rotations`: the answer to the query with its options in one order."""
+
+    text: str
+    read: Read | None
+    probs: dict[str, Share]
 
 
 class TokenUsageFields(_Fields):
@@ -114,6 +135,7 @@ class RecordFields(_Fields):
     dropped: list[Index] | UnsetType = UNSET
     sparsevlm: TokenUsageFields | UnsetType = UNSET
     fine: FineFields | UnsetType = UNSET
+    rotations: Annotated[list[RotationFields], Meta(min_length=2)] | UnsetType = UNSET
     foe_scores: Annotated[list[Share], Meta(min_length=1)] | UnsetType = UNSET
 
     def faults(self) -> Iterator[str]:
@@ -125,6 +147,8 @@ class RecordFields(_Fields):
             yield f"status {self.status} contradicts prediction {self.prediction!r}"
         if self.fine and (self.fine.read is None) != (self.status == "unread"):
             yield f"status {self.status} contradicts read {self.fine.read!r}"
+        if self.fine and (self.fine.read == "mean") != bool(self.rotations and self.fine.read):
+            yield f"read {self.fine.read!r} contradicts {len(self.rotations or ())} rotations"
         if self.correct != (self.prediction in labels):
             yield (
                 f"correct is {str(self.correct).lower()}, but the prediction is "
@@ -136,7 +160,7 @@ class RecordFields(_Fields):
     def _misplaced(self) -> Iterator[str]:
         """Fields that a row of this status lacks, or must not have."""
         own = ("num_visual_tokens", "tiles")
-        answered = ("dropped", "fine", "coarse", "sparsevlm", "foe_scores", *own)
+        answered = ("dropped", "fine", "coarse", "sparsevlm", "foe_scores", "rotations", *own)
         failed = self.status == "error"
         needed, refused = (("error",), answered) if failed else (answered[:2], ("error",))
         for name in needed:

@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from sepm.baselines.rotations import likeliest, mean_probabilities
 from sepm.datasets.files import Problem, raise_problems
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, unknown_name
 from sepm.method.answers import fine_key
 from sepm.method.confidence import Branch, confidence, is_ambiguous
 from sepm.method.dropping import num_dropped
-from sepm.method.taxonomy import Taxonomy
+from sepm.method.taxonomy import Taxonomy, renumbered
 from sepm.progress import tell
 from sepm.records.fields import ROUNDING, RecordFields, answer_given
+from sepm.records.options import answers_by_order, classes_by_letter
 from sepm.records.writing import Record
 from sepm.registry import METHODS
 
@@ -107,17 +110,46 @@ def _class_faults(record: Record, taxonomy: Taxonomy) -> Iterator[str]:
             yield unknown_name("class", name, taxonomy.names)
     if "fine" not in record:
         return
-    fine, letters = record["fine"], taxonomy.option_letters
+    fine = record["fine"]
+    if unknown := {*fine.get("classes", ())} - {*taxonomy.names}:
+        yield unknown_name("class", min(unknown), taxonomy.names)
+        return
+    classes = classes_by_letter(record, taxonomy)
     for letter in fine["probs"]:
-        if letter not in letters:
-            yield unknown_name("option letter", letter, letters)
+        if letter not in classes:
+            yield unknown_name("option letter", letter, classes)
+    if "rotations" in record:
+        yield from _rotation_faults(record, taxonomy)
     if fine["read"] is None:
         return
-    given = answer_given(fine["text"], fine["read"], fine_key(taxonomy))
+    given = answer_given(fine["text"], fine["read"], fine_key(classes.values()))
     if given is None:
         yield f"read is '{fine['read']}', but no option is given so in {fine['text']!r}"
-    elif taxonomy.by_letter(given).name != record["prediction"]:
+    elif classes[given].name != record["prediction"]:
         yield f"prediction is {record['prediction']!r}, but the answer is '{given}'"
+
+
+def _rotation_faults(record: Record, taxonomy: Taxonomy) -> Iterator[str]:
+    """Answers to the orders of the options that the row's own answer does not follow from."""
+    rotations, fine, letters = record["rotations"], record["fine"], taxonomy.option_letters
+    if len(rotations) > len(letters):
+        yield f"{len(rotations)} orders of {len(letters)} options"
+        return
+    if any(tuple(rotation["probs"]) != letters for rotation in rotations):
+        yield f"rotations must have probs of {' '.join(letters)}"
+        return
+    given = answers_by_order(record, taxonomy)
+    for rotation, answer in zip(rotations, given, strict=True):
+        if rotation["read"] is not None and answer is None:
+            yield f"read is '{rotation['read']}', but no option is given in {rotation['text']!r}"
+    probs = mean_probabilities([rotation["probs"] for rotation in rotations], taxonomy)
+    there = [fine["probs"].get(letter, -1) for letter in probs]
+    if not all(map(partial(math.isclose, abs_tol=ROUNDING), probs.values(), there)):
+        yield "probs are not the mean of the rotations'"
+    elif fine["read"] and fine["text"] != likeliest(fine["probs"]):
+        yield f"the answer is '{fine['text']}', but '{likeliest(fine['probs'])}' is the likeliest"
+    if (fine["read"] is None) != all(rotation["read"] is None for rotation in rotations):
+        yield f"read {fine['read']!r} does not follow from how the rotations were read"
 
 
 def _question_faults(record: Record, question: Question | None) -> Iterator[str]:
@@ -151,8 +183,15 @@ def run_faults(
             yield f"a row {'with' if field in record else 'without'} `{field}` is not of {method}"
     beta = settings["beta"] if "beta" in reads else 0.0
     yield from _dropping_faults(record, beta, _num_tokens(record, run))
+    orders = settings["rotations"] if "rotations" in reads else 1
+    if (there := len(record.get("rotations", (None,)))) != orders:
+        yield f"answers to {there} orders of the options, not {orders} as with this run's rotations"
     if "coarse" in record and "alpha" in reads:
         yield from _gate_faults(record["coarse"], settings)
+    anew = "letters" in reads and settings["letters"] == "renumbered"
+    if ("classes" in record["fine"]) != anew:
+        letters = "renumbered" if anew else "kept"
+        yield f"a row {'without' if anew else 'with'} `classes` is not of letters {letters}"
     if taxonomy is not None:
         yield from _option_faults(record, taxonomy)
 
@@ -195,9 +234,14 @@ def _gate_faults(coarse: Record, settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _option_faults(record: Record, taxonomy: Taxonomy) -> Iterator[str]:
-    """Other option letters than those that the query of the row's branch offers."""
+    """Other options than those that the query of the row's branch offers."""
     branch: Branch = record["coarse"]["branch"] if "coarse" in record else "ambiguous"
     classes = taxonomy.classes if branch == "ambiguous" else taxonomy.of_polarity(branch)
-    offered, there = sorted(c.option_letter for c in classes), sorted(record["fine"]["probs"])
+    names: list[str] | None = record["fine"].get("classes")
+    if names is not None and names != [c.name for c in classes]:
+        yield f"classes are {', '.join(names)}, not those of the {branch} branch in order"
+        return
+    letters = (c.option_letter for c in (renumbered(classes) if names else classes))
+    offered, there = sorted(letters), sorted(record["fine"]["probs"])
     if there != offered:
         yield f"probs are of {' '.join(there)}, but the query offers {' '.join(offered)}"

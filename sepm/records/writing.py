@@ -72,11 +72,8 @@ def record_of(
 
 def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) -> Record:
     """The fields of a record that tell the decision, label or not."""
-    letter = outcome.reply.letter
-    record: Record = {
-        "prediction": taxonomy.by_letter(letter).name if letter else None,
-        "status": "ok" if letter else "unread",
-    }
+    emotion = outcome.emotion(taxonomy)
+    record: Record = {"prediction": emotion, "status": "ok" if emotion else "unread"}
     if outcome.coarse is not None:
         record["coarse"] = _coarse(outcome.coarse)
     record["dropped"] = list(outcome.dropped)
@@ -88,6 +85,13 @@ def decision_fields(outcome: Outcome, taxonomy: Taxonomy, *, save_scores: bool) 
         "read": outcome.reply.read,
         "probs": outcome.reply.probs,
     }
+    if outcome.renumbered is not None:
+        record["fine"]["classes"] = [c.name for c in outcome.renumbered]
+    if outcome.rotations:
+        record["rotations"] = [
+            {"text": reply.text, "read": reply.read, "probs": reply.probs}
+            for reply in outcome.rotations
+        ]
     if save_scores and outcome.coarse is not None and outcome.coarse.reply.scores is not None:
         record["foe_scores"] = list(outcome.coarse.reply.scores)
     return record
@@ -122,7 +126,8 @@ def require_numbers(name: str, outcome: Outcome) -> None:
     Raises:
         RunError: they are not; the message names the sample.
     """
-    replies = [outcome.reply, *([outcome.coarse.reply] if outcome.coarse else [])]
+    coarse = [outcome.coarse.reply] if outcome.coarse else []
+    replies = [outcome.reply, *outcome.rotations, *coarse]
     values = (value for r in replies for value in (*r.probs.values(), *(r.scores or ())))
     if not all(map(math.isfinite, values)):
         raise RunError(

@@ -15,7 +15,9 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
+from sepm.records.options import classes_by_letter
 from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words
+from sepm.records.writing import Record
 from sepm.report.dropped_tokens import (
     Scene,
     draw_dropped,
@@ -158,10 +160,12 @@ def _draw_coarse(ax: Axes, coarse: Mapping[str, Any]) -> None:
     ax.set_title("coarse answer", fontsize=9)
 
 
-def _draw_fine(ax: Axes, record: Mapping[str, Any], taxonomy: Taxonomy) -> None:
+def _draw_fine(ax: Axes, record: Record, taxonomy: Taxonomy) -> None:
     said, probs = record["prediction"], record["fine"]["probs"]
-    options = {letter: taxonomy.by_letter(letter).option_text for letter in probs}
-    _draw_bars(ax, probs, options, taxonomy.by_name(said).option_letter if said else None)
+    classes = classes_by_letter(record, taxonomy)
+    options = {letter: classes[letter].option_text for letter in probs}
+    chosen = next((letter for letter, c in classes.items() if c.name == said), None)
+    _draw_bars(ax, probs, options, chosen)
     ax.set_title("fine answer" if "coarse" in record else "answer", fontsize=9)
 
 

@@ -13,6 +13,7 @@ from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.geometry import TokenPlaces, VisualGrid
+from sepm.records.options import classes_by_letter
 from sepm.records.tiled_grid import PLACES_UNKNOWN, TiledGrid, dropped_in_words
 from sepm.records.writing import Record
 from sepm.report.image_folders import ImageFolders, load_image
@@ -31,6 +32,9 @@ ABSENT, ERROR, UNREAD = -3, -2, -1
 NO_CLASS = {UNREAD: "unread", ERROR: "error", ABSENT: "not in this run"}
 
 BRANCHES = get_args(Branch)
+
+Menu = tuple[tuple[str, int], ...]
+"""Options of a query: the text of each with its letter, and the number of its class."""
 
 LONGEST_SIDE = 208
 """Of a picture, in pixels."""
@@ -149,11 +153,12 @@ def _token_boxes(grid: VisualGrid) -> list[list[float]]:
 def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[str, Any]:
     """A run's columns, in the order of the samples.
 
-    `offered` numbers the sets of option letters in `menus`, and `prompts` the queries; `texts` has
-    what is no bare letter: answers in words, and the reasons of errors.
+    `offered` numbers the sets of options in `menus`, and `prompts` the queries; `texts` has what is
+    no bare letter: answers in words, and the reasons of errors. An option is its text with its
+    letter, and the number of its class.
     """
     rows = [run.by_id.get(key) for key in ids]
-    menus: dict[str, int] = {}
+    menus: dict[Menu, int] = {}
     prompts: dict[str, int] = {}
     fine = [row.get("fine") if row else None for row in rows]
     coarse = [row.get("coarse") if row else None for row in rows]
@@ -162,7 +167,10 @@ def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[
         "prediction": [_prediction(row, taxonomy) for row in rows],
         "correct": [int(bool(row and row["correct"])) for row in rows],
         "probs": [[_scaled(p) for p in f["probs"].values()] if f else [] for f in fine],
-        "offered": [menus.setdefault("".join(f["probs"]), len(menus)) if f else -1 for f in fine],
+        "offered": [
+            menus.setdefault(_menu(row, taxonomy), len(menus)) if row and "fine" in row else -1
+            for row in rows
+        ],
         "menus": list(menus),
         "coarse": [
             [_scaled(c["p_a"]), _scaled(c["p_b"]), _scaled(c["confidence"])] if c else 0
@@ -176,6 +184,15 @@ def run_payload(run: StoredRun, ids: Sequence[str], taxonomy: Taxonomy) -> dict[
         "prompts": list(prompts),
         "texts": {i: said for i, row in enumerate(rows) if (said := _words(row))},
     }
+
+
+def _menu(row: Record, taxonomy: Taxonomy) -> Menu:
+    """The options that a row's query shows."""
+    classes = classes_by_letter(row, taxonomy)
+    shown = [classes[letter] for letter in row["fine"]["probs"]]
+    return tuple(
+        (f"{c.option_letter}. {c.option_text}", taxonomy.names.index(c.name)) for c in shown
+    )
 
 
 def _prediction(row: Record | None, taxonomy: Taxonomy) -> int:

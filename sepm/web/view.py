@@ -159,14 +159,17 @@ def _percent(share: float) -> float:
 def _options(decision: Decision, beside: Decision | None) -> list[dict[str, Any]]:
     """A row for each class: its probability in the fine answer, and in zero-shot's.
 
-    Options that the fine query did not offer have none.
+    Options that the fine query did not offer have none. Letters are those of the full list.
     """
-    rows = []
-    for emotion in decision.taxonomy.classes:
-        letter, text = emotion.option_letter, emotion.option_text
+    rows, taxonomy = [], decision.taxonomy
+    answers = [
+        (each.outcome.probs_by_class(taxonomy), each.emotion) for each in (decision, beside) if each
+    ]
+    for emotion in taxonomy.classes:
+        letter, text, name = emotion.option_letter, emotion.option_text, emotion.name
         cells = [
-            _option(letter, text, reply.probs.get(letter), chosen=letter == reply.letter)
-            for reply in (each.outcome.reply for each in (decision, beside) if each)
+            _option(letter, text, probs.get(name), chosen=name == chosen)
+            for probs, chosen in answers
         ]
         rows.append({"letter": letter, "text": text, "cells": cells})
     return rows

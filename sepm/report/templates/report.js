@@ -321,14 +321,12 @@ function decision(one, index) {
     parts.push(bar(positive, coarse[0], coarse[0] >= coarse[1]));
     parts.push(bar(negative, coarse[1], coarse[1] > coarse[0]));
   }
-  const letters = one.menus[one.offered[index]] || "";
-  if (letters) parts.push(element("h4", "soft", coarse ? "fine answer" : "answer"));
-  [...letters].forEach((letter, i) => {
-    const place = group().classes.findIndex((emotion) => emotion[1] === letter);
-    const text = `${letter}. ${group().classes[place][2]}`;
+  const options = one.menus[one.offered[index]] || [];
+  if (options.length) parts.push(element("h4", "soft", coarse ? "fine answer" : "answer"));
+  options.forEach(([text, place], i) => {
     parts.push(bar(text, one.probs[index][i], place === one.prediction[index]));
   });
-  if (letters) parts.push(element("p", "soft", `margin ${fraction(margin(one, index) || 0)}`));
+  if (options.length) parts.push(element("p", "soft", `margin ${fraction(margin(one, index) || 0)}`));
   for (const text of words) parts.push(element("pre", "", text === "" ? NOTHING : text));
   if (one.prompt[index].length) parts.push(queries(one, index));
   made.append(...parts);

@@ -7,7 +7,7 @@ import pytest
 from sepm.analysis.paper import PaperValue, paper_value
 
 PAPER = {
-    **{"alpha": 0.1, "beta": 0.2, "drop": "foe"},
+    **{"alpha": 0.1, "beta": 0.2, "drop": "foe", "letters": "kept", "rotations": 1},
     **{"sparsevlm_version": "1.5", "retain": 192, "sparsevlm_layers": None},
 }
 N = {"emoset": 17_716, "emotion6": 594, "webemo7": 53_489, "webemo25": 53_489, "abstract": 280}

@@ -15,7 +15,7 @@ from sepm.method.dialogue import Ask, Reply
 from sepm.method.prompts import Query
 
 VOCABULARY = "ABCDEFGHIT"  # T begins a text
-KEY = fine_key(load_taxonomy("emoset"))
+KEY = fine_key(load_taxonomy("emoset").classes)
 
 
 class Written(NamedTuple):

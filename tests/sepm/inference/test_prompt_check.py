@@ -33,7 +33,12 @@ def test_a_method_of_two_stages_can_come_to_the_fine_query_of_each_branch() -> N
 
 
 def test_a_method_of_one_stage_has_one_query() -> None:
-    assert len(list(possible_queries(run("zero-shot"), Sample("", 16), EMOSET))) == 1
+    assert len(possible_queries(run("zero-shot"), Sample("", 16), EMOSET)) == 1
+
+
+def test_every_order_of_the_options_is_a_query() -> None:
+    queries = possible_queries(run("zero-shot", rotations=3), Sample("", 16), EMOSET)
+    assert [query.splitlines()[1] for query in queries] == ["A. Amusement", "A. Anger", "A. Awe"]
 
 
 def test_prompts_that_fit_with_an_answer_of_128_tokens_pass_and_one_position_fewer_is_refused(

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sepm.baselines.selectors import dropped_tokens
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
 from sepm.registry import METHODS, get_method
+from sepm.token_dropping.selectors import dropped_tokens
 
 EMOSET = load_taxonomy("emoset")
 SAMPLE = Sample("awe/awe_00002.jpg", num_visual_tokens=10)
@@ -142,3 +142,16 @@ def test_chain_of_thought_replaces_the_last_line() -> None:
 def test_an_unknown_method_is_told_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match=r"unknown method 'spem'; did you mean 'sepm'\? available"):
         get_method("spem")
+
+
+@pytest.mark.parametrize(("p_a", "offered"), [(0.95, "A"), (0.05, "B"), (0.6, "AB")])
+def test_of_two_classes_the_fine_query_offers_the_coarse_answers_or_both(
+    p_a: float, offered: str
+) -> None:
+    taxonomy = load_taxonomy("polarity")
+    dialogue = coarse_to_fine(SAMPLE, taxonomy, MethodConfig(), phrase=True, select=dropped_tokens)
+    next(dialogue)
+    fine = dialogue.send(coarse_reply("A" if p_a > 0.5 else "B", p_a, 1 - p_a))
+    assert "".join(fine.options) == offered
+    outcome = finish(dialogue, Reply(offered[-1], offered[-1], {offered[-1]: 0.7}))
+    assert outcome.reply.letter == offered[-1]

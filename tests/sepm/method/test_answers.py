@@ -10,8 +10,8 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.method.answers import COARSE_KEY, AnswerKey, fine_key
 
 PAGE = (Path(__file__).parents[3] / "docs" / "answers.md").read_text(encoding="utf-8")
-EMOSET = fine_key(load_taxonomy("emoset"))
-WEBEMO = fine_key(load_taxonomy("webemo25"))
+EMOSET = fine_key(load_taxonomy("emoset").classes)
+WEBEMO = fine_key(load_taxonomy("webemo25").classes)
 
 
 def key_of(section: str) -> AnswerKey:
@@ -61,7 +61,7 @@ def test_backquotes_are_mark_up() -> None:
 @pytest.mark.parametrize("name", ["emoset", "emotion6", "webemo7", "webemo25", "abstract"])
 def test_every_class_of_every_task_is_read_by_letter_word_and_name(name: str) -> None:
     taxonomy = load_taxonomy(name)
-    key = fine_key(taxonomy)
+    key = fine_key(taxonomy.classes)
     for c in taxonomy.classes:
         letter, word = c.option_letter, c.option_text
         for text in (letter, f"({letter})", word, f"{letter}. {word}", f"The answer is {letter}."):

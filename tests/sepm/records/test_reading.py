@@ -281,6 +281,123 @@ def test_another_drop_ratio_is_refused_without_scores(
         read_as(path, "sepm", grid, {"beta": beta})
 
 
+# ---- orders of the options, and letters numbered anew
+
+SHOWN = {"classes": ["amusement", "awe", "contentment", "excitement"]}
+ANEW = {"fine": {"prompt": "?", "text": "B", "read": "letter", "probs": dict.fromkeys("ABCD", 0.2)}}
+ANEW["fine"] |= SHOWN
+RENUMBERED = {"letters": "renumbered"}
+
+
+def ordered(
+    *texts: str, probs: float = 0.1, first: Json | None = None, count: int = 2, **changes: Any
+) -> Json:
+    """A zero-shot row of `count` orders, all options as likely but that one of the first order."""
+    texts = texts or ("C",) + ("A",) * (count - 1)
+    rotations = [
+        {"text": text, "read": "letter", "probs": dict.fromkeys("ABCDEFGH", 0.1)} for text in texts
+    ]
+    rotations[0]["probs"] |= {"C": 0.3}
+    rotations[0] |= first or {}
+    mean = dict.fromkeys("ABCDEFGH", probs) | {"C": 0.1 + 0.2 / len(texts)}
+    fine = {"prompt": "Which?", "text": "C", "read": "mean", "probs": mean}
+    return (
+        row(coarse=..., foe_scores=..., dropped=[], fine=fine) | {"rotations": rotations} | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("good", "method", "settings"),
+    [
+        (ordered(), "zero-shot", {"rotations": 2}),
+        (ordered(count=8), "fp", {"rotations": 8}),
+        (ordered(first={"text": "It is fear.", "read": "text"}), "zero-shot", {"rotations": 2}),
+        (ordered(first={"text": "hm", "read": None}), "zero-shot", {"rotations": 2}),
+        (row(**OF_SEPM | ANEW), "sepm", RENUMBERED),
+    ],
+)
+def test_rows_of_several_orders_and_of_letters_numbered_anew_are_accepted(
+    good: Json, method: str, settings: Json, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "p.jsonl", good)
+    assert read_as(path, method, None, settings) == [good]
+    assert read(path) == [good]
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (ordered(count=9), "9 orders of 8 options"),
+        (ordered("C"), "Expected `array` of length >= 2"),
+        (ordered("C", "Q"), "read is 'letter', but no option is given in 'Q'"),
+        (ordered(first={"probs": {"A": 0.1}}), "rotations must have probs of A B C D E F G H"),
+        (ordered(probs=0.05), "probs are not the mean of the rotations'"),
+        (ordered(first={"probs": dict.fromkeys("ABCDEFGH", 0.1)}), "probs are not the mean"),
+        (ordered(first={"read": "mean"}), "Invalid enum value 'mean'"),
+        (
+            ordered(
+                fine=ordered()["fine"] | {"text": "D"}, prediction="contentment", correct=False
+            ),
+            "the answer is 'D', but 'C' is the likeliest",
+        ),
+        (
+            ordered(fine=ordered()["fine"] | {"read": "letter"}),
+            "read 'letter' contradicts 2 rotations",
+        ),
+        (row(fine__read="mean"), "read 'mean' contradicts 0 rotations"),
+        (
+            ordered(
+                fine=ordered()["fine"] | {"read": None},
+                **{"status": "unread", "prediction": None, "correct": False},
+            ),
+            "read None does not follow from how the rotations were read",
+        ),
+        (row(**ANEW | {"prediction": "anger", "correct": False}), "prediction is 'anger', but"),
+        (row(fine__classes=["amusement", "awe"]), "probs are of A C, but there are 2 classes"),
+        (row(fine__classes=["awe", "awe"]), "must be different ones"),
+        (
+            row(
+                **{**ANEW, "fine": ANEW["fine"] | {"classes": ["amusement", "awe", "calm", "fear"]}}
+            ),
+            "unknown class 'calm'",
+        ),
+    ],
+)
+def test_orders_and_letters_that_cannot_be_right_are_refused(
+    bad: Json, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
+        read(written(tmp_path / "p.jsonl", bad))
+
+
+@pytest.mark.parametrize(
+    ("bad", "method", "settings", "said"),
+    [
+        (ordered(), "zero-shot", {}, "answers to 2 orders of the options, not 1"),
+        (ordered(), "zero-shot", {"rotations": 8}, "answers to 2 orders of the options, not 8"),
+        (row(**ONE_STAGE), "zero-shot", {"rotations": 2}, "to 1 orders of the options, not 2"),
+        (
+            row(**OF_SEPM),
+            "sepm",
+            RENUMBERED,
+            "a row without `classes` is not of letters renumbered",
+        ),
+        (row(**OF_SEPM | ANEW), "sepm", {}, "a row with `classes` is not of letters kept"),
+        (
+            row(**OF_SEPM | ANEW, coarse__branch="negative", coarse__text="B"),
+            "sepm",
+            RENUMBERED,
+            "not those of the negative branch in order",
+        ),
+    ],
+)
+def test_rows_of_another_number_of_orders_or_other_letters_are_refused(
+    bad: Json, method: str, settings: Json, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
+        read_as(written(tmp_path / "p.jsonl", bad), method, None, settings)
+
+
 # ---- rows of one question
 
 

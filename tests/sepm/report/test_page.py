@@ -213,7 +213,7 @@ def test_the_browser_s_numbers_are_those_of_the_records(page: Page, recorded: An
             assert group["labels"][index] == names.index(row["label"])
             said = names.index(row["prediction"]) if row["prediction"] else -1
             assert (run["prediction"][index], run["correct"][index]) == (said, row["correct"])
-            letters = run["menus"][run["offered"][index]]
+            letters = [text[0] for text, _ in run["menus"][run["offered"][index]]]
             shown = dict(zip(letters, run["probs"][index], strict=True))
             assert shown == {k: round(10_000 * p) for k, p in row["fine"]["probs"].items()}
             if "coarse" in row:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from sepm.baselines.divprune import cosine_distances, most_diverse
-from sepm.baselines.selectors import SELECTORS, dropped_tokens
 from sepm.method.config import Drop, MethodConfig
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.dropping import highest_scored, lowest_scored
+from sepm.token_dropping.divprune import cosine_distances, most_diverse
+from sepm.token_dropping.selectors import SELECTORS, dropped_tokens
 
 SCORES = (5.0, 1.0, 4.0, 2.0, 9.0, 8.0, 7.0, 6.0, 3.0, 10.0)
 COARSE = Reply("A", "A", {"A": 0.9, "B": 0.1}, SCORES)

@@ -1,12 +1,12 @@
 """Every way to choose the dropped visual tokens, by its name in `--drop`."""
 
-from sepm.baselines.cls_attention import by_cls_attention
-from sepm.baselines.divprune import by_diversity
 from sepm.method import algorithm
 from sepm.method.algorithm import Selector
 from sepm.method.config import Drop, MethodConfig
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.dropping import num_dropped
+from sepm.token_dropping.cls_attention import by_cls_attention
+from sepm.token_dropping.divprune import by_diversity
 
 SELECTORS: dict[Drop, Selector] = {
     **algorithm.SELECTORS,

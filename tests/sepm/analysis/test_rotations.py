@@ -1,0 +1,147 @@
+"""Numbers over the orders of the options: by hand, and counted again by other code."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sepm.analysis.changes import SAME_INPUT, cause
+from sepm.analysis.metrics import summarize
+from sepm.analysis.rotations import rotation_summary
+from sepm.analysis.rotations_text import rotations_document
+from sepm.documents import as_markdown
+from sepm.method.taxonomy import EmotionClass, Taxonomy
+
+MOODS = Taxonomy(
+    "moods",
+    "Three classes",
+    (
+        EmotionClass("joy", "Joy", "A", "positive"),
+        EmotionClass("fear", "Fear", "B", "negative"),
+        EmotionClass("calm", "Calm", "C", "positive"),
+    ),
+)
+CLASS = [dict(zip("ABC", names, strict=True)) for names in ("jfc", "fcj", "cjf")]
+"""The initial of the class behind each letter in orders 0, 1 and 2, written down by hand."""
+NAMES = {"j": "joy", "f": "fear", "c": "calm"}
+
+
+def record(label: str, answers: str, prediction: str, *probs: tuple[float, ...]) -> dict[str, Any]:
+    """A row whose orders were answered by these letters ("-": not read, "f": by that word)."""
+    words = {"f": "It is fear."}
+    rotations = [
+        {
+            "text": words.get(answer, answer),
+            "read": None if answer == "-" else "text" if answer in words else "letter",
+            "probs": dict(zip("ABC", p, strict=True)),
+        }
+        for answer, p in zip(answers, probs, strict=True)
+    ]
+    read = "mean" if prediction else None
+    return {
+        **{"question_id": label + answers, "label": label, "prediction": prediction or None},
+        **{"correct": prediction == label, "status": "ok" if prediction else "unread"},
+        "fine": {"text": "", "read": read, "probs": dict.fromkeys("ABC", 0.1), "prompt": "?"},
+        "rotations": rotations,
+        "dropped": [],
+    }
+
+
+ROWS = [
+    # joy in all three orders: letters A, C, B.
+    record("joy", "ACB", "joy", (0.6, 0.2, 0.2), (0.1, 0.1, 0.8), (0.3, 0.7, 0.0)),
+    # The letter A, whatever it stands for: joy, fear, calm. The mean says fear.
+    record("fear", "AAA", "fear", (0.4, 0.3, 0.3), (0.9, 0.0, 0.1), (0.5, 0.2, 0.3)),
+    # Unread, then fear by its word, then calm.
+    record("calm", "-fA", "fear", (0.1, 0.1, 0.1), (0.5, 0.3, 0.1), (0.4, 0.1, 0.3)),
+    # Unread in all: no flip, and wrong.
+    record("joy", "---", "", (0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.0, 0.2, 0.0)),
+]
+
+
+def test_the_numbers_are_those_counted_by_hand() -> None:
+    found = rotation_summary(ROWS, MOODS)
+    assert found is not None
+    orders = found["orders"]
+    assert [order["first_option"] for order in orders] == ["joy", "fear", "calm"]
+    # Order 0: joy right, joy for fear, unread, unread. Order 1: joy and fear right, fear for calm.
+    # Order 2: joy right, calm for fear, calm right.
+    assert [order["correct"] for order in orders] == [1, 2, 2]
+    assert [order["accuracy"] for order in orders] == [0.25, 0.5, 0.5]
+    assert [order["unread"] for order in orders] == [2, 1, 1]
+    assert {order["n"] for order in orders} == {4}
+    assert found["order_mean"] == pytest.approx(5 / 12)
+    assert found["mean_probability"]["accuracy"] == 0.5
+    assert (found["circular"]["correct"], found["circular"]["accuracy"]) == (1, 0.25)
+    assert (found["flipped"], found["flip_rate"]) == (2, 0.5)
+    assert found["same_letter"] == 1  # the second; what was unread has no letter
+    assert found["letter_prior"] == pytest.approx(
+        {"A": 3.9 / 12, "B": 2.2 / 12, "C": 2.2 / 12}, abs=1e-12
+    )
+
+
+def counted_again(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same numbers by other code, which knows the classes from the table above."""
+    right, flips = [[0] * 3 for _ in rows], 0
+    prior = dict.fromkeys("ABC", 0.0)
+    for row, of_row in zip(rows, right, strict=True):
+        said = []
+        for number, answer in enumerate(row["rotations"]):
+            name = NAMES[CLASS[number][answer["text"]]] if answer["text"] in "ABC" else "?"
+            name = "fear" if answer["read"] == "text" else name
+            said.append(name)
+            of_row[number] = int(name == row["label"])
+            for letter, p in answer["probs"].items():
+                prior[letter] += p / (3 * len(rows))
+        flips += any(name != said[0] for name in said)
+    return {
+        "orders": [sum(column) / len(rows) for column in zip(*right, strict=True)],
+        "circular": sum(min(of_row) for of_row in right) / len(rows),
+        "flip_rate": flips / len(rows),
+        "letter_prior": prior,
+    }
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1], ROWS[1:] * 3], ids=["all", "one", "wrong"])
+def test_other_code_counts_the_same(rows: list[dict[str, Any]]) -> None:
+    found, expected = summarize(rows, MOODS)["rotations"], counted_again(rows)
+    assert [order["accuracy"] for order in found["orders"]] == pytest.approx(expected["orders"])
+    assert found["circular"]["accuracy"] == expected["circular"]
+    assert found["flip_rate"] == expected["flip_rate"]
+    assert found["letter_prior"] == pytest.approx(expected["letter_prior"])
+
+
+def test_either_of_two_tied_labels_is_right_in_every_order() -> None:
+    tied = ROWS[1] | {"labels": ["fear", "joy"]}
+    found = rotation_summary([tied], MOODS)
+    assert found is not None
+    assert [order["correct"] for order in found["orders"]] == [1, 1, 0]
+
+
+def test_rows_of_one_order_say_nothing_about_orders() -> None:
+    plain = [{key: value for key, value in row.items() if key != "rotations"} for row in ROWS]
+    assert "rotations" not in summarize(plain, MOODS)
+    assert "rotations" not in summarize([], MOODS)
+
+
+def test_answers_by_the_mean_are_counted_apart() -> None:
+    answers = summarize(ROWS, MOODS)["answers"]
+    assert answers == {"letter": 0, "text": 0, "mean": 3, "unread": 1}
+
+
+def test_another_number_of_orders_is_another_query() -> None:
+    plain = {key: value for key, value in ROWS[0].items() if key != "rotations"}
+    assert cause((plain, ROWS[0])) == "another query"
+    assert cause((ROWS[0], ROWS[0])) == SAME_INPUT
+
+
+def test_the_document_shows_every_number() -> None:
+    summary = json.loads(json.dumps(rotation_summary(ROWS, MOODS)))
+    text = as_markdown(rotations_document("zero-shot-rotations3", summary))
+    assert "zero-shot-rotations3, 3 orders of the options, percent" in text
+    assert "| 1     | fear                 |    50.00 |" in text
+    assert "| all   | mean probability     |    50.00 |" in text
+    assert "| all   | right in every order |    25.00 |" in text
+    assert "flips: 2 of 4 samples have not the same class in all orders (50.00)" in text
+    assert "answered by one letter in all orders, whatever it stands for: 1" in text
+    assert "mean probability of each letter: A 32.50, B 18.33, C 18.33" in text

@@ -1,0 +1,176 @@
+"""Orders of the options behind one image, and letters numbered anew: each answer as if alone."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from llava import Llava, load_checkpoint
+from sepm.datasets.image_files import read_image
+from sepm.datasets.tasks import load_taxonomy
+from sepm.inference.alone import run_alone
+from sepm.inference.batch_size import Batcher
+from sepm.inference.batching import run_dialogues
+from sepm.method.config import MethodConfig
+from sepm.method.dialogue import Dialogue, Outcome, Sample
+from sepm.models.protocol import EncodedImage
+from sepm.records.writing import decision_fields
+from sepm.registry import MethodRun
+
+EMOSET = load_taxonomy("emoset")
+ROTATED = MethodConfig(rotations=8)
+ANEW = MethodConfig(letters="renumbered", alpha=0.001)
+RUNS = [
+    *(MethodRun(name, ROTATED) for name in ("zero-shot", "zero-shot-cot", "fp")),
+    MethodRun("zero-shot", MethodConfig(rotations=3)),
+    MethodRun("zero-shot", MethodConfig()),
+    *(MethodRun(name, ANEW) for name in ("cci", "sepm")),
+]
+WORDS = ["Amusement", "Anger", "Awe", "Content", "Disgust", "Excitement", "Fear", "Sad"]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_llava: Path) -> Llava:
+    return load_checkpoint(str(tiny_llava))
+
+
+@pytest.fixture(scope="module")
+def images(model: Llava, scenes: Any) -> list[Any]:
+    paths = sorted(scenes.image_folder.rglob("*.png"))[:5]
+    return list(model.encode([model.preprocess(read_image(path)) for path in paths]))
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many images, prompts and texts the model computes."""
+    counts: Counter[str] = Counter()
+    prefix, prefill, behind = Llava.image_prefix, Llava.prefill, Llava.prefill_with_prefix
+
+    def counted_prefix(model: Llava, text_prefix: Any, images: Sequence[Any]) -> Any:
+        counts["images"] += len(images)
+        return prefix(model, text_prefix, images)
+
+    def counted_prefill(model: Llava, prompts: Sequence[Any], *others: Any, **more: Any) -> Any:
+        counts["whole prompts"] += len(prompts)
+        return prefill(model, prompts, *others, **more)
+
+    def counted_behind(model: Llava, start: Any, images: Any, prompts: Any, *more: Any) -> Any:
+        counts["texts"] += len(images) * len(prompts)
+        return behind(model, start, images, prompts, *more)
+
+    monkeypatch.setattr(Llava, "image_prefix", counted_prefix)
+    monkeypatch.setattr(Llava, "prefill", counted_prefill)
+    monkeypatch.setattr(Llava, "prefill_with_prefix", counted_behind)
+    return counts
+
+
+def dialogue_of(run: MethodRun, image: EncodedImage) -> Dialogue:
+    return run.dialogue(Sample("photo.jpg", image.num_tokens), EMOSET)
+
+
+def words_and_numbers(outcome: Outcome) -> tuple[str, list[float]]:
+    """A decision as its record has it, in which "p" stands for each number; and the numbers."""
+    numbers: list[float] = []
+
+    def noted(number: str) -> str:
+        numbers.append(float(number))
+        return "p"
+
+    fields = decision_fields(outcome, EMOSET, save_scores=False)
+    return json.dumps(json.loads(json.dumps(fields), parse_float=noted)), numbers
+
+
+def test_side_by_side_every_run_ends_as_alone(model: Llava, images: list[Any]) -> None:
+    rows = [(run, index) for run in RUNS for index in range(len(images))]
+    dialogues = [(index, dialogue_of(run, images[index])) for run, index in rows]
+    batched = Batcher(4, print).map
+    found = dict(run_dialogues(model, dialogues, images, batched, image_once=True))
+    for number, (run, index) in enumerate(rows):
+        alone = run_alone(model, dialogue_of(run, images[index]), images[index])
+        words, numbers = words_and_numbers(found[number])
+        expected = words_and_numbers(alone)
+        assert words == expected[0], run.folder_name
+        assert numbers == pytest.approx(expected[1], abs=1e-5), run.folder_name
+
+
+@torch.inference_mode()
+def test_the_probabilities_of_each_order_are_those_of_its_query_written_by_hand(
+    model: Llava, images: list[Any]
+) -> None:
+    outcome = run_alone(model, dialogue_of(RUNS[0], images[0]), images[0])
+    total = dict.fromkeys(WORDS, 0.0)
+    for number, reply in enumerate(outcome.rotations):
+        shown = [WORDS[(place + number) % 8] for place in range(8)]
+        lines = [f"{letter}. {word}" for letter, word in zip("ABCDEFGH", shown, strict=True)]
+        query = "\n".join(
+            [
+                "Which of the following descriptions best represents the image?",
+                *lines,
+                "Answer directly with the letter of the chosen option.",
+            ]
+        )
+        logits = model.prefill([model.tokenize(query)], [images[0]], [()], ()).logits[0]
+        probs = logits.softmax(dim=-1)
+        expected = {letter: float(probs[model.option_id(letter)]) for letter in "ABCDEFGH"}
+        assert reply.probs == pytest.approx(expected, abs=1e-6)
+        for letter, word in zip("ABCDEFGH", shown, strict=True):
+            total[word] += expected[letter] / 8
+    assert outcome.reply.probs == pytest.approx(
+        dict(zip("ABCDEFGH", total.values(), strict=True)), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("orders", [2, 8])
+def test_an_image_is_prefilled_once_whatever_the_number_of_orders(
+    orders: int, computed: Counter[str], evaluate: Any
+) -> None:
+    evaluate("--rotations", orders, "--batch-size", 2, method="zero-shot fp")
+    assert computed == {"images": 4, "texts": 4 * 2 * orders}
+
+
+def test_one_order_computes_what_it_always_did(computed: Counter[str], evaluate: Any) -> None:
+    evaluate("--rotations", 1, method="zero-shot")
+    assert computed == {"whole prompts": 4}
+    assert "rotations" not in evaluate.run("zero-shot").accuracy()
+    assert all("rotations" not in row for row in evaluate.run("zero-shot").records().values())
+
+
+def test_an_evaluation_tells_what_the_order_decides_and_goes_on_where_it_was(evaluate: Any) -> None:
+    said = evaluate("--rotations", 8, "--batch-size", 2, method="zero-shot").out
+    assert "zero-shot-rotations8, 8 orders of the options, percent" in said
+    run = evaluate.run("zero-shot-rotations8")
+    whole, accuracy = run.predictions.read_bytes(), run.accuracy()
+    rows = list(run.records().values())
+    assert accuracy["configuration"]["rotations"] == 8
+    assert len(accuracy["rotations"]["orders"]) == 8
+    assert accuracy["rotations"]["mean_probability"]["correct"] == accuracy["correct"]
+    prior = [p for row in rows for each in row["rotations"] for p in [each["probs"]["B"]]]
+    assert accuracy["rotations"]["letter_prior"]["B"] == pytest.approx(sum(prior) / 32)
+    run.predictions.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    evaluate("--rotations", 8, "--batch-size", 2, method="zero-shot")
+    assert run.predictions.read_bytes() == whole
+
+
+def test_more_orders_than_options_are_refused_before_anything_is_computed(
+    evaluate: Any, computed: Counter[str]
+) -> None:
+    said = evaluate("--rotations", 9, method="zero-shot", status=2).err
+    assert "rotations must be at most 8, the number of options of task emoset, got 9" in said
+    assert not computed
+
+
+def test_renumbered_rows_are_read_back_by_the_classes_that_they_name(evaluate: Any) -> None:
+    evaluate("--letters", "renumbered", "--alpha", 0.001, method="cci zero-shot")
+    run = evaluate.run("cci-letters-renumbered-alpha0.001")
+    for row in run.records().values():
+        fine = row["fine"]
+        assert list(fine["probs"]) == list("ABCDEFGH"[: len(fine["classes"])])
+        names = dict(zip(fine["probs"], fine["classes"], strict=True))
+        if fine["read"] == "letter":
+            assert row["prediction"] == names[fine["text"]]
+    evaluate("--letters", "renumbered", "--alpha", 0.001, method="cci")  # nothing to do
+    assert evaluate.run("zero-shot").accuracy()["n"] == 4  # which reads no such setting
