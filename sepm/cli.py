@@ -44,6 +44,10 @@ COMMANDS: dict[str, str] = {
 """Every command and what it does; `sepm/commands/<name>.py` holds it as `run`, "-" being "_"."""
 
 
+RESUMING = ("eval", "table", "sensitivity")
+"""Commands that go on from the rows that are on disk."""
+
+
 def command_line() -> App:
     """The commands by name; only the one asked for is imported."""
     app = App(
@@ -97,9 +101,11 @@ def _run(app: App, arguments: list[str]) -> int:
         complain(f"{name}: {error}")
         return 2
     except KeyboardInterrupt:
+        goes_on = " and the same command goes on from there (without --overwrite)"
         complain(
-            "\ninterrupted; what was done is kept, and the same command goes on from there "
-            "(without --overwrite)"
+            f"\ninterrupted; what was done is kept,{goes_on}"
+            if arguments[0] in RESUMING
+            else "\ninterrupted"
         )
         return 130
     except BrokenPipeError:  # the reader of the output has gone, as `head` does

@@ -20,7 +20,7 @@ class Grid:
 
     def markdown(self) -> list[str]:
         """Lines of a Markdown table whose columns stand under each other."""
-        lines = [[cell.replace("|", r"\|") for cell in line] for line in (self.header, *self.rows)]
+        lines = [[_in_a_cell(cell) for cell in line] for line in (self.header, *self.rows)]
         widths = [max(2, *map(len, column)) for column in zip(*lines, strict=True)]
         lines.insert(1, ["-" * width for width in widths])
         for index in range(self.words, len(widths)):
@@ -50,6 +50,11 @@ class Grid:
         text = io.StringIO()
         Console(file=text, width=width, force_terminal=False).print(table)
         return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def _in_a_cell(text: str) -> str:
+    """A text that stays in its cell of a Markdown table."""
+    return " ".join(text.replace("|", r"\|").splitlines())
 
 
 Document = Sequence[str | Grid]

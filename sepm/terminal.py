@@ -5,6 +5,7 @@ File names, class names and model answers come from elsewhere. In files they sta
 
 import io
 import json
+import os
 import re
 import shutil
 import sys
@@ -30,7 +31,8 @@ def show(document: str | Document) -> None:
     Its tables fit a terminal's width; where there is none they are as wide as they are.
     """
     if not isinstance(document, str):
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+        fits = sys.stdout.isatty() or "COLUMNS" in os.environ
+        width = shutil.get_terminal_size().columns if fits else WIDE
         document = for_terminal(document, width)
     print(printable(document.removesuffix("\n")))
 

@@ -96,6 +96,8 @@ def has_papers_settings(method: str, config: Mapping[str, Any]) -> bool:
     """Whether the settings that the paper states, or that its model implies, are a run's."""
     if config["rotations"] > 1 or config["letters"] != "kept":
         return False
+    if method == "sepm" and config.get("image_pass") == "once":
+        return False
     if method == "sparsevlm":
         layers = config["sparsevlm_layers"]
         return layers is None or tuple(layers) == LAYERS[config["sparsevlm_version"]]
@@ -108,7 +110,7 @@ def _run_cell(dataset: str, column: str, method: str, config: Mapping[str, Any])
         cells = (paper_cell(table, column, method, dataset) for table in (1, 3))
         return next((cell for cell in cells if cell is not None), None)
     beta, drop = config["beta"], config["drop"]
-    if config.get("image_pass") == "once" or drop not in DROP_ROWS:
+    if drop not in DROP_ROWS:
         return None
     if drop == "foe":
         return paper_cell(1, column, f"sepm-b{beta:g}", dataset)

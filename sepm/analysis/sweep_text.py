@@ -24,7 +24,7 @@ def as_summary(result: dict[str, Any]) -> Document:
         lowest = min(sweep["points"], key=lambda point: point["correct"])["value"]
         shown = [p for p in sweep["points"] if p["value"] in (sweep["best"], lowest, own)]
         lines += ["", title, *_best(name, sweep), _points(name, shown)]
-    return lines
+    return [*lines, "", "Shown: best, worst and set values; the files have all."]
 
 
 def _sweeps(result: dict[str, Any]) -> Iterator[tuple[str, str, float, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from sepm.datasets.options import DataOptions, SampleOptions, TaskOptions
 from sepm.evaluation.request import RunOptions
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.models.options import CheckpointOptions, ModelOptions
+from sepm.progress import tell
 from sepm.registry import METHODS, MethodRun, get_preset
 
 T = TypeVar("T")
@@ -67,10 +68,17 @@ class PresetOptions:
     def runs(self, methods: Collection[str]) -> list[MethodRun]:
         """The runs of the methods named, each once, all with the same settings.
 
+        A note tells of settings that were given and that no method reads.
+
         Raises:
             InputError: unknown method or preset, or a value out of its range.
         """
-        return [MethodRun(name, self.config, self.preset) for name in dict.fromkeys(methods)]
+        runs = [MethodRun(name, self.config, self.preset) for name in dict.fromkeys(methods)]
+        for name in self.given:
+            if not any(run.reads(name) for run in runs):
+                option = "--" + name.replace("_", "-")
+                tell(f"{option} makes no difference to {', '.join(run.method for run in runs)}")
+        return runs
 
 
 def with_settings(*, without: Collection[str] = ()) -> Callable[[type[T]], type[T]]:

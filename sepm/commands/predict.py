@@ -17,19 +17,21 @@ from sepm.evaluation.request import require_files
 from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import CoarseResult, Reply
-from sepm.method.taxonomy import no_class
+from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.progress import tell
 from sepm.registry import MethodRun
 from sepm.terminal import complain, show, show_json
 
 if TYPE_CHECKING:
     from sepm.inference.predict import Decision
+    from sepm.report.dropped_tokens import Scene
     from sepm.report.style import Format
 
 
 PICTURE_SUFFIXES: dict[str, "Format"] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 """Of the files in a folder; a file that is named may have any."""
+SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class PredictionOptions:
     picture: Path | None = None
     """Draw the decisions too (.png, .svg or .pdf); many images give several pages."""
     csv: Path | None = None
-    """Write a line for each image, with the probability of every option shown."""
+    """Write a line for each image, with the probability of every class that was shown."""
 
     def __post_init__(self) -> None:
         if self.picture and self.picture.suffix not in PICTURE_SUFFIXES:
@@ -71,37 +73,80 @@ def run(
         InputError: no image could be read.
         RunError: some could not.
     """
-    method_run = MethodRun(options.method, settings.config, settings.preset)
+    (method_run,) = settings.runs([options.method])
     taxonomy = load_taxonomy(options.dataset)
     require_files(model)
     paths = list(image_files(images))
+    if not any(path.exists() for path in paths):
+        raise InputError(f"no such file: {', '.join(map(str, paths[:SHOWN]))}")
     from sepm.inference.predict import Predictor  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
     opened = start_model(model)
     method_run.require_model(opened)
     predictor = Predictor(opened.model, method_run, taxonomy)
-    decisions: list[Decision] = []
-    for path in paths:
-        try:
-            decision = predictor(path)
-        except InputError as error:  # of this image; the others can be read
-            complain(str(error))
-            continue
-        decisions.append(decision)
-        if not as_json:
-            show("\n" * (len(decisions) > 1) + as_text(decision))
-    if not decisions:
+    told = Told(options, method_run, opened.model.visual_grid, as_json=as_json)
+    try:
+        for path in paths:
+            try:
+                decision = predictor(path)
+            except InputError as error:  # of this image; the others can be read
+                complain(str(error))
+            else:
+                told.add(decision)
+    finally:  # also when interrupted: what was decided is not lost
+        told.finish()
+    if not told.number:
         raise InputError(f"none of {len(paths)} images could be read")
-    if as_json:
-        show_json([decision.as_dict() for decision in decisions])
-    if options.csv:
-        write_whole(options.csv, as_csv([csv_row(decision) for decision in decisions]))
-    if options.picture:
-        write_picture(options.picture, decisions, opened.model.visual_grid)
-    if failed := len(paths) - len(decisions):
+    if failed := len(paths) - told.number:
         raise RunError(f"{failed} of {len(paths)} images could not be read; they are named above")
     return 0
+
+
+class Told:
+    """What a command tells of its decisions; images are kept, shrunk, for a picture alone."""
+
+    def __init__(
+        self,
+        options: PredictionOptions,
+        run: MethodRun,
+        visual_grid: dict[str, Any] | None,
+        *,
+        as_json: bool,
+    ) -> None:
+        self._options, self._run, self._grid, self._as_json = options, run, visual_grid, as_json
+        self.number = 0
+        """Decisions so far."""
+        self._records: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._scenes: list[Scene] = []
+
+    def add(self, decision: "Decision") -> None:
+        """Show a decision, and keep of it what is told at the end."""
+        self.number += 1
+        if self._as_json:
+            self._records.append(decision.as_dict())
+        else:
+            show("\n" * (self.number > 1) + as_text(decision))
+        if self._options.csv:
+            self._rows.append(csv_row(decision, self._run))
+        if self._options.picture:
+            self._scenes.append(scene_of(decision, self._grid))
+
+    def finish(self) -> None:
+        """Print the JSON, write the table and the picture, where these are wanted.
+
+        Raises:
+            InputError: a file cannot be written.
+        """
+        if self.number and self._as_json:
+            show_json(self._records)
+        if self._rows and self._options.csv:
+            write_whole(self._options.csv, as_csv(self._rows))
+            tell(f"{self._options.csv}: {len(self._rows)} images")
+        if self._scenes and self._options.picture:
+            taxonomy = load_taxonomy(self._options.dataset)
+            write_picture(self._options.picture, self._scenes, taxonomy, self._run.config)
 
 
 def image_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -120,12 +165,13 @@ def image_files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from found
 
 
-def csv_row(decision: "Decision") -> dict[str, Any]:
-    """A decision in a line: the answers, the gate, and p of every class, 0 where not shown."""
+def csv_row(decision: "Decision", run: MethodRun) -> dict[str, Any]:
+    """A decision in a line: the run, the answers, the gate, and p of every class that was shown."""
     outcome, names = decision.outcome, decision.taxonomy.names
     coarse, probs = outcome.coarse, outcome.probs_by_class(decision.taxonomy)
     return {
         "image": decision.source,
+        "run": run.folder_name,
         "emotion": decision.emotion,
         "coarse_answer": coarse.reply.text if coarse else None,
         "confidence": coarse.confidence if coarse else None,
@@ -133,46 +179,45 @@ def csv_row(decision: "Decision") -> dict[str, Any]:
         "dropped": len(outcome.dropped or ()),
         "visual_tokens": decision.num_visual_tokens,
         "fine_answer": outcome.reply.text,
-        **{f"p_{name}": probs.get(name, 0.0) for name in names},
+        **{f"p_{name}": probs.get(name) for name in names},
     }
 
 
-def write_picture(
-    path: Path, decisions: "Sequence[Decision]", visual_grid: dict[str, Any] | None
-) -> None:
-    """Draw decisions of one method, a row for each image, over the places of its visual tokens.
-
-    More images than a page holds give several files, which are told: "decision-01.png"; a PDF
-    holds all pages.
+def scene_of(decision: "Decision", visual_grid: dict[str, Any] | None) -> "Scene":
+    """What is drawn of a decision.
 
     Args:
-        path: of the picture.
-        decisions: each may tell the places of its own image.
+        decision: it may tell the places of its own image.
         visual_grid: places on any image; None: not known, or each image's own.
+    """
+    from sepm.records.tiled_grid import token_places
+    from sepm.report.dropped_tokens import Scene
+    from sepm.report.overlay import shrunk
+
+    record = decision.as_dict()
+    return Scene(record, shrunk(decision.image), token_places(visual_grid, record))
+
+
+def write_picture(
+    path: Path, scenes: "Sequence[Scene]", taxonomy: Taxonomy, config: MethodConfig
+) -> None:
+    """Draw decisions of one method over the places of their visual tokens, a row for each image.
 
     Raises:
         InputError: the file cannot be written.
     """
-    from sepm.records.tiled_grid import token_places
     from sepm.report.decision import draw_decisions, pages_of
-    from sepm.report.dropped_tokens import Scene
-    from sepm.report.overlay import shrunk
     from sepm.report.style import picture_files, styled
 
-    first, records = decisions[0], [decision.as_dict() for decision in decisions]
-    scenes = [
-        Scene(record, shrunk(decision.image), token_places(visual_grid, record))
-        for record, decision in zip(records, decisions, strict=True)
-    ]
     with styled():
-        pages = draw_decisions(scenes, first.taxonomy, first.config)
+        pages = draw_decisions(scenes, taxonomy, config)
         written: list[Path] = []
         kind = PICTURE_SUFFIXES[path.suffix]
         for file, content in picture_files(path, pages, pages_of(len(scenes)), kind):
             write_whole(file, content)
             written.append(file)
-    if len(written) > 1:
-        tell(f"the pictures are {written[0]} to {written[-1]}")
+    several = len(written) > 1
+    tell(f"{written[0]} to {written[-1]}" if several else str(written[0]))
 
 
 def as_text(decision: "Decision") -> str:

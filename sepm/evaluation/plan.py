@@ -58,6 +58,8 @@ def plan_run(
     missing = frozenset(q.question_id for q in asked) - finished.keys()
     if there := len(asked) - len(missing):
         tell(f"{folder}: {there} of {len(asked)} rows are there already")
+    if len(finished.keys() | missing) > len(asked):
+        tell(f"{folder}: numbers are of all {len(finished.keys() | missing)} rows of this run")
     if finished:
         identity = _going_on(folder, identity, grows=bool(missing))
     wanted = finished.keys() | missing

@@ -1,6 +1,6 @@
 """Notes and checks before a model is loaded."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sepm.datasets.check import ImageHashes, image_hashes
 from sepm.datasets.files import shortened
@@ -15,10 +15,13 @@ from sepm.progress import tell
 from sepm.registry import MethodRun
 
 
-def note_text_use(questions: Sequence[Question], runs: Iterable[MethodRun]) -> None:
+def note_text_use(questions: Sequence[Question], runs: Sequence[MethodRun]) -> None:
     """Say once what becomes of the question file's own coarse queries."""
     texts = {q.text for q in questions if q.text is not None}
     notes: set[str] = set()
+    staged = [run.config for run in runs if run.reads("coarse_query")]
+    if not texts and any(config.coarse_query == "file" for config in staged):
+        notes.add("the question file has no text: the coarse query is made from the taxonomy")
     for run in (run for run in runs if texts and run.reads("coarse_query")):
         phrase = run.config.phrase
         if run.config.coarse_query == "taxonomy":

@@ -53,7 +53,7 @@ def every_eval_ever_files(run: StoredRun, origin: Origin) -> Files:
         InputError: the run has no answered row.
     """
     model_id = f"{origin.developer}/{run.model}"
-    evaluation_id = f"{run.dataset}/{model_id}/{run.written_at}"
+    evaluation_id = f"{run.dataset}/{model_id}/{run.name}/{run.written_at}"
     samples = [_sample(row, run, model_id, evaluation_id) for _, row in answered_rows(run)]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in samples)
     names = (run.dataset, origin.developer, run.model)

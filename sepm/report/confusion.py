@@ -61,7 +61,7 @@ def draw_difference(reference: StoredRun, other: StoredRun) -> Figure | None:
     if not pairs:
         return None
     changes = differences(reference, other)
-    most = max(FULL_STRENGTH, *map(abs, changes.values()))
+    most = max((FULL_STRENGTH, *map(abs, changes.values())))
     cells = {place: _change_cell(change, most) for place, change in changes.items()}
     labels = {name: name for name in reference.taxonomy.names}
     figure, ax = _draw_matrix(reference.taxonomy, cells, labels)

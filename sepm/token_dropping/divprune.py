@@ -8,12 +8,15 @@ farthest, then again and again the one whose nearest in S is farthest. No text i
 
 from typing import TYPE_CHECKING
 
+from sepm.errors import RunError
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.dropping import num_dropped
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+LEAST_NORM = 1e-12
 
 
 def by_diversity(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
@@ -25,9 +28,16 @@ def by_diversity(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[i
 
 
 def cosine_distances(features: "Tensor") -> "Tensor":
-    """Distances float32[N, N], in [0, 2], of float[N, D], on the CPU."""
-    normed = features.float() / features.float().norm(dim=1, keepdim=True)
-    return (1 - normed @ normed.T).cpu()
+    """Distances float32[N, N], in [0, 2], of float[N, D], on the CPU; 1 to a token of zeros.
+
+    Raises:
+        RunError: a feature is no number.
+    """
+    values = features.float().cpu()
+    if not values.isfinite().all():
+        raise RunError("a visual token's features are not numbers; try --vision-dtype float32")
+    normed = values / values.norm(dim=1, keepdim=True).clamp_min(LEAST_NORM)
+    return 1 - normed @ normed.T
 
 
 def most_diverse(distances: "Tensor", count: int) -> set[int]:

@@ -43,6 +43,10 @@ Positions = Any
 """Positions of the controls, as the browser sent them."""
 
 
+RECENT = 4
+"""Images that stay in memory for a second tab: equal uploads have one path."""
+
+
 @dataclass
 class Tab:
     """An image in one browser tab, and what is shown of it."""
@@ -73,6 +77,7 @@ class Page:
     ) -> None:
         self.session, self.uploads, self.scenes = session, uploads.resolve(), list(scenes)
         self.start = Choice(**{**asdict(start), **_settings(session.run(start).config)})
+        self._recent: dict[Path, LiveImage] = {}
         self.hint = message_html("hint", HINT_SCENES if scenes else HINT)
 
     def take_upload(self, file: dict[str, Any] | None, *positions: Positions) -> list[Any]:
@@ -94,10 +99,18 @@ class Page:
 
     def _take(self, path: Path, name: str, positions: Sequence[Positions]) -> list[Any]:
         try:
-            tab = Tab(self.session.read(path, name))
+            tab = Tab(self._read(path, name))
         except (InputError, RunError) as error:
             return [None, message_html("error", str(error))]
         return [tab, self.show(tab, *positions)]
+
+    def _read(self, path: Path, name: str) -> LiveImage:
+        """The image of a file; of one that another tab's upload of it took, as it was read then."""
+        if path.exists() or path not in self._recent:
+            self._recent[path] = self.session.read(path, name)
+        for old in list(self._recent)[:-RECENT]:
+            del self._recent[old]
+        return self._recent[path]
 
     def show(self, tab: Tab | None, *positions: Positions) -> Any:
         """The results at some positions of the controls, or what is wrong with these."""

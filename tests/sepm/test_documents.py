@@ -30,6 +30,10 @@ def test_a_terminal_gets_aligned_columns_without_those_that_say_nothing() -> Non
     ]
 
 
+def test_a_line_break_stays_in_its_cell() -> None:
+    assert Grid(("answer",), [("A\nman",)]).markdown()[2] == "| A man  |"
+
+
 def test_columns_fit_the_terminal_and_nothing_is_cut_off() -> None:
     lines = Grid(("sample", "n"), [("fear/fear_00000.png_[b]", "1")]).columns(20)
     assert max(map(len, lines)) <= 20

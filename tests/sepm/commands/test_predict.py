@@ -86,18 +86,46 @@ def test_a_folder_is_gone_through_past_an_image_that_cannot_be_read(
     ):
         assert (row["image"], row["emotion"] or None) == (decision["image"], decision["prediction"])
         assert row["branch"] == decision["coarse"]["branch"]
-        shown_classes = [float(row[f"p_{name}"]) for name in EMOSET]
-        assert sorted(p for p in shown_classes if p) == pytest.approx(
-            sorted(decision["fine"]["probs"].values())
-        )
+        shown = [float(p) for name in EMOSET if (p := row[f"p_{name}"])]
+        assert sorted(shown) == pytest.approx(sorted(decision["fine"]["probs"].values()))
+        assert row["run"] == "sepm"
 
 
 def test_where_no_image_can_be_read_nothing_was_computed(
     tiny_model: Path, tmp_path: Path, run_sepm: Any
 ) -> None:
     assert "no image in" in run_sepm(predict(tiny_model, tmp_path), status=2).err
-    shown = run_sepm(predict(tiny_model, tmp_path / "absent.png"), status=2)
+    (tmp_path / "torn.png").write_bytes(b"no image")
+    shown = run_sepm(predict(tiny_model, tmp_path / "torn.png"), status=2)
     assert "none of 1 images could be read" in shown.err
+
+
+def test_where_no_file_is_there_no_model_is_loaded(
+    tmp_path: Path, run_sepm: Any, tiny_model: Path
+) -> None:
+    shown = run_sepm(predict(tiny_model, tmp_path / "absent.png"), status=2)
+    assert "no such file: " in shown.err
+    assert "loading" not in shown.err
+
+
+def test_what_was_decided_before_an_interruption_is_in_the_table(
+    scenes: Any, tiny_model: Path, tmp_path: Path, run_sepm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sepm.inference.predict import Predictor
+
+    decide, asked = Predictor.__call__, list[Any]()
+
+    def interrupted(predictor: Any, image: Any) -> Any:
+        asked.append(image)
+        if len(asked) > 2:
+            raise KeyboardInterrupt
+        return decide(predictor, image)
+
+    monkeypatch.setattr(Predictor, "__call__", interrupted)
+    table = tmp_path / "decisions.csv"
+    shown = run_sepm(predict(tiny_model, scenes.image_folder, "--csv", table), status=130)
+    assert len(table.read_text().splitlines()) == 1 + 2
+    assert "goes on from there" not in shown.err
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_answer(

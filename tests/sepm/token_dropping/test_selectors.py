@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
+from sepm.errors import RunError
 from sepm.method.config import Drop, MethodConfig
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.dropping import highest_scored, lowest_scored
@@ -50,6 +51,17 @@ def test_divprune_drops_one_of_two_that_are_alike() -> None:
     features = torch.eye(10)
     features[7] = features[3] * 5  # the same direction: distance 0
     assert chosen("divprune", 0.1, SimpleNamespace(features=features)) == (7,)
+
+
+def test_divprune_takes_a_token_of_zeros_for_far_from_all_and_refuses_what_is_no_number() -> None:
+    features = torch.randn(16, 8, generator=torch.Generator().manual_seed(0))
+    features[5] = 0
+    distances = cosine_distances(features)
+    assert distances[5].tolist() == [1.0] * 16
+    assert most_diverse(distances, 8) != set(range(8))
+    features[3, 0] = float("inf")
+    with pytest.raises(RunError, match="not numbers"):
+        cosine_distances(features)
 
 
 def test_cls_drops_what_the_class_token_attends_to_least() -> None:
