@@ -5,7 +5,6 @@ File names, class names and model answers come from elsewhere. In files they sta
 
 import io
 import json
-import os
 import re
 import shutil
 import sys
@@ -31,8 +30,7 @@ def show(document: str | Document) -> None:
     Its tables fit a terminal's width; where there is none they are as wide as they are.
     """
     if not isinstance(document, str):
-        fits = sys.stdout.isatty() or "COLUMNS" in os.environ
-        width = shutil.get_terminal_size().columns if fits else WIDE
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
         document = for_terminal(document, width)
     print(printable(document.removesuffix("\n")))
 

@@ -139,7 +139,7 @@ SCORE_COLUMNS = ("run", "score", "AUROC", "95% interval", "minus Eq. 4's", "inte
 NOTES = (
     "Of two probabilities that sum to 1, larger p, margin and entropy are one ranking. Eq. 4 takes",
     "p_A and p_B as they are: it ranks by |p_A - p_B|, which other tokens' probability shrinks.",
-    "Intervals: percentile bootstrap of the rows. Definitions: docs/statistics.md.",
+    "Intervals: percentile bootstrap of the rows.",
 )
 
 

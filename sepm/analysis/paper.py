@@ -94,7 +94,7 @@ def value_at(reported: float, dataset: str, method: str, n: int) -> PaperValue:
 
 def has_papers_settings(method: str, config: Mapping[str, Any]) -> bool:
     """Whether the settings that the paper states, or that its model implies, are a run's."""
-    if config["rotations"] > 1 or config["letters"] != "kept":
+    if config.get("rotations", 1) > 1 or config.get("letters", "kept") != "kept":
         return False
     if method == "sepm" and config.get("image_pass") == "once":
         return False

@@ -92,7 +92,11 @@ def reported_value(
     SEPM is compared at the paper's settings, zero-shot with any wording in the usual order.
     """
     name = CHECKPOINTS.get(model)
-    if name is None or (method == "sepm" and not _has_defaults(config)) or config["rotations"] > 1:
+    if (
+        name is None
+        or (method == "sepm" and not _has_defaults(config))
+        or config.get("rotations", 1) > 1
+    ):
         return None
     percent = reported_tables()["models"][name].get(method, {}).get(dataset)
     return None if percent is None else ReportedValue(percent, dataset, name)

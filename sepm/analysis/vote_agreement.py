@@ -169,7 +169,7 @@ def as_document(found: Sequence[dict[str, Any]]) -> Document:
             words=2,
         ),
         "",
-        "own labels: the same images by the labels that the run has. docs/statistics.md.",
+        "own labels: the same images by the labels that the run has.",
     ]
 
 

@@ -183,7 +183,7 @@ def run_faults(
             yield f"a row {'with' if field in record else 'without'} `{field}` is not of {method}"
     beta = settings["beta"] if "beta" in reads else 0.0
     yield from _dropping_faults(record, beta, _num_tokens(record, run))
-    orders = settings["rotations"] if "rotations" in reads else 1
+    orders = settings.get("rotations", 1) if "rotations" in reads else 1
     if (there := len(record.get("rotations", (None,)))) != orders:
         yield f"answers to {there} orders of the options, not {orders} as with this run's rotations"
     if "coarse" in record and "alpha" in reads:

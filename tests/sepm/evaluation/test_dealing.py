@@ -109,8 +109,8 @@ def test_a_process_lost_once_all_is_done_is_a_message(
         raise LostProcessError("another process has ended early")
 
     monkeypatch.setattr(helper_process, "dismiss", lost)
-    monkeypatch.setattr("sepm.commands.check.run", lambda args: 0)
-    assert main(["check", "--question-file", "q", "--image-folder", "i"]) == 1
+    monkeypatch.setattr("sepm.commands.tasks.run", lambda: 0)
+    assert main(["tasks"]) == 1
     assert capsys.readouterr().err == "sepm: another process has ended early\n"
 
 
