@@ -1,5 +1,6 @@
 """The live page in a real browser, on the demo: each control does what it says."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,8 @@ def test_every_control_shows_at_once_what_a_session_says(
     assert "branch negative → ambiguous" in status(controls)
     type_number(controls, "beta", 0.5)
     require(controls, opened_demo, image, Choice(alpha=0.25, beta=0.5))
-    assert "dropped tokens 12 → 32" in status(controls)
+    # From 12, or from none where the first digit that was typed, 0, was taken for a value of β.
+    assert re.search(r"dropped tokens (12|0) → 32", status(controls))
     slide(controls, "alpha", Keys.ARROW_LEFT)
     require(controls, opened_demo, image, Choice(alpha=0.245, beta=0.5))
     (phrase,) = find(controls, "#phrase textarea, #phrase input")
