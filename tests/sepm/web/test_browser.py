@@ -1,6 +1,5 @@
 """The live page in a real browser, on the demo: each control does what it says."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,10 +105,17 @@ def choose(driver: Driver, control: str, value: str) -> None:
     WebDriverWait(driver, SECONDS).until(lambda d: find(d, option))[0].click()
 
 
+ENTER = """
+arguments[0].value = arguments[1];
+arguments[0].dispatchEvent(new Event("input", {bubbles: true}));
+"""
+"""Enter a whole number at once: typed digit by digit, 0.5 is 0 on the way."""
+
+
 def type_number(driver: Driver, control: str, value: float) -> None:
     (box,) = find(driver, f"#{control} input[type=number]")
-    box.send_keys(Keys.CONTROL, "a")
-    box.send_keys(f"{value}", Keys.TAB)
+    driver.execute_script(ENTER, box, value)
+    box.send_keys(Keys.TAB)
 
 
 def slide(driver: Driver, control: str, key: str) -> None:
@@ -179,8 +185,7 @@ def test_every_control_shows_at_once_what_a_session_says(
     assert "branch negative → ambiguous" in status(controls)
     type_number(controls, "beta", 0.5)
     require(controls, opened_demo, image, Choice(alpha=0.25, beta=0.5))
-    # From 12, or from none where the first digit that was typed, 0, was taken for a value of β.
-    assert re.search(r"dropped tokens (12|0) → 32", status(controls))
+    assert "dropped tokens 12 → 32" in status(controls)
     slide(controls, "alpha", Keys.ARROW_LEFT)
     require(controls, opened_demo, image, Choice(alpha=0.245, beta=0.5))
     (phrase,) = find(controls, "#phrase textarea, #phrase input")
