@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from sepm.analysis.changes import NEAR_TIE
 
 Precision = Literal["float32", "float16", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 LARGEST_TIE: dict[Precision, float] = {"float32": 1e-4, "float16": NEAR_TIE, "bfloat16": NEAR_TIE}
 """Margin up to which rounding in that precision may turn a decision."""

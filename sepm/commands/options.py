@@ -73,7 +73,8 @@ class PresetOptions:
         Raises:
             InputError: unknown method or preset, or a value out of its range.
         """
-        runs = [MethodRun(name, self.config, self.preset) for name in dict.fromkeys(methods)]
+        config = self.config
+        runs = [MethodRun(name, config, self.preset) for name in dict.fromkeys(methods)]
         for name in self.given:
             if not any(run.reads(name) for run in runs):
                 option = "--" + name.replace("_", "-")

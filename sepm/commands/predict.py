@@ -85,7 +85,7 @@ def run(
     opened = start_model(model)
     method_run.require_model(opened)
     predictor = Predictor(opened.model, method_run, taxonomy)
-    told = Told(options, method_run, opened.model.visual_grid, as_json=as_json)
+    told = Told(options, method_run, taxonomy, opened.model.visual_grid, as_json=as_json)
     try:
         for path in paths:
             try:
@@ -110,11 +110,13 @@ class Told:
         self,
         options: PredictionOptions,
         run: MethodRun,
+        taxonomy: Taxonomy,
         visual_grid: dict[str, Any] | None,
         *,
         as_json: bool,
     ) -> None:
-        self._options, self._run, self._grid, self._as_json = options, run, visual_grid, as_json
+        self._options, self._run, self._as_json = options, run, as_json
+        self._taxonomy, self._grid = taxonomy, visual_grid
         self.number = 0
         """Decisions so far."""
         self._records: list[dict[str, Any]] = []
@@ -145,8 +147,7 @@ class Told:
             write_whole(self._options.csv, as_csv(self._rows))
             tell(f"{self._options.csv}: {len(self._rows)} images")
         if self._scenes and self._options.picture:
-            taxonomy = load_taxonomy(self._options.dataset)
-            write_picture(self._options.picture, self._scenes, taxonomy, self._run.config)
+            write_picture(self._options.picture, self._scenes, self._taxonomy, self._run.config)
 
 
 def image_files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -83,14 +83,6 @@ class Taxonomy:
         """Letters of all options."""
         return tuple(c.option_letter for c in self.classes)
 
-    def by_letter(self, option_letter: str) -> EmotionClass:
-        """The class that an option letter of the full list stands for.
-
-        Raises:
-            KeyError: no such letter.
-        """
-        return {c.option_letter: c for c in self.classes}[option_letter]
-
     def by_name(self, name: str) -> EmotionClass:
         """The class of that name.
 

@@ -6,11 +6,18 @@ head h over the class token and the N patches, the score of patch i is the mean 
 s_i = (1 / H) sum_h a_h[CLS, i], and the lowest go.
 """
 
+from typing import TYPE_CHECKING
+
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.dropping import lowest_scored
 
+if TYPE_CHECKING:
+    from sepm.models.protocol import DescribedImage
+
 
 def by_cls_attention(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
     """Indices of the floor(β × N) visual tokens with the lowest CLS attention, ascending."""
-    return lowest_scored(sample.image.cls_attention.tolist(), config.beta)
+    image: DescribedImage = sample.image
+    assert image.cls_attention is not None, "the method asks for that capability"
+    return lowest_scored(image.cls_attention.tolist(), config.beta)

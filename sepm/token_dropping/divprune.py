@@ -16,12 +16,15 @@ from sepm.method.dropping import num_dropped
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from sepm.models.protocol import DescribedImage
+
 LEAST_NORM = 1e-12
 
 
 def by_diversity(sample: Sample, coarse: Reply, config: MethodConfig) -> tuple[int, ...]:
     """Indices of the floor(β × N) visual tokens that the diverse set leaves out, ascending."""
-    features: Tensor = sample.image.features
+    image: DescribedImage = sample.image
+    features = image.features
     count = len(features) - num_dropped(config.beta, len(features))
     kept = most_diverse(cosine_distances(features), count)
     return tuple(index for index in range(len(features)) if index not in kept)

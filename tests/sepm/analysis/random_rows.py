@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from sepm.analysis.stored_run import StoredRun
+from tests.sepm.joys import JOYS
 
-from .test_metrics import BRANCH_LETTERS, JOYS
+from .test_metrics import BRANCH_LETTERS
 
 Json = dict[str, Any]
 BRANCHES = ("positive", "negative", "ambiguous")
@@ -24,7 +25,7 @@ def random_rows(number: int, seed: int, *, staged: bool) -> list[Json]:
         branch = BRANCHES[index % 3] if staged else "ambiguous"
         letters = BRANCH_LETTERS[branch]
         probs = random.dirichlet([0.7] * len(letters)) * random.uniform(0.5, 1)
-        shown = [JOYS.by_letter(letter).name for letter in letters]
+        shown = [c.name for c in JOYS.classes if c.option_letter in letters]
         label = JOYS.names[random.integers(4)]
         said = random.choice([shown[probs.argmax()], label if label in shown else shown[0]])
         prediction = None if index % 10 == 9 else str(said)

@@ -12,9 +12,9 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from sepm.analysis.calibration import risk_coverage
 from sepm.analysis.metrics import final_summary, summarize
 from sepm.analysis.probabilities import final_probabilities
+from tests.sepm.joys import JOYS
 
 from .random_rows import random_rows
-from .test_metrics import JOYS
 
 ERROR: dict[str, Any] = {
     **{"label": "joy", "prediction": None, "correct": False, "status": "error", "error": "x"}

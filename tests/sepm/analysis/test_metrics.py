@@ -6,18 +6,8 @@ from typing import Any
 import pytest
 
 from sepm.analysis.metrics import summarize
-from sepm.method.taxonomy import EmotionClass, Taxonomy
-
-JOYS = Taxonomy(
-    "joys",
-    "Four classes",
-    (
-        EmotionClass("joy", "Joy", "A", "positive"),
-        EmotionClass("fear", "Fear", "B", "negative"),
-        EmotionClass("calm", "Calm", "C", "positive"),
-        EmotionClass("grief", "Grief", "D", "negative"),
-    ),
-)
+from sepm.method.taxonomy import Taxonomy
+from tests.sepm.joys import JOYS
 
 BRANCH_LETTERS = {"positive": "AC", "negative": "BD", "ambiguous": "ABCD"}
 

@@ -19,9 +19,9 @@ from sepm.analysis.soft_gate import (
 )
 from sepm.documents import Grid
 from sepm.errors import InputError
+from tests.sepm.joys import JOYS
 
 from .random_rows import Json, random_rows, stored
-from .test_metrics import JOYS
 
 
 def pair(p_a: float, p_b: float, s: tuple[float, ...], label: str = "calm") -> tuple[Json, Json]:

@@ -19,9 +19,9 @@ from sepm.analysis.vote_agreement import (
 from sepm.datasets.question_file import Question
 from sepm.documents import Grid
 from sepm.errors import InputError
+from tests.sepm.joys import JOYS
 
 from .random_rows import random_rows, stored
-from .test_metrics import JOYS
 
 
 def row(image: str, label: str, prediction: str | None, **probs: float) -> dict[str, Any]:

@@ -9,19 +9,9 @@ from sepm.errors import InputError
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
-from sepm.method.taxonomy import EmotionClass, Taxonomy
+from tests.sepm.joys import JOYS
 
 EMOSET = load_taxonomy("emoset")
-JOYS = Taxonomy(
-    "joys",
-    "Four classes",
-    (
-        EmotionClass("joy", "Joy", "A", "positive"),
-        EmotionClass("fear", "Fear", "B", "negative"),
-        EmotionClass("calm", "Calm", "C", "positive"),
-        EmotionClass("grief", "Grief", "D", "negative"),
-    ),
-)
 SAMPLE = Sample("1", 4)
 FALLING = {"A": 0.4, "B": 0.3, "C": 0.2, "D": 0.1}
 

@@ -110,34 +110,20 @@ def test_the_manifest_tells_files_columns_and_names(tmp_path: Path, files: Path)
     assert manifest["classes"]["awe"] == 1
 
 
+LABELS = ["amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness"]
+"""An order that is not EmoSet's own."""
+
+
 @pytest.mark.parametrize(
     ("label_names", "declared"),
     [
         (
-            [
-                "amusement",
-                "awe",
-                "contentment",
-                "excitement",
-                "anger",
-                "disgust",
-                "fear",
-                "sadness",
-            ],
+            LABELS,
             None,
         ),
         (
             (),
-            [
-                "amusement",
-                "awe",
-                "contentment",
-                "excitement",
-                "anger",
-                "disgust",
-                "fear",
-                "sadness",
-            ],
+            LABELS,
         ),
     ],
 )

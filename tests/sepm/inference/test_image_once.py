@@ -4,6 +4,7 @@ The measure is one sequence [system, image, text] through transformers' own LLaM
 with a 4-D mask in which the fine text does not see the dropped positions.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -129,23 +130,13 @@ def test_side_by_side_every_run_ends_as_alone(size: int, model: Llava, images: l
 
 
 def test_an_image_is_prefilled_once_whatever_runs_about_it(
-    model: Llava, images: list[Any], monkeypatch: pytest.MonkeyPatch
+    model: Llava, images: list[Any], computed: Counter[str]
 ) -> None:
-    prefixes, whole = [], Llava.image_prefix
-
-    def counted(model: Llava, text_prefix: Any, images: Sequence[Any]) -> Any:
-        prefixes.append(len(images))
-        return whole(model, text_prefix, images)
-
-    def no_prefill(*arguments: Any, **options: Any) -> None:
-        raise AssertionError("an image was prefilled again")
-
-    monkeypatch.setattr(Llava, "image_prefix", counted)
-    monkeypatch.setattr(Llava, "prefill", no_prefill)
     dialogues = [(i, dialogue_of(run, images[i])) for run in RUNS[:4] for i in range(len(images))]
     batched = Batcher(8, print).map
     assert len(dict(run_dialogues(model, dialogues, images, batched, image_once=True))) == 36
-    assert sum(prefixes) == len(images)
+    assert computed["images"] == len(images)
+    assert "whole prompts" not in computed
 
 
 def test_with_nothing_dropped_once_is_twice(model: Llava, images: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """Methods of one run share each image's prefix; that changes what is computed, never the rows."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +35,6 @@ def together(scenes: Any, command: Any, run_of: Any, tmp_path_factory: Any) -> d
         name: run_of(output, f"{name}-alpha0.02" if "cci" in name or "sepm" in name else name)
         for name in METHODS.split()
     }
-
-
-@pytest.fixture
-def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many images or prompts the model computes by each of its methods."""
-    counts: Counter[str] = Counter()
-    prefix, prefill, behind = Llava.image_prefix, Llava.prefill, Llava.prefill_with_prefix
-
-    def counted_prefix(model: Llava, text_prefix: Any, images: Sequence[Any]) -> Any:
-        counts["prefix"] += len(images)
-        return prefix(model, text_prefix, images)
-
-    def counted_prefill(model: Llava, prompts: Sequence[Any], *others: Any, **more: Any) -> Any:
-        counts["prefill"] += len(prompts)
-        return prefill(model, prompts, *others, **more)
-
-    def counted_behind(model: Llava, start: Any, images: Any, prompts: Any, *more: Any) -> Any:
-        counts["texts"] += len(images) * len(prompts)
-        counts["passes"] += 1
-        return behind(model, start, images, prompts, *more)
-
-    monkeypatch.setattr(Llava, "image_prefix", counted_prefix)
-    monkeypatch.setattr(Llava, "prefill", counted_prefill)
-    monkeypatch.setattr(Llava, "prefill_with_prefix", counted_behind)
-    return counts
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +90,15 @@ def test_each_image_is_computed_once_and_each_text_behind_it(
     assert main(command(make_scenes(6), tmp_path, method=METHODS)) == 0
     # zero-shot, CoT, FP, and both stages of CCI and CCI + FP, whose first is SEPM's too.
     assert computed["texts"] == 6 * 7
-    assert computed["prefix"] == 6
-    assert computed["prefill"] == 6  # SEPM's images without the dropped tokens
+    assert computed["images"] == 6
+    assert computed["whole prompts"] == 6  # SEPM's images without the dropped tokens
 
 
 def test_a_method_alone_shares_nothing(
     computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
 ) -> None:
     assert main(command(make_scenes(6), tmp_path, method="cci")) == 0
-    assert computed == {"prefill": 12}
+    assert computed == {"whole prompts": 12}
 
 
 def test_texts_longer_than_the_prefix_are_computed_in_several_passes(
