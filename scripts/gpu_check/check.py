@@ -30,8 +30,8 @@ ON_DEMO = (
 TOTAL_SECONDS = 530
 SCENES = 128
 METHODS = ("zero-shot", "zero-shot-cot", "sparsevlm", "fp", "cci", "cci+fp", "sepm")
-SETTINGS = ("--image-pass once", "--drop cls", "--drop divprune", "--rotations 2")
-"""SEPM's settings that compute something of their own."""
+SETTINGS = ("--image-pass once --drop divprune --rotations 2", "--drop cls")
+"""Settings that compute something of their own."""
 LAUNCH = (
     *("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"),
     *("--num_processes", "2", "--main_process_port", "0"),
@@ -161,9 +161,10 @@ def methods(check: Check) -> str:
 def settings(check: Check) -> str:
     few = replace(check, scenes=max(1, check.scenes // 4))
     for setting in SETTINGS:
-        cpu = few.evaluate("settings-cpu", ["sepm"], "cpu", *setting.split())
-        gpu = few.evaluate("settings-gpu", ["sepm"], "auto", *setting.split())
-    return compared(cpu, gpu, few.scenes * len(SETTINGS))
+        both = "zero-shot", "sepm"
+        cpu = few.evaluate("settings-cpu", both, "cpu", *setting.split())
+        gpu = few.evaluate("settings-gpu", both, "auto", *setting.split())
+    return compared(cpu, gpu, few.scenes * 2 * len(SETTINGS))
 
 
 def processes(check: Check) -> str:
@@ -202,10 +203,11 @@ def _rows(folder: Path) -> dict[tuple[str, str], tuple[Json, list[float]]]:
     rows = {}
     for path in sorted(folder.glob("*/predictions.jsonl")):
         for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
-            coarse, fine = row.get("coarse") or {}, row["fine"]
+            coarse = row.get("coarse") or {}
             coarse.pop("confidence", None)  # a function of the two probabilities
             probs = [coarse.pop(name) for name in ("p_a", "p_b") if name in coarse]
-            probs += fine.pop("probs").values()
+            for answer in (row["fine"], *row.get("rotations", ())):
+                probs += answer.pop("probs").values()
             rows[path.parent.name, row["question_id"]] = row, probs
     return rows
 
@@ -319,7 +321,7 @@ STEPS: dict[str, tuple[str, Step]] = {
     "methods": (
         f"seven methods in float32 decide as on the CPU, probabilities to {LARGEST_DP:g}", methods,
     ),
-    "settings": ("SEPM's settings, one by one, decide in float32 as on the CPU", settings),
+    "settings": ("other settings decide in float32 as on the CPU", settings),
     "processes": ("two processes on one GPU give the rows of one", processes),
     "audit": ("batches change nothing in float32 that rounding does not explain", audit),
     "tests": ("the tests marked gpu pass", gpu_tests),

@@ -77,7 +77,8 @@ def rows(tmp_path: Path) -> Any:
         row = {
             "question_id": "fear/1.png", "prediction": "fear", "dropped": [1, 5],
             "coarse": {"text": "B", "branch": "negative", "p_a": 0.25, "p_b": 0.75},
-            "fine": {"text": "G", "probs": {"B": 0.1, "G": 0.9}}, **changes,
+            "fine": {"text": "G", "probs": {"B": 0.1, "G": 0.9}},
+            "rotations": [{"text": "B", "probs": {"B": 0.75, "G": 0.25}}], **changes,
         }  # fmt: skip
         path = tmp_path / name / "sepm" / "predictions.jsonl"
         path.parent.mkdir(parents=True)
@@ -94,6 +95,8 @@ def rows(tmp_path: Path) -> Any:
         ({"dropped": [1, 6]}, "1 decided otherwise"),
         ({"coarse": {"text": "B", "branch": "ambiguous"}}, "1 decided otherwise"),
         ({"fine": {"text": "G", "probs": {"B": 0.1, "G": 0.8997}}}, r"\|Δp\| <= 3.0e-04"),
+        ({"rotations": [{"text": "G", "probs": {"B": 0.75, "G": 0.25}}]}, "1 decided otherwise"),
+        ({"rotations": [{"text": "B", "probs": {"B": 0.7, "G": 0.25}}]}, r"<= 5.0e-02"),
         ({"question_id": "fear/2.png"}, "0 of 1 rows"),
     ],
 )

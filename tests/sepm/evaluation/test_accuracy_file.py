@@ -45,6 +45,17 @@ def test_it_says_everything_of_the_contract(finished: dict, tiny_model: Path) ->
     ]
 
 
+def test_every_field_stands_in_the_page_about_it(finished: dict) -> None:
+    page = (Path(__file__).parents[3] / "results/README.md").read_text(encoding="utf-8")
+    told = page.split("## accuracy.json")[1]
+    first_column = "".join(re.findall(r"^\|([^|]*)\|", told, re.MULTILINE))
+    names = set(re.findall(r"`(\w+)`", first_column))
+    optional = {"rotations", "paper", "reported_elsewhere"}
+    for name in ("zero-shot", "sepm"):
+        written = finished[name].accuracy().keys()
+        assert names - optional <= written <= names
+
+
 def test_every_value_of_the_configuration_is_written(finished: dict) -> None:
     configuration = finished["sepm"].accuracy()["configuration"]
     assert {f.name for f in fields(MethodConfig)} <= configuration.keys()
