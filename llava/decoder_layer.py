@@ -56,7 +56,8 @@ class LayerPass:
         """The layer's output float[B, S, D].
 
         Args:
-            visible: bool[S, T], what each position sees; None: what stands before it and itself.
+            visible: bool[S, T] or bool[B, 1, S, T], what each position sees; None: what stands
+                before it and itself.
         """
         attended = self._attend(self._queries(), visible, causal=True)
         return self._output(self._hidden_states, attended)
@@ -76,8 +77,8 @@ class LayerPass:
 
         Args:
             rows: the K positions.
-            visible: bool[K, T], what each of them sees; None: everything, which is right for the
-                last position only.
+            visible: bool[K, T] or bool[B, 1, K, T], what each of them sees; None: everything,
+                which is right for the last position only.
         """
         attended = self._attend(self._queries(list(rows)), visible, causal=False)
         return self._output(self._hidden_states[:, list(rows)], attended)

@@ -43,17 +43,12 @@ class KVCache:
     """int64[B, P']: the positions that each sequence reads, ascending. None: all P."""
 
     @property
-    def end(self) -> int:
-        """P, the position after the cache's last, read or not.
+    def length(self) -> int:
+        """P, read or not, in the first layer.
 
-        In the first layer; in the others too, unless tokens were reduced between layers.
+        In the others too, unless tokens were reduced between layers.
         """
         return self.layers[0].length
-
-    @property
-    def length(self) -> int:
-        """P', the number of positions that are read; all P where no column is left out."""
-        return self.end if self.columns is None else self.columns.shape[1]
 
     def select_rows(self, rows: Sequence[int]) -> "KVCache":
         """Cache of some sequences: the same memory, picked layer by layer when it is read."""
@@ -71,7 +66,7 @@ class KVCache:
             hidden: the positions of each sequence, equally many.
         """
         device = self.layers[0].key.device
-        read = torch.ones(len(hidden), self.end, dtype=torch.bool, device=device)
+        read = torch.ones(len(hidden), self.length, dtype=torch.bool, device=device)
         read.scatter_(1, torch.tensor(hidden, device=device), False)
         columns = read.nonzero()[:, 1].unflatten(0, (len(hidden), -1))
         return KVCache(self.layers, self.rows, columns)

@@ -82,8 +82,8 @@ def run_layers(
         language_model: as `require_plain` wants it.
         inputs_embeds: float[B, S, D].
         prefix: cache of P positions that stand before these.
-        visible: bool[S, P + S], what each position sees; None: the prefix, what stands before it,
-            and itself.
+        visible: bool[S, P + S] or bool[B, 1, S, P + S], what each position sees; None: the prefix,
+            what stands before it, and itself.
         positions: int64[S], for the rotary embedding; None: P to P + S - 1.
         whole: keep the keys and values of all P + S positions, not of the S alone.
 

@@ -161,16 +161,16 @@ class Llava(nn.Module):
         indices: Sequence[int],
         prompts: Sequence[Sequence[Prompt]],
         rows: Sequence[Sequence[int]],
-        hidden: Sequence[Sequence[int]] = (),
+        hidden: Sequence[Sequence[Sequence[int]]] = (),
     ) -> list[Prefill]:
         """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
 
-        No prompt sees an image's hidden visual tokens, which the prefix has run with; the others
-        keep their positions.
+        A prompt does not see the visual tokens that are hidden from it, though the prefix has run
+        with them; the others keep their positions.
 
         Raises:
             ValueError: lengths differ; a prompt begins otherwise; a row is not after the image;
-                not equally many tokens are hidden in each image.
+                not equally many tokens are hidden from the prompts of one k.
         """
         texts: list[Tensor] = []
         own_rows: list[list[int]] = []
@@ -180,10 +180,9 @@ class Llava(nn.Module):
             texts.append(self.embed([p.input_ids[after_image:] for p in alike]))
             own_rows.append([row - after_image for row in wanted])
         start, cache = len(image_prefix.before_image), image_prefix.cache.select_rows(indices)
-        if any(hidden):
-            cache = cache.without(_positions_of_hidden(hidden, start))
         span = slice(start, cache.length)
-        return prefill_with_prefix(self.language_model, cache, texts, own_rows, span)
+        unseen = [_positions_of_hidden(tokens, start) for tokens in hidden]
+        return prefill_with_prefix(self.language_model, cache, texts, own_rows, span, unseen)
 
     @torch.inference_mode()
     def prefill_layerwise(self, prompt: Prompt, image: VisualTokens, reduce: Reduce) -> Prefill:

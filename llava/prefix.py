@@ -29,18 +29,22 @@ def prefill_with_prefix(
     texts: Sequence[Tensor],
     rows: Sequence[Sequence[int]],
     columns: slice,
+    hidden: Sequence[Sequence[Sequence[int]]] = (),
 ) -> list[Prefill]:
     """One pass over K texts, each as if it alone followed the prefix.
 
-    The texts are packed into one sequence: each position sees the prefix and what stands before it
-    in its own text. The rotary embedding counts it from the prefix's end, read or not.
+    The texts are packed into one sequence: each position sees the prefix, but for what is hidden
+    from its text, and what stands before it in its own text. The rotary embedding counts it from
+    the prefix's end. Decoding reads what the text saw.
 
     Args:
         language_model: a `LlamaForCausalLM` as `require_plain` wants it.
-        prefix: cache of its positions that are read, of B rows that go on.
+        prefix: cache of its P positions, of B rows that go on.
         texts: K embeddings float[B, S_k, D].
         rows: for each text the M_k positions in [0, S_k) whose attention is wanted.
-        columns: those of the prefix that it is wanted to, counted among the ones that are read.
+        columns: those of the prefix that it is wanted to.
+        hidden: for each text and row the positions of the prefix that it does not see, equally
+            many in the rows of one text; empty: every text sees all.
 
     Returns:
         One `Prefill` for each text.
@@ -48,19 +52,38 @@ def prefill_with_prefix(
     device = texts[0].device
     lengths = [text.shape[1] for text in texts]
     ends = list(accumulate(lengths))
-    starts = [end - length for end, length in zip(ends, lengths, strict=True)]
-    positions = prefix.end + torch.cat([torch.arange(n, device=device) for n in lengths])
+    spans = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+    positions = prefix.length + torch.cat([torch.arange(n, device=device) for n in lengths])
     own_texts = [torch.ones(n, n, dtype=torch.bool, device=device).tril() for n in lengths]
     visible = functional.pad(torch.block_diag(*own_texts), (prefix.length, 0), value=True)
+    hidden = hidden or [()] * len(texts)
+    if any(map(any, hidden)):
+        visible = _without(visible, spans, hidden)
     packed = torch.cat(list(texts), dim=1)
     final, layers = run_layers(language_model, packed, prefix, visible, positions)
     last = [end - 1 for end in ends]
-    logits = next_token_logits(language_model, final.output_at(last, visible[last]))  # [B, K, V]
+    seen = visible[..., last, :]
+    logits = next_token_logits(language_model, final.output_at(last, seen))  # [B, K, V]
     prefills = []
-    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    for k, (span, unseen) in enumerate(zip(spans, hidden, strict=True)):
         attentions = None
-        if packed_rows := [start + row for row in rows[k]]:
-            attentions = final.attentions(packed_rows, visible[packed_rows])[..., columns]
-        text = KVCache([layer.slice_positions(start, end) for layer in layers])
-        prefills.append(Prefill(logits[:, k], attentions, (prefix, text)))
+        if packed_rows := [span.start + row for row in rows[k]]:
+            attentions = final.attentions(packed_rows, visible[..., packed_rows, :])[..., columns]
+        text = KVCache([layer.slice_positions(span.start, span.stop) for layer in layers])
+        read = prefix.without(unseen) if any(unseen) else prefix
+        prefills.append(Prefill(logits[:, k], attentions, (read, text)))
     return prefills
+
+
+def _without(
+    visible: Tensor, spans: Sequence[slice], hidden: Sequence[Sequence[Sequence[int]]]
+) -> Tensor:
+    """Mask bool[B, 1, S, T]: what bool[S, T] shows, without what is hidden from each text."""
+    batch = max(map(len, hidden))
+    visible = visible.repeat(batch, 1, 1)
+    for span, unseen in zip(spans, hidden, strict=True):
+        if any(unseen):
+            columns = torch.tensor(unseen, device=visible.device)[:, None]  # [B, 1, hidden]
+            text = visible[:, span]
+            text.scatter_(2, columns.expand(-1, text.shape[1], -1), False)
+    return visible[:, None]

@@ -68,7 +68,7 @@ def answer_batch(
         assert isinstance(model, PrefixSharingModel), "a method asks for that capability"
         prefix = model.image_prefix(text_prefix or model.text_prefix(prompts[0]), images)
         every, hidden = range(len(images)), [ask.ask.hidden for ask in asks]
-        (prefill,) = model.prefill_with_prefix(prefix, every, [prompts], [rows], hidden)
+        (prefill,) = model.prefill_with_prefix(prefix, every, [prompts], [rows], [hidden])
     else:
         shared = {} if text_prefix is None else {"text_prefix": text_prefix}
         dropped = [ask.ask.dropped for ask in asks]

@@ -47,7 +47,7 @@ class SharedImages:
             [self._rows[image] for image in images],
             [[ask.prompt for ask in alike] for alike in asks],
             [alike[0].rows for alike in asks],
-            [ask.ask.hidden for ask in asks[0]],
+            [[ask.ask.hidden for ask in alike] for alike in asks],
         )
         return [
             read_replies(self._model, prefill, [ask.ask for ask in alike])
@@ -58,19 +58,15 @@ class SharedImages:
 def _packs(open_asks: OpenAsks) -> Iterator[tuple[list[int], list[list[PreparedAsk]]]]:
     """Packs that run together: B images, and K asks [K][B] about each.
 
-    Images go together whose asks are alike in shape. An ask that does not see some of the image's
-    tokens runs in a pack of its own.
+    Images go together whose asks are alike in shape.
     """
     alike: defaultdict[tuple[object, ...], list[int]] = defaultdict(list)
     for image, asks in open_asks.items():
         alike[tuple(ask.shape for ask in asks)].append(image)
     for images in alike.values():
         asks = [list(row) for row in zip(*(open_asks[i] for i in images), strict=True)]
-        whole = [row for row in asks if not row[0].ask.hidden]
-        lengths = [row[0].prompt.num_tokens_after_image for row in whole]
-        for part in consecutive(lengths, PACKED_TOKENS) if whole else ():
-            yield images, whole[part]
-        yield from ((images, [row]) for row in asks if row[0].ask.hidden)
+        lengths = [row[0].prompt.num_tokens_after_image for row in asks]
+        yield from ((images, asks[part]) for part in consecutive(lengths, PACKED_TOKENS))
 
 
 def consecutive(lengths: Sequence[int], limit: int) -> Iterator[slice]:

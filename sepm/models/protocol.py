@@ -247,7 +247,7 @@ class PrefixSharingModel(VisionLanguageModel, Protocol):
         indices: Sequence[int],
         prompts: Sequence[Sequence[Any]],
         rows: Sequence[Sequence[int]],
-        hidden: Sequence[Sequence[int]] = (),
+        hidden: Sequence[Sequence[Sequence[int]]] = (),
     ) -> Sequence[Any]:
         """K prefills in one pass, each of a prompt about each of B' of the prefix's images.
 
@@ -256,8 +256,8 @@ class PrefixSharingModel(VisionLanguageModel, Protocol):
             indices: B' of them, by their numbers.
             prompts: K times B' prompts, those of one k equal in length.
             rows: for each k the prompt positions whose attention over the image is wanted.
-            hidden: for each of the B' images the indices of visual tokens that the prompts do not
-                see, though the prefix has run with them; equally many.
+            hidden: K times B' indices of visual tokens that a prompt does not see, though the
+                prefix has run with them; equally many for one k. Empty: all are seen.
         """
         ...
 

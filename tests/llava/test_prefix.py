@@ -119,15 +119,32 @@ def test_answers_are_decoded_without_the_hidden_tokens(
     prompt = each_model.tokenize(QUERIES[0])
     hidden = [(index, index + 3) for index in range(5)]
     prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
-    (prefill,) = each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [()], hidden)
+    (prefill,) = each_model.prefill_with_prefix(prefix, range(5), [[prompt] * 5], [()], [hidden])
     steps = language.decode(each_model.language_model, prefill, [3, 1], 4, frozenset())
     for row, answer in zip([3, 1], steps, strict=True):
         for length, token in enumerate(answer):
             longer = Prompt((*prompt.input_ids, *answer[:length]), prompt.query_spans)
             (so_far,) = each_model.prefill_with_prefix(
-                prefix, [row], [[longer]], [()], [hidden[row]]
+                prefix, [row], [[longer]], [()], [[hidden[row]]]
             )
             assert int(so_far.logits.argmax()) == token
+
+
+def test_each_prompt_of_a_pass_has_its_own_hidden_tokens(
+    each_model: Llava, encoded: list[VisualTokens]
+) -> None:
+    prompts = [[each_model.tokenize(query)] * 5 for query in QUERIES]
+    hidden: list[list[tuple[int, ...]]] = [
+        [(index, index + 3) for index in range(5)], [()] * 5, [(11 - index,) for index in range(5)],
+    ]  # fmt: skip
+    prefix = each_model.image_prefix(each_model.text_prefix(prompts[0][0]), encoded)
+    rows = [(), prompts[1][0].positions_of(0, 23), ()]
+    ask = partial(each_model.prefill_with_prefix, prefix, range(5))
+    packed = ask(prompts, rows, hidden)
+    for k, prefill in enumerate(packed):
+        (alone,) = ask(prompts[k : k + 1], rows[k : k + 1], hidden[k : k + 1])
+        assert_same(prefill, alone)
+        assert each_model.decode(prefill, [3, 1], 4) == each_model.decode(alone, [3, 1], 4)
 
 
 def test_hiding_needs_equally_many_tokens_of_each_image(
@@ -136,7 +153,7 @@ def test_hiding_needs_equally_many_tokens_of_each_image(
     prompt = each_model.tokenize(QUERIES[0])
     prefix = each_model.image_prefix(each_model.text_prefix(prompt), encoded)
     with pytest.raises(ValueError, match=r"hide equally many visual tokens, got \[1, 2\]"):
-        each_model.prefill_with_prefix(prefix, [0, 1], [[prompt] * 2], [()], [(1,), (2, 3)])
+        each_model.prefill_with_prefix(prefix, [0, 1], [[prompt] * 2], [()], [[(1,), (2, 3)]])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

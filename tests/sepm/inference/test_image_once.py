@@ -139,6 +139,16 @@ def test_an_image_is_prefilled_once_whatever_runs_about_it(
     assert "whole prompts" not in computed
 
 
+def test_fine_queries_of_one_length_run_in_one_pass_whatever_is_hidden_from_each(
+    model: Llava, images: list[Any], computed: Counter[str]
+) -> None:
+    dialogues = [(i, dialogue_of(run, images[i])) for run in RUNS[1:3] for i in range(len(images))]
+    batched = Batcher(len(images), print).map
+    outcomes = dict(run_dialogues(model, dialogues, images, batched, image_once=True)).values()
+    lengths = {len(model.tokenize(outcome.query.text)) for outcome in outcomes}
+    assert computed["passes"] == 1 + len(lengths)  # the first is the coarse query's
+
+
 def test_with_nothing_dropped_once_is_twice(model: Llava, images: list[Any]) -> None:
     for image in images:
         outcomes = [

@@ -153,13 +153,14 @@ class ChanceModel:
         indices: Sequence[int],
         prompts: Sequence[Sequence[Text]],
         rows: Sequence[Sequence[int]],
-        hidden: Sequence[Sequence[int]] = (),
+        hidden: Sequence[Sequence[Sequence[int]]] = (),
     ) -> list[Prefilled]:
         self._pass()
         self.packs.append((len(prompts), len(indices)))
         images = [image_prefix[index] for index in indices]
-        unseen = hidden or [()] * len(images)
-        return [_answers(p, images, unseen, r) for p, r in zip(prompts, rows, strict=True)]
+        unseen = hidden or [[()] * len(images)] * len(prompts)
+        asks = zip(prompts, unseen, rows, strict=True)
+        return [_answers(alike, images, gone, wanted) for alike, gone, wanted in asks]
 
     def second_tokens(self, prefill: Prefilled, rows: Sequence[int]) -> list[str | None]:
         self._pass()
