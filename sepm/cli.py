@@ -66,7 +66,7 @@ def command_line() -> App:
         default_parameter=Parameter(
             converter=partial(convert, converter=_read),
             negative=(),
-            consume_multiple=True,
+            consume_multiple=1,
             allow_repeating=True,
             show_default=_shown,
         ),

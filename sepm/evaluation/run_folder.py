@@ -34,6 +34,19 @@ NOT_COMPARED = ("revision", "software")
 and another version of this software is told."""
 
 AFRESH = "Start afresh with --overwrite, or choose another --output-dir"
+
+OPTIONS = {
+    "dataset": "--dataset",
+    "preset": "--preset",
+    "configuration.processor": "--processor",
+    "sha256.checkpoint": "--model-path",
+    "sha256.model_files": "--model-path",
+    "sha256.conversation": "--conversation",
+    "sha256.question_file": "--question-file",
+    "sha256.taxonomy": "--dataset",
+}
+"""Options that decide parts of an identity, by the beginning of its name; a setting has its own."""
+
 SHOWN_CHARACTERS = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a disk answers that keeps no locks, as some network disks do."""

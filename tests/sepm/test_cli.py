@@ -91,6 +91,8 @@ def test_the_help_shows_the_default_presets_values(run_sepm: RunSepm) -> None:
         ("tasks emoset", "there is no place for emoset"),
         ("eval --method sepm", "--model-path is required"),
         ("eval --method sepm --model-path m --question-file", "--question-file needs a value"),
+        ("eval --method --model-path m --question-file q --image-folder i", "--method needs a val"),
+        ("bench --only", "--only needs a value"),
         ("check --question-file q --image-folder i --workers x", 'unable to convert "x" into int'),
         (
             "eval --method sepm --model-path m --question-file q --image-folder i --drop feo",
