@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(argv: Sequence[str] | None) -> int:
     """Exit status of a command line; the other processes, if there are any, are dismissed."""
+    helper_process.meet()
     status = _run(command_line(), list(sys.argv[1:] if argv is None else argv))
     if status in (0, 2):  # else they may be at work still, and hear of this one's end
         helper_process.dismiss(status)
