@@ -139,6 +139,21 @@ def test_no_setting_is_endless_or_no_number(name: str, value: str, run_sepm: Run
     assert f"got {value}" in run_sepm([*EVAL.split(), f"--{name}", value], status=2).err
 
 
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ("--seed 3", "--seed makes no difference to sepm without --drop random"),
+        ("--retain 64", "--retain makes no difference to sepm"),
+        ("--seed 3 --drop random", ""),
+    ],
+)
+def test_a_setting_that_makes_no_difference_is_told(
+    options: str, note: str, run_sepm: RunSepm
+) -> None:
+    said = run_sepm([*EVAL.split(), *options.split()], status=2).err.splitlines()
+    assert [line for line in said if line.startswith("note:")] == [f"note: {note}"] * bool(note)
+
+
 def test_all_that_is_not_there_is_told_at_once_before_torch_is_imported() -> None:
     line = "eval --method sepm --model-path ./m --question-file q.jsonl --image-folder i"
     program = (
@@ -179,6 +194,7 @@ def test_errors_become_exit_statuses(
 def test_methods_presets_and_tasks_are_listed(run_sepm: RunSepm) -> None:
     methods = run_sepm(["methods"]).out
     assert all(method.what in methods for method in METHODS.values())
+    assert "variance; phrase with --coarse-query file\n" in methods
     header, variance = (
         next(line for line in run_sepm(["presets"]).out.splitlines() if line.startswith(first))
         for first in ("setting", "variance")
