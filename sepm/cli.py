@@ -5,15 +5,23 @@ failed; 130 interrupted, what was done is kept and the same command goes on from
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
-from cyclopts import App, CycloptsError, Parameter
-from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnknownOptionError
-from cyclopts.token import Token
+from cyclopts import App, CoercionError, CycloptsError, Parameter, convert
+from cyclopts.exceptions import (
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 import sepm
-from sepm.errors import InputError, RunError
+from sepm.errors import InputError, RunError, did_you_mean, unknown_name
 from sepm.evaluation import helper_process
 from sepm.processes import LostProcessError, current_processes
 from sepm.terminal import bear_any_encoding, complain
@@ -56,7 +64,11 @@ def command_line() -> App:
         version=f"sepm {sepm.__version__}",
         help_format="markdown",
         default_parameter=Parameter(
-            negative=(), consume_multiple=True, allow_repeating=True, show_default=_shown
+            converter=partial(convert, converter=_read),
+            negative=(),
+            consume_multiple=1,
+            allow_repeating=True,
+            show_default=_shown,
         ),
         suppress_keyboard_interrupt=False,
         exit_on_error=False,
@@ -82,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(argv: Sequence[str] | None) -> int:
     """Exit status of a command line; the other processes, if there are any, are dismissed."""
+    helper_process.meet()
     status = _run(command_line(), list(sys.argv[1:] if argv is None else argv))
     if status in (0, 2):  # else they may be at work still, and hear of this one's end
         helper_process.dismiss(status)
@@ -116,19 +129,46 @@ def _run(app: App, arguments: list[str]) -> int:
         return 1
 
 
+def _read(kind: Any, text: str) -> Any:
+    """A value of an option, or of the several that it takes; cyclopts would round 1.5 to an int.
+
+    Raises:
+        ValueError: the text is none of that kind.
+    """
+    if kind is int:
+        return int(text)
+    if kind is NoneType:  # of an option that may be left out
+        raise ValueError(f"'{text}' is not nothing")
+    try:
+        return convert(kind, [text])
+    except CoercionError as error:
+        raise ValueError from error  # told with the option's name
+
+
 def _told(error: CycloptsError) -> str:
     """What is wrong; an unknown option first, which may be why another is missing."""
-    if error.app is None or isinstance(error, UnknownCommandError):
-        return str(error)
-    options = error.app.assemble_argument_collection()
-    known = {name for option in options for name in option.names}
-    words = [word.split("=")[0] for word in error.unused_tokens or () if word.startswith("--")]
-    for word in words:
-        if word not in known:
-            token = Token(keyword=word, source="cli")
-            return str(UnknownOptionError(token=token, argument_collection=options, verbose=False))
+    unused = error.unused_tokens or []
+    if isinstance(error, UnknownCommandError):
+        return unknown_name("command", unused[0], COMMANDS)
+    if isinstance(error, UnknownOptionError):
+        unused = [error.token.keyword or error.token.value]
+    options = error.app.assemble_argument_collection() if error.app else ()
+    known = {name for option in options for name in option.names if name.startswith("-")}
+    for word in (text.split("=")[0] for text in unused):
+        if word.startswith("-") and word not in known:
+            return f"unknown option {word}{did_you_mean(word, known)}"
+    if isinstance(error, UnusedCliTokensError):
+        return f"there is no place for {shlex.join(unused)}"
     if isinstance(error, MissingArgumentError) and error.argument and not error.argument.has_tokens:
-        return f"{error.argument.name} is required"
+        lacking = f"{error.keyword} needs a value" if error.keyword else ""
+        return lacking or f"{error.argument.name} is required"
+    if (
+        isinstance(error, CoercionError)
+        and error.token
+        and get_origin(error.target_type) is Literal
+    ):
+        option = error.token.keyword or (error.argument.name if error.argument else "value")
+        return unknown_name(option, error.token.value, map(str, get_args(error.target_type)))
     return str(error)
 
 

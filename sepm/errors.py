@@ -12,11 +12,19 @@ class RunError(RuntimeError):
     """The run began and failed; what was done is kept (exit status 1)."""
 
 
+NEAR, NEAR_WITH_INITIAL = 0.75, 0.6
+"""Least likeness (`difflib`'s ratio) of a name that is offered; less where the initial is right."""
+
+
 def did_you_mean(value: str, available: Iterable[str]) -> str:
     """`; did you mean '…'?` with the valid name that a value is likely meant to be, or nothing."""
-    names = {name.lower(): name for name in available}
-    matches = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.5)
-    return f"; did you mean '{names[matches[0]]}'?" if matches else ""
+    names = {name.lower().lstrip("-"): name for name in available}
+    typed = value.lower().lstrip("-")
+    for cutoff in (NEAR, NEAR_WITH_INITIAL):
+        for found in difflib.get_close_matches(typed, names, cutoff=cutoff):
+            if cutoff == NEAR or found[0] == typed[0]:
+                return f"; did you mean '{names[found]}'?"
+    return ""
 
 
 def require_known(kind: str, value: str, available: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
 """Every method by name (the rows of Tables 1-3), and a run: a method with its settings."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -33,6 +33,18 @@ class Method:
     """All settings that make a difference to it, over every branch, drop kind and answer."""
     check: Callable[[MethodConfig, ModelFacts | None], None] = lambda config, model: None
     """Raises `InputError` where it cannot run with such settings, or on such a model."""
+    only_with: Mapping[str, tuple[str, tuple[str, ...]]] = field(
+        default_factory=dict[str, tuple[str, tuple[str, ...]]]
+    )
+    """Settings that make a difference only where another one has one of some values."""
+
+    def condition(self, setting: str, config: MethodConfig) -> str:
+        """Options without which a setting makes no difference and that a configuration lacks."""
+        if setting not in self.only_with:
+            return ""
+        other, values = self.only_with[setting]
+        option = f"--{other.replace('_', '-')} {' or '.join(values)}"
+        return "" if getattr(config, other) in values else option
 
 
 def check_dropping(config: MethodConfig, model: ModelFacts | None) -> None:
@@ -54,6 +66,7 @@ ONE_QUERY = WORDING | {"rotations"}
 COARSE = frozenset({"alpha", "variance", "ambiguous_when", "coarse_query", "phrase", "letters"})
 """The phrase too: it is taken off the question file's text where that begins with it."""
 DROPPING = frozenset({"beta", "foe_tokens", "drop", "seed", "image_pass"})
+GATE = {"alpha": ("ambiguous_when", ("at-most", "below"))}
 SPARSEVLM = frozenset({"retain", "sparsevlm_version", "sparsevlm_layers"})
 
 METHODS: dict[str, Method] = {
@@ -79,17 +92,20 @@ METHODS: dict[str, Method] = {
         "is ambiguous",
         partial(coarse_to_fine, phrase=False),
         WORDING | COARSE,
+        only_with=GATE | {"phrase": ("coarse_query", ("file",))},
     ),
     "cci+fp": Method(
         "cci with the Focus-on-Emotion phrase before both queries",
         partial(coarse_to_fine, phrase=True),
         WORDING | COARSE | {"fine_phrase"},
+        only_with=GATE,
     ),
     "sepm": Method(
         "cci+fp, whose second query sees the image without its least emotional visual tokens (VTA)",
         partial(coarse_to_fine, phrase=True, select=dropped_tokens),
         WORDING | COARSE | DROPPING | {"fine_phrase"},
         check_dropping,
+        GATE | {"foe_tokens": ("drop", ("foe", "highest")), "seed": ("drop", ("random",))},
     ),
 }
 
@@ -145,14 +161,18 @@ class MethodRun:
 
     def __post_init__(self) -> None:
         method, preset = get_method(self.method), get_preset(self.preset)
-        unread = {field.name for field in fields(MethodConfig)} - method.reads
+        unread = {setting.name for setting in fields(MethodConfig)} - method.reads
         config = replace(self.config, **{name: getattr(preset, name) for name in unread})
         method.check(config, None)
         object.__setattr__(self, "config", config)
 
     def reads(self, setting: str) -> bool:
-        """Whether a setting makes a difference to the method."""
+        """Whether a setting makes a difference to the method, whatever the others are."""
         return setting in METHODS[self.method].reads
+
+    def condition(self, setting: str) -> str:
+        """Options that the run lacks for a setting that it reads to make a difference."""
+        return METHODS[self.method].condition(setting, self.config)
 
     def dialogue(self, sample: Sample, taxonomy: Taxonomy) -> Dialogue:
         """The dialogue that decides a sample's class."""

@@ -17,6 +17,8 @@ _UNSAFE = re.compile(
 )
 
 WIDE = 1000
+_NUMBERS = re.compile(r"\[\n([^][{}\"]*)\]")
+"""A list of numbers as `json.dumps` indents it; no string holds a line break there."""
 
 
 def printable(text: str) -> str:
@@ -36,12 +38,15 @@ def show(document: str | Document) -> None:
 
 
 def show_json(content: object) -> None:
-    """Print a value as JSON, in ASCII alone: it reads back the same from any encoding.
+    """Print a value as JSON, a list of numbers on one line.
+
+    It is in ASCII alone, so that it reads back the same from any encoding.
 
     Raises:
         ValueError: a number is not finite, which JSON cannot say.
     """
-    print(json.dumps(content, indent=1, allow_nan=False).replace("\x7f", r"\u007f"))
+    text = json.dumps(content, indent=1, allow_nan=False).replace("\x7f", r"\u007f")
+    print(_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text))
 
 
 def show_result(content: object, document: str | Document, *, as_json: bool) -> None:

@@ -68,7 +68,7 @@ class PresetOptions:
     def runs(self, methods: Collection[str]) -> list[MethodRun]:
         """The runs of the methods named, each once, all with the same settings.
 
-        A note tells of settings that were given and that no method reads.
+        A note tells of settings that were given and that make no difference to any of them.
 
         Raises:
             InputError: unknown method or preset, or a value out of its range.
@@ -76,9 +76,13 @@ class PresetOptions:
         config = self.config
         runs = [MethodRun(name, config, self.preset) for name in dict.fromkeys(methods)]
         for name in self.given:
-            if not any(run.reads(name) for run in runs):
-                option = "--" + name.replace("_", "-")
-                tell(f"{option} makes no difference to {', '.join(run.method for run in runs)}")
+            lacking = {run.condition(name) for run in runs if run.reads(name)}
+            if "" not in lacking:
+                tell(
+                    f"--{name.replace('_', '-')} makes no difference to "
+                    f"{', '.join(run.method for run in runs)}"
+                    + "".join(f" without {options}" for options in sorted(lacking))
+                )
         return runs
 
 

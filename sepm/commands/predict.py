@@ -49,7 +49,8 @@ class PredictionOptions:
     picture: Path | None = None
     """Draw the decisions too (.png, .svg or .pdf); many images give several pages."""
     csv: Path | None = None
-    """Write a line for each image, with the probability of every class that was shown."""
+    """Write a line for each image, with the probability of every class that was shown, or why it
+    could not be read."""
 
     def __post_init__(self) -> None:
         if self.picture and self.picture.suffix not in PICTURE_SUFFIXES:
@@ -92,6 +93,7 @@ def run(
                 decision = predictor(path)
             except InputError as error:  # of this image; the others can be read
                 complain(str(error))
+                told.leave_out(path, error)
             else:
                 told.add(decision)
     finally:  # also when interrupted: what was decided is not lost
@@ -135,6 +137,11 @@ class Told:
         if self._options.picture:
             self._scenes.append(scene_of(decision, self._grid))
 
+    def leave_out(self, path: Path, error: InputError) -> None:
+        """Note an image that cannot be read for the table's column `error`."""
+        reason = str(error.__cause__ or error)
+        self._rows.append({"image": str(path), "run": self._run.folder_name, "error": reason})
+
     def finish(self) -> None:
         """Print the JSON, write the table and the picture, where these are wanted.
 
@@ -143,8 +150,9 @@ class Told:
         """
         if self.number and self._as_json:
             show_json(self._records)
-        if self._rows and self._options.csv:
-            write_whole(self._options.csv, as_csv(self._rows))
+        if self.number and self._options.csv:
+            columns = dict.fromkeys(max(self._rows, key=len))
+            write_whole(self._options.csv, as_csv([columns | row for row in self._rows]))
             tell(f"{self._options.csv}: {len(self._rows)} images")
         if self._scenes and self._options.picture:
             write_picture(self._options.picture, self._scenes, self._taxonomy, self._run.config)
@@ -167,7 +175,10 @@ def image_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def csv_row(decision: "Decision", run: MethodRun) -> dict[str, Any]:
-    """A decision in a line: the run, the answers, the gate, and p of every class that was shown."""
+    """A decision in a line: the run, the answers, the gate, and p of every class that was shown.
+
+    An image that cannot be read has an `error` instead.
+    """
     outcome, names = decision.outcome, decision.taxonomy.names
     coarse, probs = outcome.coarse, outcome.probs_by_class(decision.taxonomy)
     return {
@@ -181,6 +192,7 @@ def csv_row(decision: "Decision", run: MethodRun) -> dict[str, Any]:
         "visual_tokens": decision.num_visual_tokens,
         "fine_answer": outcome.reply.text,
         **{f"p_{name}": probs.get(name) for name in names},
+        "error": None,
     }
 
 

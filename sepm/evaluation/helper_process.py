@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 
 from sepm.errors import InputError, RunError
-from sepm.processes import LostProcessError, current_processes
+from sepm.processes import current_processes
 from sepm.terminal import complain
 
 
@@ -18,10 +18,9 @@ def serve() -> int:
     # A process that waits for another does not hear of Ctrl-C otherwise. All its rows are on disk.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
+        meet()
         while not isinstance(received := processes.broadcast(), int):
             _carry_out(received)
-    except LostProcessError:  # it, or the launcher, has said what happened
-        return 1
     except (RunError, OSError) as error:
         complain(f"sepm, {processes.name}: {error}")
         return 1
@@ -34,6 +33,15 @@ def _carry_out(assignment: object) -> None:
     assert isinstance(assignment, Assignment)
     with suppress(InputError):  # raised on all; the first tells it, and may have other assignments
         carry_out(assignment)
+
+
+def meet() -> None:
+    """Wait until all processes are there; from then on each hears at once when another ends.
+
+    Raises:
+        LostProcessError: one has ended already.
+    """
+    current_processes().gather(None)
 
 
 def dismiss(status: int) -> None:

@@ -9,7 +9,7 @@ from sepm.datasets.options import DataOptions
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.evaluation.plan import PlannedRun
-from sepm.evaluation.run_folder import AFRESH
+from sepm.evaluation.run_folder import AFRESH, ways_out
 from sepm.method.prompts import without_phrase
 from sepm.progress import tell
 from sepm.registry import MethodRun
@@ -89,7 +89,7 @@ def _require_same_images(plan: PlannedRun, hashes: ImageHashes) -> None:
         listed = [f"  {image}: {_found(hashes[image])}" for image in dict.fromkeys(changed)]
         raise InputError(
             f"{plan.folder} holds rows made from other images ({len(changed)} of {len(kept)}):\n"
-            f"{shortened(listed)}\n{AFRESH}"
+            f"{shortened(listed)}\n{ways_out(['--image-folder'])}"
         )
 
 

@@ -2,7 +2,7 @@
 
 import errno
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,16 @@ NOT_COMPARED = ("revision", "software")
 and another version of this software is told."""
 
 AFRESH = "Start afresh with --overwrite, or choose another --output-dir"
+
+OPTIONS = {
+    "model": "--model-path",
+    "checkpoint": "--model-path",
+    "model_files": "--model-path",
+    "attention_layer": "--model-path",
+    "taxonomy": "--dataset",
+}
+"""Options behind parts of an identity; others are called as the part is."""
+
 SHOWN_CHARACTERS = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a disk answers that keeps no locks, as some network disks do."""
@@ -122,8 +132,13 @@ def finished_records(
         for facts in (stored, wanted)
     )
     if differences := list(_differences(there, now)):
+        told = "; ".join(
+            f"{'.'.join(parts)} is {_shown(before)} there, {_shown(wish)} now"
+            for parts, before, wish in differences
+        )
+        options = dict.fromkeys(_option(parts) for parts, *_ in differences)
         raise InputError(
-            f"{folder} holds a run with another configuration: {'; '.join(differences)}. {AFRESH}"
+            f"{folder} holds a run with another configuration: {told}. {ways_out(options)}"
         )
     run = {**wanted, "visual_tokens": read_json(folder / ACCURACY).get("visual_tokens")}
     try:
@@ -164,15 +179,30 @@ def _remove(paths: Iterable[Path]) -> None:
             raise InputError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
-def _differences(stored: dict[str, Any], wanted: dict[str, Any], name: str = "") -> Iterator[str]:
-    """Differences between two identities, each as `name: there, now`."""
+def ways_out(options: Iterable[str]) -> str:
+    """Advice where a folder holds rows of something else, which those options name."""
+    return (
+        f"If that is a mistake, mend {', '.join(options)}. Else choose another --output-dir, or "
+        "start afresh with --overwrite"
+    )
+
+
+def _differences(
+    stored: dict[str, Any], wanted: dict[str, Any], within: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Differences between two identities: names down to the part, and its two values."""
     for key in [*wanted, *(key for key in stored if key not in wanted)]:
         there, now = stored.get(key), wanted.get(key)
-        label = f"{name}{key}"
         if isinstance(there, dict) and isinstance(now, dict):
-            yield from _differences(there, now, f"{label}.")
+            yield from _differences(there, now, (*within, key))
         elif there != now:
-            yield f"{label} is {_shown(there)} there, {_shown(now)} now"
+            yield (*within, key), there, now
+
+
+def _option(parts: Sequence[str]) -> str:
+    """The option that decides a part of an identity, such as `configuration`, `alpha`."""
+    name = parts[1] if len(parts) > 1 else parts[0]
+    return OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
 
 def _shown(value: object) -> str:

@@ -85,15 +85,22 @@ def test_the_help_shows_the_default_presets_values(run_sepm: RunSepm) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("evla", 'Unknown command "evla". Did you mean "eval"?'),
-        ("eval --methd sepm", "Unknown option: --methd. Did you mean --method?"),
+        ("evla", "unknown command 'evla'; did you mean 'eval'? available: eval, predict"),
+        ("eval --methd sepm", "unknown option --methd; did you mean '--method'?"),
+        ("tasks --zzz", "unknown option --zzz\n"),
+        ("tasks emoset", "there is no place for emoset"),
         ("eval --method sepm", "--model-path is required"),
+        ("eval --method sepm --model-path m --question-file", "--question-file needs a value"),
+        ("eval --method --model-path m --question-file q --image-folder i", "--method needs a val"),
+        ("bench --only", "--only needs a value"),
         ("check --question-file q --image-folder i --workers x", 'unable to convert "x" into int'),
         (
             "eval --method sepm --model-path m --question-file q --image-folder i --drop feo",
-            '"divprune". Did you mean "foe"?',
+            "unknown --drop 'feo'; did you mean 'foe'? available: foe, query",
         ),
-        ("table 4 --model-path m", "Choose from: 1, 2, 3"),
+        ("table 4 --model-path m", "available: 1, 2, 3, 2+"),
+        ("table 1.2 --model-path m", "unknown tables '1.2'"),
+        ("table --tables 1", "unknown option --tables\n"),
         ("predict", "IMAGES is required"),
     ],
 )
@@ -102,6 +109,49 @@ def test_a_wrong_line_is_status_2_with_what_to_do(line: str, said: str, run_sepm
     assert said in shown.err
     assert "--help` lists what there is" in shown.err
     assert shown.out == ""
+
+
+EVAL = "eval --method sepm --model-path m --question-file q --image-folder i"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"{EVAL} {name}" for name in ("--seed", "--limit", "--batch-size", "--rotations")),
+        *(f"{EVAL} {name}" for name in ("--retain", "--sparsevlm-layers 1")),
+        *("bench --images", "bench --batch-sizes 1", "bench --threads", "web --port"),
+        *("figures runs --per-class", "report runs --thumbnails", "implied-n 50.0 --n"),
+        "check --question-file q --image-folder i --workers",
+    ],
+)
+@pytest.mark.parametrize("value", ["1.2", "1e3", "none"])
+def test_what_is_no_whole_number_is_refused_and_never_rounded(
+    line: str, value: str, run_sepm: RunSepm
+) -> None:
+    said = run_sepm([*line.split(), value], status=2).err
+    assert next(word for word in reversed(line.split()) if word.startswith("--")) in said
+    assert value in said
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+def test_no_setting_is_endless_or_no_number(name: str, value: str, run_sepm: RunSepm) -> None:
+    assert f"got {value}" in run_sepm([*EVAL.split(), f"--{name}", value], status=2).err
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ("--seed 3", "--seed makes no difference to sepm without --drop random"),
+        ("--retain 64", "--retain makes no difference to sepm"),
+        ("--seed 3 --drop random", ""),
+    ],
+)
+def test_a_setting_that_makes_no_difference_is_told(
+    options: str, note: str, run_sepm: RunSepm
+) -> None:
+    said = run_sepm([*EVAL.split(), *options.split()], status=2).err.splitlines()
+    assert [line for line in said if line.startswith("note:")] == [f"note: {note}"] * bool(note)
 
 
 def test_all_that_is_not_there_is_told_at_once_before_torch_is_imported() -> None:
@@ -144,6 +194,7 @@ def test_errors_become_exit_statuses(
 def test_methods_presets_and_tasks_are_listed(run_sepm: RunSepm) -> None:
     methods = run_sepm(["methods"]).out
     assert all(method.what in methods for method in METHODS.values())
+    assert "variance; phrase with --coarse-query file\n" in methods
     header, variance = (
         next(line for line in run_sepm(["presets"]).out.splitlines() if line.startswith(first))
         for first in ("setting", "variance")
@@ -159,6 +210,14 @@ def test_methods_presets_and_tasks_are_listed(run_sepm: RunSepm) -> None:
 def test_the_nearest_name_is_offered_whatever_its_case() -> None:
     assert did_you_mean("SEPM", ["zero-shot", "sepm"]) == "; did you mean 'sepm'?"
     assert did_you_mean("qqq", ["zero-shot", "sepm"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "other"),
+    [("test", "votes"), ("plot", "report"), ("--n", "--json"), ("--verbose", "--overwrite")],
+)
+def test_a_name_that_is_not_near_is_not_offered(typed: str, other: str) -> None:
+    assert did_you_mean(typed, [other]) == ""
 
 
 def test_unknown_names_are_told_with_all_that_there_are() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import product
 from types import SimpleNamespace
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 import torch
@@ -66,6 +66,45 @@ def settings_read_by(method: str) -> set[str]:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_says_what_its_recipe_reads(method: str) -> None:
     assert METHODS[method].reads == settings_read_by(method)
+
+
+ELSE: dict[str, Any] = {
+    "alpha": 0.2,
+    "phrase": "Feel it.",
+    "foe_tokens": "all-but-first-token",
+    "seed": 5,
+}
+"""Another value than the default's of the settings that need another one."""
+
+
+def decisions(method: str, config: MethodConfig) -> list[Any]:
+    """Everything that a method asks and decides, over all replies and texts."""
+    done: list[Any] = []
+    for reply, text in product(REPLIES, (None, "Feel it. Which?")):
+        dialogue = MethodRun(method, config).dialogue(Sample("a", 3, text, IMAGE), EMOSET)
+        done.append(next(dialogue))
+        try:
+            done.append(dialogue.send(reply))
+            dialogue.send(reply)
+        except StopIteration as finished:
+            done.append(finished.value)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [(name, setting) for name, method in METHODS.items() for setting in method.only_with],
+)
+def test_a_setting_that_needs_another_makes_a_difference_with_it_and_none_without(
+    method: str, setting: str
+) -> None:
+    other, _ = METHODS[method].only_with[setting]
+    for value in get_args(get_type_hints(MethodConfig)[other]):
+        config = MethodConfig(**{other: value, "beta": 0.5})
+        changed = replace(config, **{setting: ELSE[setting]})
+        told = MethodRun(method, config).condition(setting)
+        assert (decisions(method, config) == decisions(method, changed)) == bool(told)
+        assert not told or told.startswith(f"--{other.replace('_', '-')} ")
 
 
 def test_every_setting_is_read_by_a_method() -> None:

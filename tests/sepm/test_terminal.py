@@ -41,6 +41,16 @@ def test_printed_json_is_ascii_and_reads_back_the_same(capsys: pytest.CaptureFix
     assert json.loads(printed) == value
 
 
+def test_a_list_of_numbers_is_one_line_of_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    value = [{"s": [1, 0.5, -2e-09, None], "[": ["[\n1", "2\n]"], "n": [[1, 2], []], "o": [{}]}]
+    show_json(value)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == value
+    assert '  "s": [1, 0.5, -2e-09, null],\n' in printed
+    assert '   "[\\n1",\n' in printed
+    assert "   [1, 2],\n   []\n" in printed
+
+
 def test_a_number_that_json_cannot_say_is_not_printed() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         show_json({"p": float("nan")})

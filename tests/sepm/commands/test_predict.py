@@ -81,14 +81,18 @@ def test_a_folder_is_gone_through_past_an_image_that_cannot_be_read(
     assert "1 of 4 images could not be read" in shown.err
     decisions = json.loads(shown.out)
     assert [Path(d["image"]).parent.name for d in decisions] == ["fear"] * 3
-    for row, decision in zip(
-        csv.DictReader(table.read_text().splitlines()), decisions, strict=True
-    ):
+    unread, *rows = csv.DictReader(table.read_text().splitlines())
+    assert {name: cell for name, cell in unread.items() if cell} == {
+        "image": str(folder / "a.jpg"),
+        "run": "sepm",
+        "error": "not an image that PIL can read (9 bytes)",
+    }
+    for row, decision in zip(rows, decisions, strict=True):
         assert (row["image"], row["emotion"] or None) == (decision["image"], decision["prediction"])
         assert row["branch"] == decision["coarse"]["branch"]
         shown = [float(p) for name in EMOSET if (p := row[f"p_{name}"])]
         assert sorted(shown) == pytest.approx(sorted(decision["fine"]["probs"].values()))
-        assert row["run"] == "sepm"
+        assert (row["run"], row["error"]) == ("sepm", "")
 
 
 def test_where_no_image_can_be_read_nothing_was_computed(

@@ -190,7 +190,7 @@ def test_what_the_rows_decide_is_no_option(
 ) -> None:
     for option in ("--beta", "--drop"):
         assert main(table_of_data(tiny_llava, option, "0.3")) == 2
-        assert f"Unknown option: {option}" in capsys.readouterr().err
+        assert f"unknown option {option}" in capsys.readouterr().err
 
 
 def test_settings_that_differ_stand_in_the_files_names(on_scenes: Any, tmp_path: Path) -> None:

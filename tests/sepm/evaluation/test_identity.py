@@ -173,7 +173,7 @@ def test_rows_of_images_that_changed_since_are_refused_and_the_images_named(
     assert "holds rows made from other images (1 of 3)" in told
     assert f"  {second}: {why}\n" in told
     assert first not in told
-    assert "Start afresh with --overwrite" in told
+    assert "mend --image-folder. Else choose another --output-dir, or start afresh with" in told
     if spoil is replace_image:
         evaluate("--limit", 3, "--overwrite")
 

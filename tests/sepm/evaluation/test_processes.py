@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -221,3 +222,32 @@ def test_wrong_input_is_told_once_and_ends_all_processes(
     assert done.status != 0
     assert done.errors.count("CUDA devices are visible") == 1
     assert not (tmp_path / "emoset").exists()
+
+
+def test_processes_started_by_hand_end_where_the_first_fails_before_it_needs_them() -> None:
+    program = (
+        "import os, sys; from sepm import cli; from sepm.errors import RunError\n"
+        "def run(): raise RunError('it broke')\n"
+        "import sepm.commands.tasks; sepm.commands.tasks.run = run\n"
+        "sys.exit(cli.main(['tasks']))"
+    )
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**os.environ, **meeting, "RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in "01"
+    )
+    try:
+        assert "it broke" in first.communicate(timeout=SECONDS)[1]
+        said = second.communicate(timeout=SECONDS)[1]
+    finally:
+        second.kill()
+    assert "sepm, process 2 of 2: another process of this command has ended early" in said
+    assert (first.returncode, second.returncode) == (1, 1)

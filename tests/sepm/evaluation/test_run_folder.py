@@ -59,9 +59,28 @@ def test_differences_are_named_with_both_values(tmp_path: Path) -> None:
         finished(tmp_path, other)
     assert (
         "method is 'zero-shot' there, 'cci' now; configuration.beta is 0.2 there, 0.3 now; "
-        "configuration.seed is None there, 1 now. Start afresh with --overwrite"
+        "configuration.seed is None there, 1 now. If that is a mistake, mend --method, --beta, "
+        "--seed. Else choose another --output-dir, or start afresh with --overwrite"
     ) in str(error.value)
     assert "alpha" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "option"),
+    [
+        ({"sha256": {"question_file": "now"}}, "--question-file"),
+        ({"sha256": {"model_files": {"a": "now"}, "checkpoint": "now"}}, "--model-path"),
+        ({"sha256": {"taxonomy": "now"}}, "--dataset"),
+        ({"configuration": {"vision_dtype": "now"}}, "--vision-dtype"),
+        ({"configuration": {"processor": {"size": "now"}}}, "--processor"),
+    ],
+)
+def test_the_option_that_is_likely_wrong_is_named_before_what_removes_rows(
+    part: dict[str, Any], option: str, tmp_path: Path
+) -> None:
+    begin(tmp_path, json.loads(json.dumps(part).replace("now", "another")), [A])
+    with pytest.raises(InputError, match=f"mend {option}. Else choose another --output-dir, or st"):
+        finished(tmp_path, part)
 
 
 def test_long_values_are_shown_by_their_beginning(tmp_path: Path) -> None:
