@@ -76,6 +76,8 @@ class AutoVisionLanguageModel:
         max_positions: int,
     ) -> None:
         self.model, self.prompts, self.preprocess = model, prompts, preprocess
+        self.render, self.tokenize = prompts.template.render, prompts.tokenize
+        self.option_id = prompts.option_id
         self.attention_layer = attention_layer
         self.positions: Positions = positions
         self.end_ids, self.max_positions = end_ids, max_positions
@@ -91,26 +93,6 @@ class AutoVisionLanguageModel:
     def prompt_format(self) -> dict[str, Any]:
         """What writes the prompts, and the beginning-of-text token."""
         return {"conversation": "chat template", "bos": self.prompts.bos_source}
-
-    def render(self, query: str) -> str:
-        """The prompt of a query as text, the image as the template writes it."""
-        return self.prompts.template.render(query)
-
-    def tokenize(self, query: str) -> AutoPrompt:
-        """The prompt that asks a query about an image.
-
-        Raises:
-            ValueError: the template changes it, or it holds an image's placeholder.
-        """
-        return self.prompts.tokenize(query)
-
-    def option_id(self, option_letter: str) -> int:
-        """Vocabulary id of an option letter where an answer begins.
-
-        Raises:
-            ValueError: the letter is not one token there.
-        """
-        return self.prompts.option_id(option_letter)
 
     @torch.inference_mode()
     def encode(self, inputs: Sequence[ImageInput]) -> list[AutoImage]:
@@ -142,13 +124,7 @@ class AutoVisionLanguageModel:
         dropped: Sequence[Sequence[int]],
         rows: Sequence[int] = (),
     ) -> AutoPrefill:
-        """One pass over B prompts of one length, each over an image of one shape.
-
-        Args:
-            prompts: equal in length.
-            images: B encoded images.
-            dropped: for each the indices of visual tokens to leave out, equally many.
-            rows: M prompt positions, the image counted as one, whose attention is wanted.
+        """One pass over B prompts, as `VisionLanguageModel` has it.
 
         Raises:
             ValueError: lengths or shapes differ.

@@ -151,10 +151,9 @@ def test_the_last_layer_without_a_window_is_read(open_family: Any) -> None:
 
 
 def test_linear_attention_is_told() -> None:
-    config = CONFIG_MAPPING["qwen3_5"]()
-    found = checkpoint.AutoCheckpoint(Path(), config, ModelOptions(model_path=""), 31, "kept", 0)
-    assert found.notes == [checkpoint.LINEAR_ATTENTION]
-    assert checkpoint.attention_layer(config.get_text_config()) == 31
+    text = CONFIG_MAPPING["qwen3_5"]().get_text_config()
+    assert checkpoint.notes_on_layers(text) == (checkpoint.LINEAR_ATTENTION,)
+    assert checkpoint.attention_layer(text) == 31
 
 
 def test_gaps_come_with_a_mask_of_ones() -> None:
