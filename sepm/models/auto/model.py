@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from llava.answer_text import answer_text, second_token_text
+from llava.prompt import Prompt
 from sepm.errors import RunError
 from sepm.models.auto.attention_rows import RowReader
 from sepm.models.auto.decoder_inputs import Arguments, Positions, edited_arguments, without_dropped
 from sepm.models.auto.decoding import AutoPrefill, decode
 from sepm.models.auto.images import ImageInput, ImagePreprocessor
-from sepm.models.auto.prompts import PROBE, AutoPrompt, AutoPrompts
+from sepm.models.auto.prompts import PROBE, AutoPrompts
 from sepm.models.auto.tiles import Tiles
 
 
@@ -119,7 +120,7 @@ class AutoVisionLanguageModel:
     @torch.inference_mode()
     def prefill(
         self,
-        prompts: Sequence[AutoPrompt],
+        prompts: Sequence[Prompt],
         images: Sequence[AutoImage],
         dropped: Sequence[Sequence[int]],
         rows: Sequence[int] = (),
@@ -140,7 +141,7 @@ class AutoVisionLanguageModel:
             seen.update(arguments)
             return arguments
 
-        at = len(prompts[0].before_image)
+        at = prompts[0].image_position
         spread = len(images[0].ids) - gone - 1
         positions = [row + spread if row > at else row for row in rows]
         cache = DynamicCache(config=self.model.config.get_text_config())
@@ -164,7 +165,7 @@ class AutoVisionLanguageModel:
             *_next_positions(seen.get("position_ids"), kept),
         )
 
-    def _ids(self, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]) -> Tensor:
+    def _ids(self, prompts: Sequence[Prompt], images: Sequence[AutoImage]) -> Tensor:
         """Ids int64[B, S] of prompts with the images' in their place, on the CPU.
 
         Raises:
@@ -188,11 +189,11 @@ class AutoVisionLanguageModel:
         return ids
 
     def _inputs(
-        self, ids: Tensor, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]
+        self, ids: Tensor, prompts: Sequence[Prompt], images: Sequence[AutoImage]
     ) -> Arguments:
         """Arguments of the outer model but for the pixels, on its device."""
         inputs: Arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        first, at = images[0].input, len(prompts[0].before_image)
+        first, at = images[0].input, prompts[0].image_position
         for name, types in first.token_types.items():
             around = torch.full_like(ids, types.after)
             around[:, :at] = types.before

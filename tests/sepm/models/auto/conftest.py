@@ -14,8 +14,8 @@ from transformers import AutoModelForImageTextToText
 from transformers.models.smolvlm import processing_smolvlm
 from transformers.utils import logging
 
+from llava.prompt import Prompt
 from sepm.models.auto.model import AutoImage, AutoVisionLanguageModel
-from sepm.models.auto.prompts import AutoPrompt
 from sepm.models.opening import OpenedModel, open_model
 from sepm.models.options import ModelOptions
 from tests.tiny_checkpoints.families import FAMILIES, image_of, write_family
@@ -54,7 +54,7 @@ class Family:
         return self.model.encode([self.model.preprocess(image) for image in self.images])
 
     @cached_property
-    def prompt(self) -> AutoPrompt:
+    def prompt(self) -> Prompt:
         return self.model.tokenize(QUERY)
 
     @cached_property

@@ -51,9 +51,7 @@ def decisions(model: Any, method: str) -> list[Outcome]:
 
 def test_the_prompts_are_the_same(both: tuple[Any, Any]) -> None:
     lean, hub = (model.tokenize("Which emotion?\nA. Awe\nB. Fear") for model in both)
-    at = lean.image_position
-    assert hub.before_image == lean.input_ids[:at]
-    assert hub.after_image == lean.input_ids[at + 1 :]
+    assert hub.input_ids == lean.input_ids
     assert hub.positions_of(0, 5) == lean.positions_of(0, 5)
 
 
