@@ -135,11 +135,7 @@ class AutoCheckpoint(FoundCheckpoint):
         return opened
 
     def _prompts(self) -> AutoPrompts:
-        """The prompts.
-
-        Raises:
-            CheckpointError: they are not what the processor makes of the template.
-        """
+        """The prompts, which are sure to be what the processor makes of the template."""
         probe, tokenizer = self.probe, self.processor.tokenizer
         with checkpoint_errors(self.folder):
             prompts = AutoPrompts(
@@ -159,11 +155,7 @@ class AutoCheckpoint(FoundCheckpoint):
         return prompts
 
     def _check_encoding(self, model: AutoVisionLanguageModel) -> None:
-        """See that the model takes images as the processor prepares them.
-
-        Raises:
-            CheckpointError: it does not.
-        """
+        """Require that the model takes images as the processor prepares them."""
         try:
             model.encode([self.probe.image])
         except (ValueError, TypeError, RuntimeError) as error:
@@ -175,11 +167,7 @@ class AutoCheckpoint(FoundCheckpoint):
             ) from error
 
     def _end_ids(self, model: PreTrainedModel) -> frozenset[int]:
-        """Ids that end an answer.
-
-        Raises:
-            CheckpointError: nothing names one, so that no answer would ever end.
-        """
+        """Ids that end an answer, at least one."""
         named: list[Any] = [
             getattr(model.generation_config, "eos_token_id", None),
             getattr(self.config.get_text_config(), "eos_token_id", None),
@@ -303,11 +291,7 @@ def _layer_types(text_config: Any) -> list[str]:
 
 
 def _positions(options: ModelOptions, text_config: Any) -> Positions:
-    """Positions after dropping: renumbered where a token has one number, kept in a grid.
-
-    Raises:
-        InputError: a grid is to be renumbered.
-    """
+    """Positions after dropping: renumbered where a token has one number, kept in a grid."""
     rope = getattr(text_config, "rope_parameters", None) or {}
     kinds = rope.values() if all(isinstance(v, dict) for v in rope.values()) else [rope]
     is_grid = any("mrope_section" in kind for kind in kinds)

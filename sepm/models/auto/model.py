@@ -4,11 +4,12 @@ Two places are needed, and no family's name: where the outer model calls its lan
 attention of the one layer whose rows are read.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +129,7 @@ class AutoVisionLanguageModel:
         """One pass over B prompts, as `VisionLanguageModel` has it.
 
         Raises:
-            ValueError: lengths or shapes differ.
+            ValueError: lengths or shapes differ, or not equally many tokens are dropped.
             RunError: prompt and image are longer than the model allows.
         """
         ids = self._ids(prompts, images)
@@ -166,12 +167,7 @@ class AutoVisionLanguageModel:
         )
 
     def _ids(self, prompts: Sequence[Prompt], images: Sequence[AutoImage]) -> Tensor:
-        """Ids int64[B, S] of prompts with the images' in their place, on the CPU.
-
-        Raises:
-            ValueError: lengths or shapes differ.
-            RunError: they are longer than the model allows.
-        """
+        """Ids int64[B, S] of prompts with the images' in their place, on the CPU."""
         lengths = {(len(p.before_image), len(p.after_image)) for p in prompts}
         if len(lengths) > 1 or len({image.shape for image in images}) > 1:
             raise ValueError("prompts and images of one batch must have one length and shape")
@@ -206,11 +202,7 @@ class AutoVisionLanguageModel:
         return {name: self._placed(values) for name, values in inputs.items()}
 
     def _kept(self, ids: Tensor, dropped: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Positions kept of each row int64[B, S'], and those of its visual tokens among them.
-
-        Raises:
-            ValueError: not equally many are dropped.
-        """
+        """Positions kept of each row int64[B, S'], and those of its visual tokens among them."""
         if len({len(gone) for gone in dropped}) > 1:
             raise ValueError("equally many visual tokens must be dropped of each image of a batch")
         visual = ids == self.preprocess.image_id
@@ -264,7 +256,7 @@ def _features_recorded(model: PreTrainedModel, seen: list[Any]) -> Iterator[None
         seen.append(encode(*args, **kwargs))
         raise _EncodedError
 
-    with _replaced(model.base_model, recorded), suppress(_EncodedError):
+    with patch.object(model.base_model, "get_image_features", recorded), suppress(_EncodedError):
         yield
 
 
@@ -281,19 +273,10 @@ def features_given(model: PreTrainedModel, features: Any) -> Iterator[None]:
         asked.append(True)
         return features
 
-    with _replaced(model.base_model, given):
+    with patch.object(model.base_model, "get_image_features", given):
         yield
     if len(asked) != 1:
         raise RunError(f"the model asked {len(asked)} times for the image's features, not once")
-
-
-@contextmanager
-def _replaced(base: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
-    base.get_image_features = function  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del base.get_image_features  # the class's own is seen again
 
 
 def _lean(features: Any) -> SimpleNamespace:
