@@ -117,10 +117,7 @@ def with_old_shards_beside(folder: Path) -> None:
     ],
 )
 def test_a_change_that_inference_does_not_read_leaves_the_model_as_it_is(
-    folder: Path,
-    change: Callable[[Path], None],
-    inputs: list[np.ndarray],
-    expected: Tensor,
+    folder: Path, change: Callable[[Path], None], inputs: list[np.ndarray], expected: Tensor
 ) -> None:
     change(folder)
 
@@ -249,8 +246,7 @@ def test_every_stored_weight_is_the_one_in_the_model(
 def test_siglip_needs_no_attention_pool_head(make_vila, tmp_path: Path) -> None:
     folder = make_vila(tmp_path / "vila-tiny")
     edit_weights(
-        folder / "vision_tower",
-        lambda w: [w.pop(name) for name in list(w) if ".head." in name],
+        folder / "vision_tower", lambda w: [w.pop(name) for name in list(w) if ".head." in name]
     )
     assert_holds_its_weights(folder)
 

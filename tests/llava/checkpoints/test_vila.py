@@ -10,24 +10,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    SiglipVisionConfig,
-    SiglipVisionModel,
-)
+from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
 from llava import Llava, load_checkpoint
 from llava.checkpoints.files import read_json
 from llava.projector import Downsample
 from llava.vision import VisionTower
 from tests.llava.conftest import EAGER
-from tests.llava.test_against_transformers import (
-    QUERY,
-    assert_close,
-    over_image,
-    spliced_by_hand,
-)
+from tests.llava.test_against_transformers import QUERY, assert_close, over_image, spliced_by_hand
 
 SIDE = 70
 

@@ -114,19 +114,7 @@ LABELS = ["amusement", "awe", "contentment", "excitement", "anger", "disgust", "
 """An order that is not EmoSet's own."""
 
 
-@pytest.mark.parametrize(
-    ("label_names", "declared"),
-    [
-        (
-            LABELS,
-            None,
-        ),
-        (
-            (),
-            LABELS,
-        ),
-    ],
-)
+@pytest.mark.parametrize(("label_names", "declared"), [(LABELS, None), ((), LABELS)])
 def test_integers_are_named_by_the_user_or_by_the_files(
     tmp_path: Path, label_names: list[str], declared: list[str] | None
 ) -> None:

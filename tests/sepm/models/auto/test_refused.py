@@ -120,8 +120,7 @@ def test_a_weight_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"),
-    [("florence2", "encoder with a decoder"), ("mllama", "cross-attention")],
+    ("kind", "reason"), [("florence2", "encoder with a decoder"), ("mllama", "cross-attention")]
 )
 def test_models_without_rows_to_read(kind: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"unread")
