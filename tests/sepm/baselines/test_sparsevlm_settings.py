@@ -8,7 +8,6 @@ import pytest
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, sparsevlm_settings
 from sepm.errors import InputError
 from sepm.method.config import MethodConfig
-from sepm.registry import MethodRun
 
 
 def config(**changes: Any) -> MethodConfig:
@@ -57,22 +56,3 @@ def test_layers_that_the_model_lacks_are_refused_with_what_to_do() -> None:
     )
     with pytest.raises(InputError, match=message):
         settings.require_depth(4)
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({}, "sparsevlm"),
-        ({"retain": 64}, "sparsevlm-retain64"),
-        ({"sparsevlm_version": "1", "retain": 128}, "sparsevlm-v1-retain128"),
-        ({"sparsevlm_layers": (0, 1, 2)}, "sparsevlm-layers0-1-2"),
-    ],
-)
-def test_a_folder_tells_version_budget_and_layers_where_they_are_not_the_defaults(
-    change: dict[str, Any], name: str
-) -> None:
-    assert MethodRun("sparsevlm", config(**change)).folder_name == name
-
-
-def test_another_method_is_the_same_run_whatever_the_budget() -> None:
-    assert MethodRun("zero-shot", config(retain=64)) == MethodRun("zero-shot", config())

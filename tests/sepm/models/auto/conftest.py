@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
-from transformers.models.smolvlm import processing_smolvlm
 from transformers.utils import logging
 
 from llava.prompt import Prompt
@@ -21,8 +20,6 @@ from sepm.models.options import ModelOptions
 from tests.tiny_checkpoints.families import FAMILIES, image_of, write_family
 
 logging.disable_progress_bar()
-smolvlm: Any = processing_smolvlm
-smolvlm.num2words = smolvlm.num2words or str  # it is for videos alone
 
 PHRASE = "Please focus on emotion."
 QUERY = f"{PHRASE}\nWhich of the following best represents the image?\nA. Positive\nB. Negative"

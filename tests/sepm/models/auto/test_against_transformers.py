@@ -59,21 +59,6 @@ def test_attention_rows_are_those_of_eager_attention(family: Family) -> None:
     torch.testing.assert_close(ours.attentions, expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("dropped", [False, True], ids=["whole", "dropped"])
-def test_rows_of_a_batch_are_those_alone(family: Family, dropped: bool) -> None:
-    model, prompt, rows = family.model, family.prompt, family.rows
-    count = family.encoded[0].num_tokens
-    gone = [(0, 3, count - 1), (2, 3, 4)] if dropped else [(), ()]
-    both = model.prefill([prompt] * 2, family.encoded, gone, rows)
-    for row, image in enumerate(family.encoded):
-        alone = model.prefill([prompt], [image], [gone[row]], rows)
-        torch.testing.assert_close(both.logits[row], alone.logits[0], atol=1e-5, rtol=0)
-        assert both.attentions is not None
-        assert alone.attentions is not None
-        torch.testing.assert_close(both.attentions[row], alone.attentions[0], atol=1e-6, rtol=0)
-        assert model.decode(both, [row], 4) == model.decode(alone, [0], 4)
-
-
 def test_dropped_tokens_at_kept_positions_are_as_if_masked_everywhere(family: Family) -> None:
     model, gone = with_positions(family, "kept"), family.dropped()
     hidden = family.visual[list(gone)]
