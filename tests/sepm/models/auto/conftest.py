@@ -116,3 +116,9 @@ def open_family(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Famil
 def family(request: pytest.FixtureRequest, open_family: Callable[..., Family]) -> Family:
     """Each family in turn."""
     return open_family(request.param)
+
+
+@pytest.fixture
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of random models end soon."""
+    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 3)

@@ -73,10 +73,10 @@ def test_decisions_differ_from_image_to_image(both: tuple[Any, Any]) -> None:
     assert len({(outcome.reply.letter, outcome.dropped) for outcome in found}) > 1
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_evaluations_write_the_same_decisions(
-    folders: tuple[Path, Path], scenes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[Path, Path], scenes: Any, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 4)
     square = scenes.questions()[::3]  # the others are padded in one format, cropped in the other
     file = tmp_path / "square.jsonl"
     file.write_text("".join(json.dumps(question) + "\n" for question in square))
