@@ -52,13 +52,6 @@ def test_null_is_as_if_absent_for_text_and_category(tmp_path: Path):
     assert (question.text, question.label) == (None, "awe")
 
 
-def test_bom_crlf_and_blank_lines_are_read_over_and_lines_keep_their_numbers(tmp_path: Path):
-    path = tmp_path / "q.jsonl"
-    row = json.dumps(GOOD).encode()
-    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n" + row + b"\r\n\r\n")
-    assert [q.line for q in read_question_file(path, EMOSET, tmp_path).questions] == [3]
-
-
 def test_what_is_written_is_read_back(tmp_path: Path):
     questions = [
         Question("awe/ä.jpg", "awe/ä.jpg", "awe", "line\nline\u2028line", 1),
