@@ -31,25 +31,6 @@ def spans_of_query(offsets: Iterable[tuple[int, int]], lead: int, length: int) -
     )
 
 
-def positions_covering(spans: Spans, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
-    """Positions of the tokens that cover characters [start, end) of the query but the first `skip`.
-
-    Raises:
-        ValueError: no token is left.
-    """
-    positions = tuple(
-        position
-        for position, span in enumerate(spans)
-        if span is not None and span[0] < end and span[1] > start
-    )[skip:]
-    if not positions:
-        raise ValueError(
-            f"no token of the prompt covers characters {start} to {end}"
-            f"{f' but the first {skip}' if skip else ''}"
-        )
-    return positions
-
-
 @dataclass(frozen=True)
 class Prompt:
     """One rendered prompt: S ids, one of them `IMAGE_TOKEN_ID`."""
@@ -64,6 +45,16 @@ class Prompt:
         return self.input_ids.index(IMAGE_TOKEN_ID)
 
     @property
+    def before_image(self) -> tuple[int, ...]:
+        """Ids before the image's placeholder."""
+        return self.input_ids[: self.image_position]
+
+    @property
+    def after_image(self) -> tuple[int, ...]:
+        """Ids after the image's placeholder."""
+        return self.input_ids[self.image_position + 1 :]
+
+    @property
     def num_text_tokens(self) -> int:
         """Number of its ids, the image left out."""
         return len(self.input_ids) - 1
@@ -71,7 +62,7 @@ class Prompt:
     @property
     def num_tokens_after_image(self) -> int:
         """Number of ids after the image's placeholder."""
-        return len(self.input_ids) - self.image_position - 1
+        return len(self.after_image)
 
     def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
         """Positions in `input_ids` of the tokens that cover characters [start, end) of the query.
@@ -81,7 +72,17 @@ class Prompt:
         Raises:
             ValueError: no token is left.
         """
-        return positions_covering(self.query_spans, start, end, skip)
+        positions = tuple(
+            position
+            for position, span in enumerate(self.query_spans)
+            if span is not None and span[0] < end and span[1] > start
+        )[skip:]
+        if not positions:
+            raise ValueError(
+                f"no token of the prompt covers characters {start} to {end}"
+                f"{f' but the first {skip}' if skip else ''}"
+            )
+        return positions
 
     def __len__(self) -> int:
         return len(self.input_ids)

@@ -58,7 +58,6 @@ class Checkpoint:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         vision_dtype: torch.dtype | None = None,
-        conversation: Conversation | None = None,
     ) -> Llava:
         """The model, ready for inference; no configuration is read again.
 
@@ -68,12 +67,11 @@ class Checkpoint:
                 in float16.
             vision_dtype: of the vision tower; None: the same. LLaVA's original code left the tower
                 in float32 under its default device map, and in float16 otherwise.
-            conversation: template of the prompts; None: the checkpoint's.
 
         Raises:
             CheckpointError: incomplete, or weights that do not fit.
         """
-        place, model = torch.device(device), self._build(conversation or self.conversation)
+        place, model = torch.device(device), self._build()
         for stored in self.weights:
             own_dtype = vision_dtype if stored.parts == ("vision_tower",) else None
             load_weights(model, stored, place, own_dtype or dtype)
@@ -81,7 +79,7 @@ class Checkpoint:
         model.to(place)  # the buffers, which no checkpoint holds
         return model.eval()
 
-    def _build(self, conversation: Conversation) -> Llava:
+    def _build(self) -> Llava:
         """All parts, their parameters still on the meta device."""
         folder = self.folders[0]
         language_model = build_language_model(self.language, folder / "config.json")
@@ -90,7 +88,7 @@ class Checkpoint:
             projector, vision_tower = self.build_projector(), self.build_tower()
         tokenizer = self.load_tokenizer()
         with checkpoint_errors(folder):
-            prompts = PromptTokenizer(tokenizer, conversation)
+            prompts = PromptTokenizer(tokenizer, self.conversation)
         preprocess = self.load_preprocessing(vision_tower.image_size)
         vocabulary = tokenizer.get_vocab()
         if missing := [token for token in self.end_tokens if token not in vocabulary]:

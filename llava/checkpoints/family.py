@@ -9,7 +9,6 @@ from llava.checkpoints.checkpoint import Checkpoint
 from llava.checkpoints.files import locate, read_json
 from llava.checkpoints.llava import inspect_llava
 from llava.checkpoints.vila import inspect_vila, is_vila
-from llava.conversation import Conversation
 from llava.model import Llava
 
 
@@ -38,9 +37,7 @@ def load_checkpoint(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     vision_dtype: torch.dtype | None = None,
-    conversation: Conversation | None = None,
 ) -> Llava:
     """The model of a checkpoint: `inspect_checkpoint`, then `Checkpoint.load`."""
-    return inspect_checkpoint(model_path).load(
-        device=device, dtype=dtype, vision_dtype=vision_dtype, conversation=conversation
-    )
+    checkpoint = inspect_checkpoint(model_path)
+    return checkpoint.load(device=device, dtype=dtype, vision_dtype=vision_dtype)

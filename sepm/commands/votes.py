@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from sepm.analysis.vote_agreement import as_document, vote_agreement, votes_by_image
 from sepm.commands.options import AsJson, Runs
-from sepm.datasets.question_file import read_questions
+from sepm.datasets.question_file import read_question_file
 from sepm.terminal import show_result
 
 
@@ -23,8 +23,8 @@ def run(
 
     found = []
     for group in read_run_groups(runs):
-        questions = read_questions(question_file, group.taxonomy, question_file.parent)
-        votes = votes_by_image(questions)
+        content = read_question_file(question_file, group.taxonomy, question_file.parent)
+        votes = votes_by_image(content.questions)
         found += [vote_agreement(one, votes) for one in group.runs]
     show_result(found, as_document(found), as_json=as_json)
     return 0

@@ -16,10 +16,7 @@ ImageHashes = dict[str, str | UnreadableImageError]
 
 
 def image_hashes(
-    images: Sequence[str],
-    decoded: Collection[str],
-    image_folder: Path,
-    workers: int | None = None,
+    images: Sequence[str], decoded: Collection[str], image_folder: Path, workers: int | None = None
 ) -> ImageHashes:
     """SHA-256 of each image file, or why the image cannot be used; each file is read once.
 
@@ -45,13 +42,7 @@ def image_hashes(
         found = in_threads(
             lambda image: _hash(image_folder / image, decode=image in decoded), images, workers
         )
-        bar = tqdm(
-            found,
-            desc="reading images",
-            total=len(images),
-            unit="image",
-            disable=None,
-        )
+        bar = tqdm(found, desc="reading images", total=len(images), unit="image", disable=None)
         return dict(bar)
 
 

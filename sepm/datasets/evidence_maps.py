@@ -1,6 +1,5 @@
 """Evidence about images, as people marked it: maps, boxes, or visual tokens, one for each image."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,28 +60,18 @@ class MarkedTokens:
 Evidence = GreyMap | Boxes | MarkedTokens
 
 
-class EvidenceMaps(ABC):
-    """Evidence by image."""
-
-    path: Path
-    """Where it comes from."""
-
-    @abstractmethod
-    def find(self, question_id: str, image: str) -> Evidence | None:
-        """An image's evidence; None where there is none.
-
-        Raises:
-            InputError: it is there and cannot be read.
-        """
-
-
 @dataclass(frozen=True)
-class MapFolder(EvidenceMaps):
+class MapFolder:
     """Grey images under the names of a question file's images, whatever their suffix."""
 
     path: Path
 
     def find(self, question_id: str, image: str) -> GreyMap | None:
+        """An image's map; None where there is none.
+
+        Raises:
+            InputError: it is there and cannot be read.
+        """
         if any(image_faults(image, self.path)):
             return None
         name = self.path / image
@@ -92,14 +81,19 @@ class MapFolder(EvidenceMaps):
 
 
 @dataclass(frozen=True)
-class MapFile(EvidenceMaps):
+class MapFile:
     """Boxes or visual tokens by question id, from a JSON file."""
 
     path: Path
     marks: Mapping[str, Evidence]
 
     def find(self, question_id: str, image: str) -> Evidence | None:
+        """A question's marks; None where there are none."""
         return self.marks.get(question_id)
+
+
+EvidenceMaps = MapFolder | MapFile
+"""Evidence by image."""
 
 
 def read_evidence_maps(path: Path) -> EvidenceMaps:

@@ -111,11 +111,7 @@ def class_of_labels(
 
 
 def _named(names: Sequence[str]) -> dict[str, str]:
-    """Classes by label, of names in order or of `VALUE=CLASS`.
-
-    Raises:
-        InputError: some are of one kind and some of the other.
-    """
+    """Classes by label, of names in order or of `VALUE=CLASS`, all of one kind."""
     pairs = [name.rpartition("=") for name in names]
     if not any(separator for _, separator, _ in pairs):
         return _numbered(names)

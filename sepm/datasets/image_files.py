@@ -4,6 +4,8 @@ import hashlib
 import os
 import stat
 import unicodedata
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -49,10 +51,47 @@ def read_image_and_hash(path: Path) -> tuple[Image.Image, str]:
         UnreadableImageError: as `read_image`.
     """
     content = _content(path)
+    with _refusals(content), Image.open(BytesIO(content)) as image:
+        _check_size(*image.size)
+        return _in_rgb(image), hashlib.sha256(content).hexdigest()
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as its file tells them, which is not decoded.
+
+    Raises:
+        UnreadableImageError: no plain file, or no image.
+    """
+    content = _content(path)
+    with _refusals(content), Image.open(BytesIO(content)) as image:
+        return image.size
+
+
+def as_if_read(image: Image.Image) -> Image.Image:
+    """An image from elsewhere as `read_image` gives one: decoded, in RGB, within the same limits.
+
+    Raises:
+        UnreadableImageError: as `read_image`.
+    """
+    with _refusals():
+        _check_size(*image.size)
+        return _in_rgb(image.copy())
+
+
+def image_hash(path: Path) -> str:
+    """SHA-256 of an image file's bytes, which are not decoded.
+
+    Raises:
+        UnreadableImageError: it is no plain file, or cannot be read.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+@contextmanager
+def _refusals(content: bytes = b"") -> Generator[None]:
+    """Within it, what PIL raises about a file's content is an UnreadableImageError."""
     try:
-        with Image.open(BytesIO(content)) as image:
-            _check_size(*image.size)
-            return _in_rgb(image), hashlib.sha256(content).hexdigest()
+        yield
     except UnreadableImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -63,45 +102,6 @@ def read_image_and_hash(path: Path) -> tuple[Image.Image, str]:
     except Exception as error:
         # Decoders of broken files raise nearly anything: OSError, SyntaxError, IndexError, …
         raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image as its file tells them, which is not decoded.
-
-    Raises:
-        UnreadableImageError: no plain file, or no image.
-    """
-    try:
-        with Image.open(BytesIO(_content(path))) as image:
-            return image.size
-    except UnreadableImageError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
-
-
-def as_if_read(image: Image.Image) -> Image.Image:
-    """An image from elsewhere as `read_image` gives one: decoded, in RGB, within the same limits.
-
-    Raises:
-        UnreadableImageError: as `read_image`.
-    """
-    try:
-        _check_size(*image.size)
-        return _in_rgb(image.copy())
-    except UnreadableImageError:
-        raise
-    except Exception as error:
-        raise UnreadableImageError(f"cannot be decoded: {_reason(error)}") from error
-
-
-def image_hash(path: Path) -> str:
-    """SHA-256 of an image file's bytes, which are not decoded.
-
-    Raises:
-        UnreadableImageError: it is no plain file, or cannot be read.
-    """
-    return hashlib.sha256(_content(path)).hexdigest()
 
 
 def _content(path: Path) -> bytes:
@@ -175,8 +175,7 @@ def _check_size(width: int, height: int) -> None:
 def _in_rgb(image: Image.Image) -> Image.Image:
     """The image with 8 bits a colour; of 16 bits the higher 8, as PIL does in colour.
 
-    Raises:
-        UnreadableImageError: its numbers have no known scale; PIL alone would clip them to white.
+    Numbers of no known scale are refused; PIL alone would clip them to white.
     """
     image.info.pop("transparency", None)  # else PIL looks for its place in RGB, and may find none
     if image.mode == "F" or image.mode.startswith("I"):

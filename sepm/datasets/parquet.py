@@ -23,8 +23,6 @@ NEEDS = "the hub's data needs pyarrow: pip install 'sepm[hub]'"
 class ImageRow:
     """One row: an image file's bytes and its label as it stands in the column."""
 
-    where: str
-    """File and row, from 1."""
     content: bytes
     name: str
     """Path of the image as the column tells it, or nothing."""
@@ -81,8 +79,12 @@ def declared_names(path: Path, column: str) -> list[str] | None:
 
 
 def labels_in(path: Path, column: str) -> list[Label | None]:
-    """A column of labels alone; images are not read."""
-    return _column(_open(path), path, column)
+    """A column of labels alone; images are not read.
+
+    Raises:
+        InputError: the column is not there.
+    """
+    return _open(path, column).read(columns=[column]).column(column).to_pylist()
 
 
 def image_rows(path: Path, image_column: str, label_column: str) -> Iterator[ImageRow]:
@@ -91,21 +93,17 @@ def image_rows(path: Path, image_column: str, label_column: str) -> Iterator[Ima
     Raises:
         InputError: a column is not there or not of its kind, or a row has no image.
     """
-    file = _open(path)
-    _require_columns(file, path, (image_column, label_column))
-    number = 0
-    batches = file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[image_column, label_column])
-    for batch in batches:
-        images, labels = (batch.column(name).to_pylist() for name in (image_column, label_column))
-        for image, label in zip(images, labels, strict=True):
-            number += 1
-            where = f"{path}, row {number}"
-            content, name = _content_and_name(image)
-            if not content:
-                raise InputError(
-                    f"{where}: {image!r:.60} in column '{image_column}'; expected an image's bytes"
-                )
-            yield ImageRow(where, content, name, label)
+    columns = [image_column, label_column]
+    batches = _open(path, *columns).iter_batches(batch_size=ROWS_AT_ONCE, columns=columns)
+    rows = (row for batch in batches for row in batch.to_pylist())
+    for number, row in enumerate(rows, start=1):
+        content, name = _content_and_name(image := row[image_column])
+        if not content:
+            raise InputError(
+                f"{path}, row {number}: {image!r:.60} in column '{image_column}'; expected an "
+                "image's bytes"
+            )
+        yield ImageRow(content, name, row[label_column])
 
 
 def _content_and_name(image: Any) -> tuple[bytes | None, str]:
@@ -130,24 +128,18 @@ def _of_split(names: Sequence[str], split: str | None, where: str) -> list[str]:
     return found
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, *columns: str) -> Any:
+    """A `ParquetFile`; raises InputError where it is none, or a column is not there."""
     try:
         parquet = import_module("pyarrow.parquet")
     except ImportError as error:
         raise InputError(NEEDS) from error
     try:
-        return parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are both
         raise InputError(f"{path}: not a parquet file: {error}") from error
-
-
-def _column(file: Any, path: Path, name: str) -> list[Any]:
-    _require_columns(file, path, (name,))
-    return file.read(columns=[name]).column(name).to_pylist()
-
-
-def _require_columns(file: Any, path: Path, names: Sequence[str]) -> None:
     there = list(file.schema_arrow.names)
-    for name in names:
+    for name in columns:
         if name not in there:
             raise InputError(f"{path}: no column '{name}'; its columns: {', '.join(there)}")
+    return file

@@ -70,15 +70,6 @@ def read_question_file(path: Path, taxonomy: Taxonomy, image_folder: Path) -> Qu
     return QuestionFile(questions, taxonomy, hashlib.sha256(content).hexdigest())
 
 
-def read_questions(path: Path, taxonomy: Taxonomy, image_folder: Path) -> list[Question]:
-    """The questions of a file, in its order; images are located, not opened.
-
-    Raises:
-        InputError: as `read_question_file`.
-    """
-    return read_question_file(path, taxonomy, image_folder).questions
-
-
 def scan_questions(
     path: Path, taxonomy: Taxonomy, image_folder: Path, content: bytes | None = None
 ) -> tuple[list[Question], list[Problem]]:

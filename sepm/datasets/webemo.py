@@ -90,11 +90,7 @@ def _images_by_name(root: Path) -> dict[str, str]:
 def _from_tree(
     tree: Path, taxonomy: Taxonomy, triples: list[Triple], level: Level
 ) -> list[Question]:
-    """Questions from folders named by label (0-24), by fine class or, above that level, by class.
-
-    Raises:
-        InputError: a folder names no class, there is no image, or the labels lost a digit.
-    """
+    """Questions from folders named by label (0-24), by fine class or, above it, by class."""
     folders = folders_in(tree)
     fine = {str(label): triple for label, triple in enumerate(triples)}
     fine |= {triple[0]: triple for triple in triples}

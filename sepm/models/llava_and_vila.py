@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from llava import Checkpoint, Llava
 from llava.checkpoints.family import inspect_folder
 from llava.checkpoints.files import deciding_files, identity_file
 from llava.conversation import CONVERSATIONS
 from sepm.errors import InputError
 from sepm.models.device import Placement
+from sepm.models.found import FoundCheckpoint
 from sepm.models.options import ModelOptions
 from sepm.models.protocol import CLS_ATTENTION, FEATURES, LAYERWISE, PREFIX_SHARING
 
@@ -24,59 +23,22 @@ CAPABILITIES = {
 for another number of visual tokens."""
 
 
-@dataclass(frozen=True)
-class OriginalCheckpoint:
-    """A checkpoint of the original code, its settings read."""
+@dataclass(frozen=True, kw_only=True)
+class OriginalCheckpoint(FoundCheckpoint):
+    """A checkpoint of the original code."""
 
     checkpoint: Checkpoint
-    own_dtype: torch.dtype | None = None
-
-    @property
-    def folder(self) -> Path:
-        """Its folder."""
-        return self.checkpoint.folder
-
-    @property
-    def description(self) -> str:
-        """Its family, for messages."""
-        return f"a {self.checkpoint.family}"
-
-    @property
-    def num_layers(self) -> int:
-        """L, its number of decoder layers."""
-        return self.checkpoint.num_layers
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """Capabilities that a method may need."""
-        return CAPABILITIES[self.checkpoint.family]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that decides its rows beside its files and precision."""
         return {"conversation": self.checkpoint.conversation.name}
 
     @property
     def template(self) -> str:
-        """What its prompts are written with."""
         return repr(self.checkpoint.conversation)
 
-    @property
-    def template_source(self) -> str:
-        """Reason for that template."""
-        return self.checkpoint.conversation_source
-
-    @property
-    def identity(self) -> Path:
-        """The file whose hash tells the release."""
-        return identity_file(self.checkpoint.folders[0])
-
     def identity_files(self) -> dict[str, Path]:
-        """Files that make the model, by name; those of a tower elsewhere as if it were inside.
-
-        Raises:
-            CheckpointError: one is not there.
-        """
+        """Files that make the model, by name; those of a tower elsewhere as if it were inside."""
         named: dict[str, Path] = {}
         for folder in self.checkpoint.folders:
             place = Path(os.path.relpath(folder, self.folder))
@@ -86,25 +48,7 @@ class OriginalCheckpoint:
             named |= {(place / path.relative_to(folder)).as_posix(): path for path in files}
         return named
 
-    @property
-    def notes(self) -> list[str]:
-        """Notes to the user on how it is read; one where its template is a guess."""
-        checkpoint = self.checkpoint
-        if checkpoint.conversation_source != "default":
-            return list(checkpoint.notes)
-        template = (
-            "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
-            f"itself '{checkpoint.recorded_name}'); {checkpoint.conversation.name} is used. "
-            "--conversation llama_3_fix is that of the -Fix re-release"
-        )
-        return [*checkpoint.notes, template]
-
     def load(self, place: Placement) -> Llava:
-        """The model, ready for inference.
-
-        Raises:
-            CheckpointError: incomplete, or weights that do not fit.
-        """
         return self.checkpoint.load(
             device=place.device, dtype=place.dtype, vision_dtype=place.vision_dtype
         )
@@ -130,4 +74,25 @@ def inspect_original(
     if options.conversation != "auto":
         template = CONVERSATIONS[options.conversation]
         found = replace(found, conversation=template, conversation_source="option")
-    return OriginalCheckpoint(found)
+    return OriginalCheckpoint(
+        checkpoint=found,
+        folder=folder,
+        description=f"a {found.family}",
+        num_layers=found.num_layers,
+        identity=identity_file(found.folders[0]),
+        capabilities=CAPABILITIES[found.family],
+        template_source=found.conversation_source,
+        notes=_notes(found),
+    )
+
+
+def _notes(found: Checkpoint) -> tuple[str, ...]:
+    """Notes on how a checkpoint is read; one where its template is a guess."""
+    if found.conversation_source != "default":
+        return found.notes
+    template = (
+        "this VILA-1.5 does not tell the prompt template that it was trained with (it calls "
+        f"itself '{found.recorded_name}'); {found.conversation.name} is used. "
+        "--conversation llama_3_fix is that of the -Fix re-release"
+    )
+    return (*found.notes, template)

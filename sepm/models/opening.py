@@ -2,12 +2,12 @@
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 import transformers
 
 from llava import CheckpointError
@@ -15,6 +15,7 @@ from llava.checkpoints.files import locate, read_json
 from sepm.errors import InputError
 from sepm.models.checksums import checksums
 from sepm.models.device import Placement, choose_device, choose_placement, prepare_device
+from sepm.models.found import FoundCheckpoint
 from sepm.models.llava_and_vila import inspect_original
 from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions, hub_revision
@@ -22,54 +23,13 @@ from sepm.models.protocol import VisionLanguageModel
 from sepm.progress import tell
 
 
-class FoundCheckpoint(Protocol):
-    """A checkpoint whose settings have been read: what each format tells of its own."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def num_layers(self) -> int: ...
-    @property
-    def capabilities(self) -> frozenset[str]: ...
-    @property
-    def own_dtype(self) -> torch.dtype | None:
-        """Precision that "auto" means beside a CPU; None: float16."""
-        ...
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All that decides rows beside files and precision, by the names that results show."""
-        ...
-
-    @property
-    def template(self) -> str:
-        """What prompts are written with."""
-        ...
-
-    @property
-    def template_source(self) -> str:
-        """Reason for that template."""
-        ...
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes to the user on how it is read."""
-        ...
-
-    @property
-    def identity(self) -> Path:
-        """The file whose hash tells a release: the weight file, or its index."""
-        ...
-
-    def identity_files(self) -> dict[str, Path]:
-        """Files that make the model, by name."""
-        ...
-
-    def load(self, place: Placement) -> Any:
-        """The model."""
-        ...
+@contextmanager
+def _told_as_input() -> Iterator[None]:
+    """Within it, what is wrong with a checkpoint is an `InputError`."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise InputError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -108,23 +68,22 @@ class OpenedModel:
         return self.checkpoint.capabilities
 
     @cached_property
+    @_told_as_input()
     def settings(self) -> dict[str, Any]:
         """All that decides rows beside files and precision, by the names that results show.
 
         Raises:
             InputError: a file of the checkpoint cannot be read.
         """
-        try:
-            return self.checkpoint.settings
-        except CheckpointError as error:
-            raise InputError(str(error)) from error
+        return self.checkpoint.settings
 
     @property
     def prompt_format(self) -> dict[str, Any]:
         """Prompt format of the loaded model, and what its template was chosen by."""
         return {**self.model.prompt_format, "chosen_by": self.checkpoint.template_source}
 
-    @property
+    @cached_property
+    @_told_as_input()
     def hashes(self) -> dict[str, Any]:
         """SHA-256 of what makes the model.
 
@@ -135,25 +94,19 @@ class OpenedModel:
         Raises:
             InputError: a file is not there, or cannot be read.
         """
-        return self._hashes
-
-    @cached_property
-    def _hashes(self) -> dict[str, Any]:
         try:
             files = self.checkpoint.identity_files()
             sums = checksums(files.values())
-            index, template = sums[self.checkpoint.identity], self.checkpoint.template
-        except CheckpointError as error:
-            raise InputError(str(error)) from error
         except OSError as error:
             raise InputError(f"{error.filename}: cannot be read: {error.strerror}") from error
         return {
-            "checkpoint": index,
-            "conversation": hashlib.sha256(template.encode()).hexdigest(),
+            "checkpoint": sums[self.checkpoint.identity],
+            "conversation": hashlib.sha256(self.checkpoint.template.encode()).hexdigest(),
             "model_files": {name: sums[path] for name, path in files.items()},
         }
 
     @cached_property
+    @_told_as_input()
     def model(self) -> VisionLanguageModel:
         """The model; notes tell what is loaded, how large it is and how long it took.
 
@@ -171,8 +124,6 @@ class OpenedModel:
             model = self.checkpoint.load(self.placement)
             tell(f"loaded {self.name} in {time.monotonic() - started:.1f} s")
             return model
-        except CheckpointError as error:
-            raise InputError(str(error)) from error
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -196,6 +147,7 @@ class OpenedModel:
         return replace(self, placement=choose_placement(self.options.device, dtype), advice=advice)
 
 
+@_told_as_input()
 def open_model(options: ModelOptions) -> OpenedModel:
     """The checkpoint of the options, downloaded where it is a hub id; no weight is read.
 
@@ -204,10 +156,7 @@ def open_model(options: ModelOptions) -> OpenedModel:
             another family.
     """
     choose_device(options.device)
-    try:
-        found = find_checkpoint(options)
-    except CheckpointError as error:
-        raise InputError(str(error)) from error
+    found = find_checkpoint(options)
     placement = choose_placement(
         options.device, options.dtype, options.vision_dtype, found.own_dtype
     )

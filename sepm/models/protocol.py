@@ -37,11 +37,6 @@ class ModelFacts(Protocol):
         ...
 
     @property
-    def hashes(self) -> dict[str, Any]:
-        """SHA-256 of every file that makes it, and of its prompt template."""
-        ...
-
-    @property
     def num_layers(self) -> int:
         """L, its number of decoder layers."""
         ...

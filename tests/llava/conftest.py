@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import (
     CLIPVisionConfig,
@@ -19,12 +18,10 @@ from transformers import (
 )
 
 from llava import Llava, VisualTokens, load_checkpoint
-from llava.checkpoints.files import read_json
+from tests.llava.stored import EAGER, config_of, weights_of
 
 MakeLlava = Callable[..., Path]
-ReadWeights = Callable[[Path], dict[str, Tensor]]
 Model = TypeVar("Model", bound=nn.Module)
-EAGER: dict[str, Any] = {"attn_implementation": "eager"}
 PLACEHOLDER_ID = 0
 """`<unk>`, which no prompt here holds: where transformers' LLaVA puts visual tokens."""
 
@@ -75,39 +72,27 @@ def pixel_values(inputs: list[np.ndarray]) -> Tensor:
 
 
 @pytest.fixture(scope="session")
-def read_weights() -> ReadWeights:
-    """A function that gives all weights of a checkpoint in one file, under their stored names."""
-
-    def read(folder: Path) -> dict[str, Tensor]:
-        weights = load_file(folder / "model.safetensors")
-        return {name: t for name, t in weights.items() if not name.endswith("position_ids")}
-
-    return read
-
-
-@pytest.fixture(scope="session")
-def eager_llama(checkpoint: Path, read_weights: ReadWeights) -> LlamaForCausalLM:
+def eager_llama(checkpoint: Path) -> LlamaForCausalLM:
     """transformers' own LLaMA with eager attention."""
-    model = LlamaForCausalLM(_language_config(read_json(checkpoint, "config.json")))
-    weights = read_weights(checkpoint)
+    model = LlamaForCausalLM(LlamaConfig(**config_of(checkpoint)))
+    weights = weights_of(checkpoint)
     return _filled(model, {k: v for k, v in weights.items() if ".mm_projector." not in k})
 
 
 @pytest.fixture(scope="session")
-def eager_llava(checkpoint: Path, read_weights: ReadWeights) -> LlavaForConditionalGeneration:
+def eager_llava(checkpoint: Path) -> LlavaForConditionalGeneration:
     """transformers' own LLaVA with eager attention; its placeholder is `PLACEHOLDER_ID`."""
-    language = _language_config(read_json(checkpoint, "config.json"))
-    tower = read_json(checkpoint / "vision_tower", "config.json")
+    tower = checkpoint / "vision_tower"
     config = LlavaConfig(
-        text_config=language,
-        vision_config=CLIPVisionConfig(**_plain(tower)),
+        text_config=LlamaConfig(**config_of(checkpoint)),
+        vision_config=CLIPVisionConfig(**config_of(tower)),
         image_token_index=PLACEHOLDER_ID,
         vision_feature_layer=-2,
         vision_feature_select_strategy="default",
         projector_hidden_act="gelu",
         **EAGER,
     )
-    weights = read_weights(checkpoint) | read_weights(checkpoint / "vision_tower")
+    weights = weights_of(checkpoint) | weights_of(tower)
     renamed = {_name_in_transformers(name): tensor for name, tensor in weights.items()}
     return _filled(LlavaForConditionalGeneration(config), renamed)
 
@@ -123,15 +108,6 @@ def _name_in_transformers(name: str) -> str:
         if name.startswith(original):
             return new + name.removeprefix(original)
     return name
-
-
-def _language_config(stored: dict[str, Any]) -> LlamaConfig:
-    config = {k: v for k, v in _plain(stored).items() if not k.startswith("mm_")}
-    return LlamaConfig(**config, **EAGER)
-
-
-def _plain(stored: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in stored.items() if k not in ("model_type", "torch_dtype", "max_length")}
 
 
 def _filled(model: Model, weights: dict[str, Tensor]) -> Model:

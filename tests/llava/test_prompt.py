@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,7 +218,8 @@ def test_every_option_letter_is_one_token_with_its_blank_if_the_template_has_one
 
 @pytest.mark.parametrize("name", ["llama_3", "llama_3_fix"])
 def test_an_answer_ends_at_the_end_of_text_or_of_the_turn(tiny_vila: Path, name: str) -> None:
-    model = load_checkpoint(str(tiny_vila), conversation=CONVERSATIONS[name])
+    found = inspect_checkpoint(str(tiny_vila))
+    model = replace(found, conversation=CONVERSATIONS[name]).load()
     vocabulary = model.prompts.tokenizer.get_vocab()
 
     assert model.end_ids == {vocabulary["<|end_of_text|>"], vocabulary["<|eot_id|>"]}

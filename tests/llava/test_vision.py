@@ -10,23 +10,20 @@ from torch.nn import functional
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from llava import Llava, load_checkpoint
-from llava.checkpoints.files import read_json
 from llava.vision import VisionTower, read_layers
+from tests.llava.stored import config_of, weights_of
 
 
 @pytest.fixture(scope="module")
-def clip(tiny_llava: Path, read_weights) -> CLIPVisionModel:
+def clip(tiny_llava: Path) -> CLIPVisionModel:
     """transformers' whole CLIP with eager attention."""
     folder = tiny_llava / "vision_tower"
-    stored = read_json(folder, "config.json")
-    config = {k: v for k, v in stored.items() if k not in ("model_type", "torch_dtype")}
-    config |= {"attn_implementation": "eager"}
-    clip = CLIPVisionModel(CLIPVisionConfig(**config)).eval()
+    clip = CLIPVisionModel(CLIPVisionConfig(**config_of(folder))).eval()
     prefix = next(iter(clip.state_dict())).startswith("vision_model.")
     clip.load_state_dict(
         {
             name if prefix else name.removeprefix("vision_model."): tensor
-            for name, tensor in read_weights(folder).items()
+            for name, tensor in weights_of(folder).items()
         }
     )
     return clip
@@ -56,10 +53,10 @@ def encoded(model: Llava, inputs: list[np.ndarray]) -> Tensor:
 
 
 def test_encode_equals_the_last_but_one_hidden_state_of_clip_and_two_linear_maps(
-    model: Llava, features: Tensor, tiny_llava: Path, read_weights, inputs: list[np.ndarray]
+    model: Llava, features: Tensor, tiny_llava: Path, inputs: list[np.ndarray]
 ) -> None:
     first, first_bias, second, second_bias = (
-        read_weights(tiny_llava)[f"model.mm_projector.{name}"]
+        weights_of(tiny_llava)[f"model.mm_projector.{name}"]
         for name in ("0.weight", "0.bias", "2.weight", "2.bias")
     )
     hidden = functional.gelu(features @ first.T + first_bias)  # the exact GELU
@@ -69,11 +66,11 @@ def test_encode_equals_the_last_but_one_hidden_state_of_clip_and_two_linear_maps
 
 
 def test_a_linear_projector_is_one_linear_map(
-    make_llava, tmp_path: Path, read_weights, inputs: list[np.ndarray], pixel_values: Tensor
+    make_llava, tmp_path: Path, inputs: list[np.ndarray], pixel_values: Tensor
 ) -> None:
     folder = make_llava(tmp_path / "llava-tiny", projector="linear")
     linear = load_checkpoint(str(folder))
-    weights = read_weights(folder)
+    weights = weights_of(folder)
     with torch.inference_mode():
         expected = (
             linear.vision_tower(pixel_values) @ weights["model.mm_projector.weight"].T

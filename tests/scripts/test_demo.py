@@ -15,7 +15,7 @@ from safetensors import safe_open
 from llava.prompt import PromptTokenizer
 from sepm.analysis.token_evidence import token_evidence
 from sepm.datasets.evidence_maps import GreyMap
-from sepm.datasets.question_file import Question, read_questions
+from sepm.datasets.question_file import Question, read_question_file
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.config import PRESETS
 from sepm.method.prompts import Query, coarse_body, foe_span
@@ -34,7 +34,7 @@ def _size(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def questions() -> list[Question]:
-    return read_questions(DEMO / "stage_1.jsonl", TAXONOMY, DEMO / "image")
+    return read_question_file(DEMO / "stage_1.jsonl", TAXONOMY, DEMO / "image").questions
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_generator_draws_a_committed_scene_again(
 def test_pretended_votes_are_the_sides_of_the_scenes_cues(
     scenes: ModuleType, questions: list[Question]
 ) -> None:
-    voted = read_questions(DEMO / "voted.jsonl", TAXONOMY, DEMO / "image")
+    voted = read_question_file(DEMO / "voted.jsonl", TAXONOMY, DEMO / "image").questions
     assert [(q.image, q.label) for q in voted] == [(q.image, q.label) for q in questions]
     for index in (0, 7, 100):
         assert dict(voted[index].votes) == scenes.make_scene("test", index).cue_sides

@@ -140,7 +140,10 @@ def test_settings_of_sparsevlm_are_refused_when_it_is_asked_for_and_not_otherwis
         ("sepm", {"beta": 0.5}, "sepm-beta0.5"),
         ("sepm", {"drop": "random", "seed": 3}, "sepm-drop-random-seed3"),
         ("cci", {"alpha": 0.05}, "cci-alpha0.05"),
-        ("zero-shot", {"alpha": 0.05, "beta": 0.5}, "zero-shot"),
+        ("sparsevlm", {"retain": 64}, "sparsevlm-retain64"),
+        ("sparsevlm", {"sparsevlm_version": "1", "retain": 128}, "sparsevlm-v1-retain128"),
+        ("sparsevlm", {"sparsevlm_layers": (0, 1, 2)}, "sparsevlm-layers0-1-2"),
+        ("zero-shot", {"alpha": 0.05, "beta": 0.5, "retain": 64}, "zero-shot"),
     ],
 )
 def test_a_folder_is_named_after_what_differs_from_the_preset(

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.models.smolvlm import processing_smolvlm
 
 from tests.tiny_checkpoints.families_models import CONFIGS, TOKEN_IDS
 from tests.tiny_checkpoints.families_processors import PROCESSORS, Layout, write_processor
@@ -20,6 +21,8 @@ from tests.tiny_checkpoints.families_tokenizers import TOKENIZERS, write_tokeniz
 from tests.tiny_checkpoints.weights import Json
 
 FAMILIES: tuple[str, ...] = tuple(CONFIGS)
+smolvlm: Any = processing_smolvlm
+smolvlm.num2words = smolvlm.num2words or str  # it is for videos alone
 STD = 0.12
 """Standard deviation of every weight matrix: attention and logits are far from flat."""
 

@@ -1,26 +1,15 @@
 """Every tiny family opens as one of the hub does, and its processor agrees with its model."""
 
-import importlib
-import inspect
-import json
 import string
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForImageTextToText,
-    AutoTokenizer,
-    ProcessorMixin,
-)
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
-from transformers.models.pixtral import image_processing_pil_pixtral
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
+from sepm.models.auto.processor import open_processor
+from sepm.models.auto.prompts import ChatTemplate
 from tests.tiny_checkpoints.families import FAMILIES, image_of, write_family
 
 QUERY = "Please focus on emotion.\nWhich one?\nA. Positive\nB. Negative"
@@ -43,46 +32,14 @@ NUM_VISUAL_TOKENS = {
 """Of images of the three shapes, width × height."""
 
 
-@pytest.fixture
-def no_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins for what transformers' processors want of torchvision and need for videos only."""
-    check = ProcessorMixin.check_argument_for_proper_class
-
-    def check_but_videos(processor: Any, name: str, part: Any) -> Any:
-        return type(part) if name == "video_processor" else check(processor, name, part)
-
-    monkeypatch.setattr(ProcessorMixin, "check_argument_for_proper_class", check_but_videos)
-    monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", str)
-    with_torchvision = "transformers.models.pixtral.image_processing_pixtral"
-    monkeypatch.setitem(sys.modules, with_torchvision, image_processing_pil_pixtral)
-
-
 def processor_of(folder: Path) -> Any:
-    """The checkpoint's own processor, built from its parts."""
-    named: Any = PROCESSOR_MAPPING[type(AutoConfig.from_pretrained(folder))]
-    # Without torchvision the library gives a placeholder for Pixtral's, its module does not.
-    processor_class: Any = getattr(importlib.import_module(named.__module__), named.__name__)
-    arguments = inspect.signature(processor_class.__init__).parameters
-    options, template = folder / "processor_config.json", folder / "chat_template.jinja"
-    saved = json.loads(options.read_text()) if options.exists() else {}
-    parts: dict[str, Any] = {
-        "image_processor": AutoImageProcessor.from_pretrained(folder, backend="pil"),
-        "tokenizer": AutoTokenizer.from_pretrained(folder),
-        "chat_template": template.read_text() if template.exists() else None,
-        "video_processor": SimpleNamespace(model_input_names=[], num_frames=8, fps=1),
-    }
-    return processor_class(**{k: v for k, v in (saved | parts).items() if k in arguments})
+    return open_processor(folder, AutoConfig.from_pretrained(folder), {})
 
 
 def prompt_of(processor: Any) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": QUERY}]
-    message = {"role": "user", "content": content}
-    return processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
+    return ChatTemplate(processor.tokenizer, processor.chat_template).render(QUERY)
 
 
-# Two processors of transformers make arrays of tensors in a way that NumPy 2 deprecates.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.usefixtures("no_torchvision")
 @pytest.mark.parametrize("name", FAMILIES)
 @torch.inference_mode()
 def test_a_family_reads_images_and_text_with_as_many_placeholders_as_visual_tokens(
@@ -123,7 +80,6 @@ def test_a_family_reads_images_and_text_with_as_many_placeholders_as_visual_toke
         ("qwen2_5_vl", 0, 0),
     ],
 )
-@pytest.mark.usefixtures("no_torchvision")
 def test_the_first_token_is_written_by_template_tokenizer_both_or_none(
     name: str, written: int, added: int, tmp_path: Path
 ) -> None:
@@ -158,7 +114,6 @@ def test_changes_reach_the_parts_of_the_configuration_and_the_chat_template(tmp_
     assert AutoTokenizer.from_pretrained(tmp_path).chat_template is None
 
 
-@pytest.mark.usefixtures("no_torchvision")
 def test_an_image_processor_is_read_from_the_file_of_the_processor_too(tmp_path: Path) -> None:
     write_family("internvl", tmp_path, layout="one file")
 

@@ -22,6 +22,7 @@ from sepm.models.auto.probe import Probe, probe_processor
 from sepm.models.auto.processor import Settings, open_processor, parse_settings
 from sepm.models.auto.prompts import PROBE, AutoPrompts, ChatTemplate
 from sepm.models.device import Placement
+from sepm.models.found import FoundCheckpoint
 from sepm.models.memory import is_out_of_memory
 from sepm.models.options import ModelOptions
 
@@ -36,11 +37,10 @@ def is_known(stored: Mapping[str, Any]) -> bool:
     return stored.get("model_type") in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 
-@dataclass(frozen=True)
-class AutoCheckpoint:
-    """A checkpoint by its configuration; no weight is read."""
+@dataclass(frozen=True, kw_only=True)
+class AutoCheckpoint(FoundCheckpoint):
+    """A checkpoint in transformers' format."""
 
-    folder: Path
     config: PretrainedConfig
     options: ModelOptions
     attention_layer: int
@@ -48,36 +48,6 @@ class AutoCheckpoint:
     positions: Positions
     image_id: int
     """Id of a visual token's placeholder in a prompt."""
-
-    capabilities = frozenset[str]()
-    template_source = "checkpoint"
-
-    @property
-    def description(self) -> str:
-        """Its family, for messages."""
-        return f"a {self.config.model_type} of transformers"
-
-    @property
-    def num_layers(self) -> int:
-        """L, its number of decoder layers."""
-        return int(self._text_config.num_hidden_layers)
-
-    @property
-    def _text_config(self) -> Any:
-        return self.config.get_text_config()
-
-    @property
-    def own_dtype(self) -> torch.dtype | None:
-        """Precision that its weights are stored in, where its configuration says so."""
-        dtype = self.config.dtype or self._text_config.dtype
-        return dtype if isinstance(dtype, torch.dtype) else None
-
-    @property
-    def notes(self) -> list[str]:
-        """Notes to the user."""
-        kinds = set(_layer_types(self._text_config))
-        others = kinds - {"full_attention", "sliding_attention", "chunked_attention"}
-        return [LINEAR_ATTENTION] if others else []
 
     @cached_property
     def processor(self) -> Any:
@@ -103,12 +73,10 @@ class AutoCheckpoint:
 
     @property
     def template(self) -> str:
-        """What its prompts are written with."""
         return str(self.processor.chat_template)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that decides its rows beside its files and precision."""
         return {
             "conversation": "chat template",
             "attention": self.options.attention,
@@ -117,32 +85,13 @@ class AutoCheckpoint:
             "processor": self.probe.settings,
         }
 
-    @property
-    def identity(self) -> Path:
-        """The file whose hash tells the release.
-
-        Raises:
-            CheckpointError: there is none.
-        """
-        return identity_file(self.folder)
-
     def identity_files(self) -> dict[str, Path]:
-        """Files that make the model, by name.
-
-        Raises:
-            CheckpointError: one is not there.
-        """
         patterns = ("*.jinja", "vocab.txt", "merges.txt")
         more = (path for pattern in patterns for path in self.folder.glob(pattern))
         files = {*deciding_files(self.folder), *more}
         return {path.relative_to(self.folder).as_posix(): path for path in sorted(files)}
 
     def load(self, place: Placement) -> AutoVisionLanguageModel:
-        """The model, ready for inference.
-
-        Raises:
-            CheckpointError: incomplete, weights that do not fit, or prompts that cannot be written.
-        """
         weight_files(self.folder)
         try:
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
@@ -186,11 +135,7 @@ class AutoCheckpoint:
         return opened
 
     def _prompts(self) -> AutoPrompts:
-        """The prompts.
-
-        Raises:
-            CheckpointError: they are not what the processor makes of the template.
-        """
+        """The prompts, which are sure to be what the processor makes of the template."""
         probe, tokenizer = self.probe, self.processor.tokenizer
         with checkpoint_errors(self.folder):
             prompts = AutoPrompts(
@@ -210,11 +155,7 @@ class AutoCheckpoint:
         return prompts
 
     def _check_encoding(self, model: AutoVisionLanguageModel) -> None:
-        """See that the model takes images as the processor prepares them.
-
-        Raises:
-            CheckpointError: it does not.
-        """
+        """Require that the model takes images as the processor prepares them."""
         try:
             model.encode([self.probe.image])
         except (ValueError, TypeError, RuntimeError) as error:
@@ -226,14 +167,10 @@ class AutoCheckpoint:
             ) from error
 
     def _end_ids(self, model: PreTrainedModel) -> frozenset[int]:
-        """Ids that end an answer.
-
-        Raises:
-            CheckpointError: nothing names one, so that no answer would ever end.
-        """
+        """Ids that end an answer, at least one."""
         named: list[Any] = [
             getattr(model.generation_config, "eos_token_id", None),
-            getattr(self._text_config, "eos_token_id", None),
+            getattr(self.config.get_text_config(), "eos_token_id", None),
             self.processor.tokenizer.eos_token_id,
         ]
         ids = (value if isinstance(value, list) else [value] for value in named)
@@ -245,7 +182,7 @@ class AutoCheckpoint:
     @property
     def _max_positions(self) -> int:
         """Positions that the model has, or the window of the layer that is read."""
-        text = self._text_config
+        text: Any = self.config.get_text_config()
         positions = int(getattr(text, "max_position_embeddings", None) or 2**31)
         window = getattr(text, "sliding_window", None)
         if not _layer_types(text) and window:
@@ -267,7 +204,7 @@ def inspect_auto(folder: Path, stored: Mapping[str, Any], options: ModelOptions)
             "--conversation and --vision-dtype are for LLaVA-1.5 and VILA-1.5 in their original "
             f"format; {folder} has a chat template and one precision"
         )
-    identity_file(folder)
+    identity = identity_file(folder)
     with checkpoint_errors(folder / "config.json"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         text: Any = config.get_text_config()
@@ -281,7 +218,31 @@ def inspect_auto(folder: Path, stored: Mapping[str, Any], options: ModelOptions)
     require_structure(folder, config, layer)
     if (image_id := image_token_id(config)) is None:
         raise CheckpointError(f"{folder}: config.json names no image_token_id")
-    return AutoCheckpoint(folder, config, options, layer, positions, image_id)
+    return AutoCheckpoint(
+        folder=folder,
+        description=f"a {config.model_type} of transformers",
+        num_layers=int(text.num_hidden_layers),
+        identity=identity,
+        own_dtype=_own_dtype(config),
+        notes=notes_on_layers(text),
+        config=config,
+        options=options,
+        attention_layer=layer,
+        positions=positions,
+        image_id=image_id,
+    )
+
+
+def _own_dtype(config: PretrainedConfig) -> torch.dtype | None:
+    """Precision that the weights are stored in, where the configuration says so."""
+    dtype = config.dtype or config.get_text_config().dtype
+    return dtype if isinstance(dtype, torch.dtype) else None
+
+
+def notes_on_layers(text_config: Any) -> tuple[str, ...]:
+    """A note where a decoder has layers other than of softmax attention."""
+    softmax = {"full_attention", "sliding_attention", "chunked_attention"}
+    return (LINEAR_ATTENTION,) if {*_layer_types(text_config)} - softmax else ()
 
 
 def require_structure(folder: Path, config: PretrainedConfig, layer: int) -> None:
@@ -330,11 +291,7 @@ def _layer_types(text_config: Any) -> list[str]:
 
 
 def _positions(options: ModelOptions, text_config: Any) -> Positions:
-    """Positions after dropping: renumbered where a token has one number, kept in a grid.
-
-    Raises:
-        InputError: a grid is to be renumbered.
-    """
+    """Positions after dropping: renumbered where a token has one number, kept in a grid."""
     rope = getattr(text_config, "rope_parameters", None) or {}
     kinds = rope.values() if all(isinstance(v, dict) for v in rope.values()) else [rope]
     is_grid = any("mrope_section" in kind for kind in kinds)

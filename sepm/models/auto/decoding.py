@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -74,9 +75,4 @@ def decode(
         ended |= torch.isin(tokens[-1], ends)
         positions = positions + 1
     answers = torch.stack(tokens, dim=1).tolist()
-    return [_until_end(ids, end_ids) for ids in answers]
-
-
-def _until_end(ids: list[int], end_ids: Collection[int]) -> list[int]:
-    end = next((place for place, token in enumerate(ids) if token in end_ids), len(ids))
-    return ids[:end]
+    return [list(takewhile(lambda token: token not in end_ids, ids)) for ids in answers]

@@ -4,23 +4,25 @@ Two places are needed, and no family's name: where the outer model calls its lan
 attention of the one layer whose rows are read.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from llava.answer_text import answer_text, second_token_text
+from llava.prompt import Prompt
 from sepm.errors import RunError
 from sepm.models.auto.attention_rows import RowReader
 from sepm.models.auto.decoder_inputs import Arguments, Positions, edited_arguments, without_dropped
 from sepm.models.auto.decoding import AutoPrefill, decode
 from sepm.models.auto.images import ImageInput, ImagePreprocessor
-from sepm.models.auto.prompts import PROBE, AutoPrompt, AutoPrompts
+from sepm.models.auto.prompts import PROBE, AutoPrompts
 from sepm.models.auto.tiles import Tiles
 
 
@@ -76,6 +78,8 @@ class AutoVisionLanguageModel:
         max_positions: int,
     ) -> None:
         self.model, self.prompts, self.preprocess = model, prompts, preprocess
+        self.render, self.tokenize = prompts.template.render, prompts.tokenize
+        self.option_id = prompts.option_id
         self.attention_layer = attention_layer
         self.positions: Positions = positions
         self.end_ids, self.max_positions = end_ids, max_positions
@@ -91,26 +95,6 @@ class AutoVisionLanguageModel:
     def prompt_format(self) -> dict[str, Any]:
         """What writes the prompts, and the beginning-of-text token."""
         return {"conversation": "chat template", "bos": self.prompts.bos_source}
-
-    def render(self, query: str) -> str:
-        """The prompt of a query as text, the image as the template writes it."""
-        return self.prompts.template.render(query)
-
-    def tokenize(self, query: str) -> AutoPrompt:
-        """The prompt that asks a query about an image.
-
-        Raises:
-            ValueError: the template changes it, or it holds an image's placeholder.
-        """
-        return self.prompts.tokenize(query)
-
-    def option_id(self, option_letter: str) -> int:
-        """Vocabulary id of an option letter where an answer begins.
-
-        Raises:
-            ValueError: the letter is not one token there.
-        """
-        return self.prompts.option_id(option_letter)
 
     @torch.inference_mode()
     def encode(self, inputs: Sequence[ImageInput]) -> list[AutoImage]:
@@ -137,21 +121,15 @@ class AutoVisionLanguageModel:
     @torch.inference_mode()
     def prefill(
         self,
-        prompts: Sequence[AutoPrompt],
+        prompts: Sequence[Prompt],
         images: Sequence[AutoImage],
         dropped: Sequence[Sequence[int]],
         rows: Sequence[int] = (),
     ) -> AutoPrefill:
-        """One pass over B prompts of one length, each over an image of one shape.
-
-        Args:
-            prompts: equal in length.
-            images: B encoded images.
-            dropped: for each the indices of visual tokens to leave out, equally many.
-            rows: M prompt positions, the image counted as one, whose attention is wanted.
+        """One pass over B prompts, as `VisionLanguageModel` has it.
 
         Raises:
-            ValueError: lengths or shapes differ.
+            ValueError: lengths or shapes differ, or not equally many tokens are dropped.
             RunError: prompt and image are longer than the model allows.
         """
         ids = self._ids(prompts, images)
@@ -164,7 +142,7 @@ class AutoVisionLanguageModel:
             seen.update(arguments)
             return arguments
 
-        at = len(prompts[0].before_image)
+        at = prompts[0].image_position
         spread = len(images[0].ids) - gone - 1
         positions = [row + spread if row > at else row for row in rows]
         cache = DynamicCache(config=self.model.config.get_text_config())
@@ -188,13 +166,8 @@ class AutoVisionLanguageModel:
             *_next_positions(seen.get("position_ids"), kept),
         )
 
-    def _ids(self, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]) -> Tensor:
-        """Ids int64[B, S] of prompts with the images' in their place, on the CPU.
-
-        Raises:
-            ValueError: lengths or shapes differ.
-            RunError: they are longer than the model allows.
-        """
+    def _ids(self, prompts: Sequence[Prompt], images: Sequence[AutoImage]) -> Tensor:
+        """Ids int64[B, S] of prompts with the images' in their place, on the CPU."""
         lengths = {(len(p.before_image), len(p.after_image)) for p in prompts}
         if len(lengths) > 1 or len({image.shape for image in images}) > 1:
             raise ValueError("prompts and images of one batch must have one length and shape")
@@ -212,11 +185,11 @@ class AutoVisionLanguageModel:
         return ids
 
     def _inputs(
-        self, ids: Tensor, prompts: Sequence[AutoPrompt], images: Sequence[AutoImage]
+        self, ids: Tensor, prompts: Sequence[Prompt], images: Sequence[AutoImage]
     ) -> Arguments:
         """Arguments of the outer model but for the pixels, on its device."""
         inputs: Arguments = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        first, at = images[0].input, len(prompts[0].before_image)
+        first, at = images[0].input, prompts[0].image_position
         for name, types in first.token_types.items():
             around = torch.full_like(ids, types.after)
             around[:, :at] = types.before
@@ -229,11 +202,7 @@ class AutoVisionLanguageModel:
         return {name: self._placed(values) for name, values in inputs.items()}
 
     def _kept(self, ids: Tensor, dropped: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Positions kept of each row int64[B, S'], and those of its visual tokens among them.
-
-        Raises:
-            ValueError: not equally many are dropped.
-        """
+        """Positions kept of each row int64[B, S'], and those of its visual tokens among them."""
         if len({len(gone) for gone in dropped}) > 1:
             raise ValueError("equally many visual tokens must be dropped of each image of a batch")
         visual = ids == self.preprocess.image_id
@@ -287,7 +256,7 @@ def _features_recorded(model: PreTrainedModel, seen: list[Any]) -> Iterator[None
         seen.append(encode(*args, **kwargs))
         raise _EncodedError
 
-    with _replaced(model.base_model, recorded), suppress(_EncodedError):
+    with patch.object(model.base_model, "get_image_features", recorded), suppress(_EncodedError):
         yield
 
 
@@ -304,19 +273,10 @@ def features_given(model: PreTrainedModel, features: Any) -> Iterator[None]:
         asked.append(True)
         return features
 
-    with _replaced(model.base_model, given):
+    with patch.object(model.base_model, "get_image_features", given):
         yield
     if len(asked) != 1:
         raise RunError(f"the model asked {len(asked)} times for the image's features, not once")
-
-
-@contextmanager
-def _replaced(base: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
-    base.get_image_features = function  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del base.get_image_features  # the class's own is seen again
 
 
 def _lean(features: Any) -> SimpleNamespace:

@@ -1,9 +1,8 @@
 """What a processor does with an image and a prompt, seen by trying: one image, one prompt."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from PIL import Image
@@ -45,11 +44,12 @@ def probe_processor(processor: Any, prompt: str, image_id: int, given: Settings)
     adds = not (bos and prompt.startswith(bos))
     picture = Image.new("RGB", SIZE, (128, 128, 128))
     preprocess = ImagePreprocessor(processor, {}, prompt, image_id, adds)
-    with _recorded(processor, "image_processor") as own:
+    own, texts = _Recorded(processor.image_processor), _Recorded(processor.tokenizer)
+    with patch.object(processor, "image_processor", own):
         preprocess(picture)
     overruled = {name: value for name, value in given.items() if name in own.options}
     preprocess = replace(preprocess, settings=overruled)
-    with _recorded(processor, "tokenizer") as texts:
+    with patch.object(processor, "tokenizer", texts):
         image = preprocess(picture)
     (text,), output = texts.given, texts.output
     ids = tuple(int(x) for x in torch.as_tensor(output["input_ids"]).flatten())
@@ -74,15 +74,3 @@ class _Recorded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._part, name)
-
-
-@contextmanager
-def _recorded(processor: Any, name: str) -> Iterator[_Recorded]:
-    """Within it, what a processor gives to one of its parts is recorded."""
-    part = getattr(processor, name)
-    recorded = _Recorded(part)
-    setattr(processor, name, recorded)
-    try:
-        yield recorded
-    finally:
-        setattr(processor, name, part)

@@ -8,8 +8,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -73,15 +72,19 @@ def open_processor(folder: Path, config: PretrainedConfig, settings: Settings) -
     if not getattr(tokenizer, "is_fast", False):
         raise CheckpointError(f"{folder}: no tokenizer.json, so that tokens have no offsets")
     kind = _without_torchvision(kind, folder)
+    with checkpoint_errors(folder):
+        stored, _ = kind.get_processor_dict(folder, local_files_only=True)
     names = set(inspect.signature(kind.__init__).parameters)
+    template = stored.get("chat_template") or tokenizer.chat_template
     parts: Settings = {
-        **{k: v for k, v in _stored(folder, "processor_config.json").items() if k in names},
+        **{name: value for name, value in stored.items() if name in names},
         "image_processor": open_image_processor(folder, settings),
         "tokenizer": tokenizer,
-        "chat_template": chat_template(folder, tokenizer),
+        "chat_template": _chat_template(folder, template),
         **({"video_processor": NoVideos()} if "video_processor" in names else {}),
     }
-    with checkpoint_errors(folder), _stand_ins_accepted():
+    checking = patch.object(ProcessorMixin, _CHECK.__name__, _accepting_stand_ins)
+    with checkpoint_errors(folder), checking:
         return kind(**parts)
 
 
@@ -134,19 +137,9 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def chat_template(folder: Path, tokenizer: Any) -> str:
-    """The checkpoint's chat template.
-
-    Raises:
-        CheckpointError: it has none.
-    """
-    written = folder / "chat_template.jinja"
-    template: Any = _stored(folder, "chat_template.json").get("chat_template")
-    if written.is_file():
-        template = written.read_text(encoding="utf-8")
-    template = template or tokenizer.chat_template
-    if isinstance(template, Mapping):
-        template = template.get("default")
+def _chat_template(folder: Path, stored: Any) -> str:
+    """A checkpoint's chat template, of one or of several by name; it must have one."""
+    template = stored.get("default") if isinstance(stored, Mapping) else stored
     if not template:
         raise CheckpointError(
             f"{folder} has no chat template, which prompts are written with; a base model without "
@@ -159,9 +152,6 @@ def _without_torchvision(kind: Any, folder: Path) -> Any:
     """The processor's class, also where its module asks for torchvision's image processor.
 
     The Pillow form stands in for that while the module is read.
-
-    Raises:
-        CheckpointError: it cannot be had without torchvision.
     """
     if "torchvision" not in getattr(kind, "_backends", ()):
         return kind
@@ -173,24 +163,9 @@ def _without_torchvision(kind: Any, folder: Path) -> Any:
             return getattr(importlib.import_module(kind.__module__), kind.__name__)
 
 
-def _stored(folder: Path, name: str) -> dict[str, Any]:
-    """Content of a JSON file that a checkpoint may have."""
-    if not (folder / name).is_file():
-        return {}
-    with checkpoint_errors(folder / name):
-        return dict(json.loads((folder / name).read_text(encoding="utf-8")))
+_CHECK = ProcessorMixin.check_argument_for_proper_class
 
 
-@contextmanager
-def _stand_ins_accepted() -> Iterator[None]:
-    """Within it, a processor takes `NoVideos` for a video processor."""
-    check = ProcessorMixin.check_argument_for_proper_class
-
-    def accepting(self: ProcessorMixin, name: str, argument: Any) -> Any:
-        return type(argument) if isinstance(argument, NoVideos) else check(self, name, argument)
-
-    ProcessorMixin.check_argument_for_proper_class = accepting  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        ProcessorMixin.check_argument_for_proper_class = check  # type: ignore[method-assign]
+def _accepting_stand_ins(processor: ProcessorMixin, name: str, argument: Any) -> Any:
+    """The library's check of a processor's parts, which takes `NoVideos` for a video processor."""
+    return type(argument) if isinstance(argument, NoVideos) else _CHECK(processor, name, argument)

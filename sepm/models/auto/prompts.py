@@ -1,46 +1,15 @@
 """Prompts by a checkpoint's chat template, with the image's place and the query's known."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from llava.errors import CheckpointError, checkpoint_errors
-from llava.prompt import Spans, positions_covering, spans_of_query
+from llava.prompt import IMAGE_TOKEN_ID, Prompt, spans_of_query
 
 PROBE = "The query stands here."
 """Query of the prompt from which a template's fixed parts are read."""
 
 BosSource = Literal["tokenizer", "template", "none"]
-
-
-@dataclass(frozen=True)
-class AutoPrompt:
-    """Ids of one rendered prompt around the image; the image counts as one position."""
-
-    before_image: tuple[int, ...]
-    after_image: tuple[int, ...]
-    query_spans: Spans
-    """Of each position, the image's among them."""
-
-    @property
-    def num_text_tokens(self) -> int:
-        """Number of its ids, the image left out."""
-        return len(self.before_image) + len(self.after_image)
-
-    @property
-    def num_tokens_after_image(self) -> int:
-        """Number of ids after the image."""
-        return len(self.after_image)
-
-    def positions_of(self, start: int, end: int, skip: int = 0) -> tuple[int, ...]:
-        """Positions of the tokens that cover characters [start, end) of the query.
-
-        The first `skip` of them are left out.
-
-        Raises:
-            ValueError: no token is left.
-        """
-        return positions_covering(self.query_spans, start, end, skip)
 
 
 class ChatTemplate:
@@ -145,7 +114,7 @@ class AutoPrompts:
         added = self.tokenizer("a").input_ids[:1] == [self.tokenizer.bos_token_id]
         return "tokenizer" if bos and adds and added else "none"
 
-    def _tokenize(self, query: str) -> AutoPrompt:
+    def _tokenize(self, query: str) -> Prompt:
         """The prompt that asks a query.
 
         Raises:
@@ -160,9 +129,8 @@ class AutoPrompts:
         if ids.count(self._image_id) != 1 or ids[0] != self._image_id:
             raise ValueError(f"the query holds the image's placeholder {self._image_token}")
         spans = spans_of_query(chunk.offset_mapping[1:], lead, len(query))
-        return AutoPrompt(
-            self.before_image,
-            tuple(ids[1:]),
+        return Prompt(
+            (*self.before_image, IMAGE_TOKEN_ID, *ids[1:]),
             (*(None for _ in self.before_image), None, *spans),
         )
 

@@ -79,11 +79,7 @@ def _square_tiles(
 
 
 def _proportional(pixels: np.ndarray, resized: np.ndarray, num_tokens: int) -> Tiles | None:
-    """One grid over the whole of an image that was resized to whole tokens.
-
-    Args:
-        resized: its height and width in pixels.
-    """
+    """One grid over the whole of an image that was resized (height, width) to whole tokens."""
     if len(pixels) != 1 or pixels.shape[2:] != tuple(resized):
         return None
     height, width = map(int, resized)

@@ -17,6 +17,7 @@ from llava import Llava, inspect_checkpoint, load_checkpoint
 from llava.checkpoints.files import HUB_PATTERNS
 from llava.checkpoints.llava import EMBEDDED_TOWER
 from tests.llava.checkpoints.editing import edit_json, edit_weights
+from tests.llava.stored import weights_of
 
 QUERY = "Which of the following?\nA. Positive\nB. Negative"
 Make = Callable[..., Path]
@@ -117,10 +118,7 @@ def with_old_shards_beside(folder: Path) -> None:
     ],
 )
 def test_a_change_that_inference_does_not_read_leaves_the_model_as_it_is(
-    folder: Path,
-    change: Callable[[Path], None],
-    inputs: list[np.ndarray],
-    expected: Tensor,
+    folder: Path, change: Callable[[Path], None], inputs: list[np.ndarray], expected: Tensor
 ) -> None:
     change(folder)
 
@@ -148,13 +146,13 @@ def test_a_loaded_checkpoint_is_what_was_inspected(
     ],
 )
 def test_a_tower_inside_the_checkpoint_counts_where_it_was_trained_and_disagreement_is_said(
-    make_llava, tmp_path: Path, read_weights, inside: bool, trained: bool, note: str | None
+    make_llava, tmp_path: Path, inside: bool, trained: bool, note: str | None
 ) -> None:
     folder = make_llava(tmp_path / "a", embedded_tower=inside, unfreeze_tower=trained)
     name = "vision_model.encoder.layers.1.mlp.fc2.weight"
-    expected = read_weights(folder / "vision_tower")[name]
+    expected = weights_of(folder / "vision_tower")[name]
     if inside and trained:
-        outside, expected = expected, read_weights(folder)[f"{EMBEDDED_TOWER}{name}"]
+        outside, expected = expected, weights_of(folder)[f"{EMBEDDED_TOWER}{name}"]
         assert not torch.equal(expected, outside)
     loaded = load_checkpoint(str(folder)).vision_tower.state_dict()
     notes = inspect_checkpoint(str(folder)).notes
@@ -249,8 +247,7 @@ def test_every_stored_weight_is_the_one_in_the_model(
 def test_siglip_needs_no_attention_pool_head(make_vila, tmp_path: Path) -> None:
     folder = make_vila(tmp_path / "vila-tiny")
     edit_weights(
-        folder / "vision_tower",
-        lambda w: [w.pop(name) for name in list(w) if ".head." in name],
+        folder / "vision_tower", lambda w: [w.pop(name) for name in list(w) if ".head." in name]
     )
     assert_holds_its_weights(folder)
 

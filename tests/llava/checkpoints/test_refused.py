@@ -40,15 +40,9 @@ Settings = list[tuple[dict[str, Any], str]]
 
 LLAVA: dict[str, Settings] = {
     "config.json": [
-        (
-            {"hidden_act": "gelu"},
-            "{path}: hidden_act must be silu, as every LLaMA has it, got …",
-        ),
+        ({"hidden_act": "gelu"}, "{path}: hidden_act must be silu, as every LLaMA has it, got …"),
         ({"quantization_config": {"quant_method": "awq"}}, "{path}: the weights are quantised wi…"),
-        (
-            {"model_type": "mistral"},
-            "{path}: model_type must be llava or llava_llama, got '…",
-        ),
+        ({"model_type": "mistral"}, "{path}: model_type must be llava or llava_llama, got '…"),
         ({"mm_hidden_size": 99}, "{folder}/vision_tower: the vision tower is 24 wide, the model …"),
         ({"vision_config": {}}, "{folder} is in transformers' own …for example liuhaotian/llava-…"),
         ({"mm_vision_tower": ...}, "{path}: object missing required field `mm_vision_tower`"),
@@ -65,10 +59,7 @@ LLAVA: dict[str, Settings] = {
         ({"head_dim": 7}, "{path}: …even…"),
         ({"hidden_size": "32"}, '{path}: hidden_size is "32": expected `int`, got `str`…'),
         ({"vocab_size": -1}, "{path}: vocab_size is -1: expected `int` >= 1…"),
-        (
-            {"num_hidden_layers": 10**9},
-            "{path}: num_hidden_layers is 1000000000: expected `int`…",
-        ),
+        ({"num_hidden_layers": 10**9}, "{path}: num_hidden_layers is 1000000000: expected `int`…"),
         ({"eos_token_id": 10**6}, "{path}: eos_token_id 1000000 is beyond vocab_size…"),
         ({"eos_token_id": []}, "{path}: eos_token_id names no id…"),
         ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "{path}: rope_scaling.type is …"),
@@ -95,7 +86,7 @@ VILA: dict[str, Settings] = {
         ({"num_attention_heads": 5}, "{path}: …heads…"),
     ],
     "mm_projector/config.json": [
-        ({"mm_projector_type": "mlp_downsample_2x2_fix"}, "{path}: …must be mlp_downsample (VILA…"),
+        ({"mm_projector_type": "mlp_downsample_2x2_fix"}, "{path}: …must be mlp_downsample (VILA…")
     ],
     "vision_tower/config.json": [({"model_type": "radio"}, "{path}: …must be a SigLIP, got …")],
     "config.json": [

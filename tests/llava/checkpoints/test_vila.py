@@ -1,33 +1,20 @@
 """Each part of VILA-1.5, and the whole, equal plain references with the same weights."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    SiglipVisionConfig,
-    SiglipVisionModel,
-)
+from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
 from llava import Llava, load_checkpoint
-from llava.checkpoints.files import read_json
 from llava.projector import Downsample
 from llava.vision import VisionTower
-from tests.llava.conftest import EAGER
-from tests.llava.test_against_transformers import (
-    QUERY,
-    assert_close,
-    over_image,
-    spliced_by_hand,
-)
+from tests.llava.stored import config_of, weights_of
+from tests.llava.test_against_transformers import QUERY, assert_close, over_image, spliced_by_hand
 
 SIDE = 70
 
@@ -52,20 +39,10 @@ def vila_pixels(vila_inputs: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(vila_inputs))
 
 
-def weights_of(folder: Path) -> dict[str, Tensor]:
-    return {name: t.float() for name, t in load_file(folder / "model.safetensors").items()}
-
-
-def config_of(folder: Path) -> dict[str, Any]:
-    stored = read_json(folder, "config.json")
-    left_out = ("model_type", "torch_dtype", "architectures", "_name_or_path")
-    return {k: v for k, v in stored.items() if k not in left_out}
-
-
 @pytest.fixture(scope="module")
 def features(folder: Path, vila_pixels: Tensor) -> Tensor:
     """Hidden state -2 float[B, 25, 24] of the whole SigLIP, by transformers."""
-    config = SiglipVisionConfig(**config_of(folder / "vision_tower"), **EAGER)
+    config = SiglipVisionConfig(**config_of(folder / "vision_tower"))
     siglip = SiglipVisionModel(config).eval()
     stored = weights_of(folder / "vision_tower")
     siglip.load_state_dict({k.removeprefix("vision_model."): t for k, t in stored.items()})
@@ -142,7 +119,7 @@ def test_logits_and_attention_equal_llama_over_a_sequence_put_together_by_hand(
     expected_tokens: Tensor,
     rows: tuple[int, ...],
 ) -> None:
-    llama = LlamaForCausalLM(LlamaConfig(**config_of(folder / "llm"), **EAGER)).eval()
+    llama = LlamaForCausalLM(LlamaConfig(**config_of(folder / "llm"))).eval()
     llama.load_state_dict(weights_of(folder / "llm"))
     prompt = vila.tokenize(QUERY)
     rows = (*rows, *prompt.positions_of(0, 23))

@@ -19,7 +19,6 @@ from llava.language import LayerState, Prefill, Reduce, decode, prefill, prefill
 from llava.model import VisualTokens
 from sepm.baselines.sparsevlm_prefill import SparsePrefill
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, SparseVLMVersion
-from sepm.errors import InputError
 from sepm.method.dialogue import ReducedPrefill
 from sepm.records.writing import token_usage
 
@@ -356,8 +355,3 @@ def test_32_layers_and_576_tokens_give_the_counts_that_the_authors_report(
     assert usage["tokens_after_layer"][-1] == last
     assert usage["mean_tokens"] == pytest.approx(after, abs=0.0501)
     assert usage["mean_tokens_processed"] == pytest.approx(processed, abs=0.0501)
-
-
-def test_a_model_with_too_few_layers_is_refused() -> None:
-    with pytest.raises(InputError, match="need at least 16 decoder layers, this model has 8"):
-        case(layers=(2, 6, 15)).run()

@@ -1,21 +1,13 @@
 """Which SparseVLM there is, what is refused, and how a run of it is told apart."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sepm.baselines.sparsevlm_settings import SparseVLMSettings, sparsevlm_settings
-from sepm.datasets.question_file import Question
-from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
-from sepm.evaluation import run_folder
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Outcome, Reply
-from sepm.method.prompts import Query
-from sepm.records.writing import record_of
-from sepm.registry import MethodRun
 
 
 def config(**changes: Any) -> MethodConfig:
@@ -64,33 +56,3 @@ def test_layers_that_the_model_lacks_are_refused_with_what_to_do() -> None:
     )
     with pytest.raises(InputError, match=message):
         settings.require_depth(4)
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({}, "sparsevlm"),
-        ({"retain": 64}, "sparsevlm-retain64"),
-        ({"sparsevlm_version": "1", "retain": 128}, "sparsevlm-v1-retain128"),
-        ({"sparsevlm_layers": (0, 1, 2)}, "sparsevlm-layers0-1-2"),
-    ],
-)
-def test_a_folder_tells_version_budget_and_layers_where_they_are_not_the_defaults(
-    change: dict[str, Any], name: str
-) -> None:
-    assert MethodRun("sparsevlm", config(**change)).folder_name == name
-
-
-def test_another_method_is_the_same_run_whatever_the_budget() -> None:
-    assert MethodRun("zero-shot", config(retain=64)) == MethodRun("zero-shot", config())
-
-
-def test_a_run_with_layers_is_recognized_when_it_goes_on(tmp_path: Path) -> None:
-    identity = {"configuration": {"sparsevlm_layers": (0, 1, 2)}}
-    asked, taxonomy = Question("awe/1.jpg", "awe/1.jpg", "awe"), load_taxonomy("emoset")
-    reply = Reply("C", "C", {"C": 0.5}, read="letter")
-    outcome = Outcome(Query("Which?"), reply, ("C",))
-    record = record_of(asked, outcome, taxonomy, "0" * 64)
-    run_folder.begin(tmp_path, identity, [record])
-    found = run_folder.finished_records(tmp_path, identity, taxonomy, [asked])
-    assert found == {"awe/1.jpg": record}

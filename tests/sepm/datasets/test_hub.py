@@ -14,7 +14,7 @@ from PIL import Image
 from sepm.datasets import parquet
 from sepm.datasets.files import file_sha256
 from sepm.datasets.make_question_file import make_question_file
-from sepm.datasets.question_file import read_questions
+from sepm.datasets.question_file import read_question_file
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 
@@ -80,7 +80,7 @@ def named(grey: int, emotion: str, suffix: str = ".png", kind: str = "PNG") -> s
 def test_images_keep_their_bytes_and_are_named_by_them(tmp_path: Path, files: Path) -> None:
     manifest = make(tmp_path, files, split="test")
     root = Path(manifest["image_folder"])
-    questions = read_questions(tmp_path / "q.jsonl", load_taxonomy("emoset"), root)
+    questions = read_question_file(tmp_path / "q.jsonl", load_taxonomy("emoset"), root).questions
     expected = {
         named(10, "awe"): encoded(10),
         named(20, "fear", ".jpg", "JPEG"): encoded(20, "JPEG"),
@@ -114,19 +114,7 @@ LABELS = ["amusement", "awe", "contentment", "excitement", "anger", "disgust", "
 """An order that is not EmoSet's own."""
 
 
-@pytest.mark.parametrize(
-    ("label_names", "declared"),
-    [
-        (
-            LABELS,
-            None,
-        ),
-        (
-            (),
-            LABELS,
-        ),
-    ],
-)
+@pytest.mark.parametrize(("label_names", "declared"), [(LABELS, None), ((), LABELS)])
 def test_integers_are_named_by_the_user_or_by_the_files(
     tmp_path: Path, label_names: list[str], declared: list[str] | None
 ) -> None:
@@ -172,7 +160,7 @@ def test_images_with_a_local_copy_have_its_path_and_id(tmp_path: Path, files: Pa
         (copy / name).write_bytes(encoded(grey))
     manifest = make(tmp_path, files, split="test", match_folder=str(copy))
     root = Path(manifest["image_folder"])
-    questions = read_questions(tmp_path / "q.jsonl", load_taxonomy("emoset"), root)
+    questions = read_question_file(tmp_path / "q.jsonl", load_taxonomy("emoset"), root).questions
     jpeg = named(20, "fear", ".jpg", "JPEG")
     assert [(q.question_id, q.image) for q in questions] == [
         ("awe/awe_00001.png", "awe/awe_00001.png"),

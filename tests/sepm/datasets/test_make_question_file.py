@@ -6,7 +6,7 @@ import pytest
 
 from sepm.datasets.files import file_sha256
 from sepm.datasets.make_question_file import make_question_file, paper_note
-from sepm.datasets.question_file import read_questions
+from sepm.datasets.question_file import read_question_file
 from sepm.datasets.readers import READERS, Option
 from sepm.datasets.tasks import load_taxonomy, task_names
 from sepm.errors import InputError
@@ -35,7 +35,7 @@ def test_what_a_reader_writes_is_read_back_from_the_image_folder_it_names(
     output = tmp_path / "q.jsonl"
     manifest = make_question_file(task, request.getfixturevalue(fixture), {}, output)
     folder = Path(manifest["image_folder"])
-    questions = read_questions(output, load_taxonomy(task), folder)
+    questions = read_question_file(output, load_taxonomy(task), folder).questions
     assert len(questions) == manifest["n"] > 1
     assert Counter(q.label for q in questions) == Counter(manifest["classes"])
     assert all((folder / q.image).is_file() for q in questions)

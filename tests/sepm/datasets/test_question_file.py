@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.question_file import Question, read_questions, scan_questions, write_questions
+from sepm.datasets.question_file import (
+    Question,
+    read_question_file,
+    scan_questions,
+    write_questions,
+)
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 
@@ -19,7 +24,7 @@ def read(tmp_path: Path, *rows: Mapping[str, object] | str) -> list[Question]:
     (tmp_path / "image").mkdir(exist_ok=True)
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     path.write_text("\n".join(lines), encoding="utf-8")
-    return read_questions(path, EMOSET, tmp_path / "image")
+    return read_question_file(path, EMOSET, tmp_path / "image").questions
 
 
 def test_the_released_codes_row_is_read_as_it_is(tmp_path: Path):
@@ -47,13 +52,6 @@ def test_null_is_as_if_absent_for_text_and_category(tmp_path: Path):
     assert (question.text, question.label) == (None, "awe")
 
 
-def test_bom_crlf_and_blank_lines_are_read_over_and_lines_keep_their_numbers(tmp_path: Path):
-    path = tmp_path / "q.jsonl"
-    row = json.dumps(GOOD).encode()
-    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n\r\n" + row + b"\r\n\r\n")
-    assert [q.line for q in read_questions(path, EMOSET, tmp_path)] == [3]
-
-
 def test_what_is_written_is_read_back(tmp_path: Path):
     questions = [
         Question("awe/ä.jpg", "awe/ä.jpg", "awe", "line\nline\u2028line", 1),
@@ -62,7 +60,7 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     ]
     path = tmp_path / "new" / "q.jsonl"
     write_questions(path, questions)
-    assert read_questions(path, EMOSET, tmp_path) == questions
+    assert read_question_file(path, EMOSET, tmp_path).questions == questions
     assert "ä" in path.read_text(encoding="utf-8")
     assert b"\r" not in path.read_bytes()
 
@@ -141,7 +139,7 @@ def test_a_class_is_the_same_however_its_accents_are_written(tmp_path: Path):
     taxonomy = replace(EMOSET, classes=(EMOSET.classes[0], awe, *EMOSET.classes[2:]))
     path = tmp_path / "q.jsonl"
     path.write_text(json.dumps({"question_id": "o\u0308de/1", "image": "1"}))
-    assert read_questions(path, taxonomy, tmp_path)[0].label == "öde"
+    assert read_question_file(path, taxonomy, tmp_path).questions[0].label == "öde"
 
 
 def test_an_image_folder_that_is_a_symbolic_link_is_followed(tmp_path: Path):
@@ -180,4 +178,4 @@ def test_an_image_folder_that_is_not_there_is_told(tmp_path: Path):
     path = tmp_path / "q.jsonl"
     path.write_text(json.dumps(GOOD))
     with pytest.raises(InputError, match=r"image folder .*absent. is not a folder"):
-        read_questions(path, EMOSET, tmp_path / "absent")
+        read_question_file(path, EMOSET, tmp_path / "absent")

@@ -4,13 +4,7 @@ import pytest
 
 from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import load_taxonomy
-from sepm.datasets.webemo import (
-    Level,
-    bundled_triples,
-    check_category_file,
-    read_list,
-    read_webemo,
-)
+from sepm.datasets.webemo import Level, bundled_triples, check_category_file, read_list, read_webemo
 from sepm.errors import InputError
 from tests.sepm.datasets.trees import write_image
 

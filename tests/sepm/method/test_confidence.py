@@ -4,24 +4,17 @@ import math
 
 import pytest
 
-from sepm.method.confidence import choose_branch, confidence, is_ambiguous
+from sepm.method.confidence import Variance, choose_branch, confidence, is_ambiguous
 
 
-def test_population_variance_is_a_quarter_of_the_squared_difference() -> None:
-    assert confidence(0.9, 0.1, "population") == pytest.approx(0.64 / 4)
-
-
-def test_sample_variance_is_half_of_the_squared_difference() -> None:
-    assert confidence(0.9, 0.1, "sample") == pytest.approx(0.64 / 2)
-
-
-def test_equal_probabilities_give_no_confidence() -> None:
-    assert confidence(0.37, 0.37, "population") == 0.0
-    assert confidence(0.37, 0.37, "sample") == 0.0
-
-
-@pytest.mark.parametrize(("variance", "maximum"), [("population", 0.25), ("sample", 0.5)])
-def test_a_certain_answer_gives_the_variances_maximum(variance, maximum) -> None:
+@pytest.mark.parametrize(
+    ("variance", "of_the_square", "maximum"), [("population", 1 / 4, 0.25), ("sample", 1 / 2, 0.5)]
+)
+def test_a_variance_is_a_quarter_or_half_of_the_squared_difference(
+    variance: Variance, of_the_square: float, maximum: float
+) -> None:
+    assert confidence(0.9, 0.1, variance) == pytest.approx(0.64 * of_the_square)
+    assert confidence(0.37, 0.37, variance) == 0.0
     assert confidence(1.0, 0.0, variance) == maximum
 
 

@@ -9,6 +9,7 @@ from sepm.method.config import PRESETS, MethodConfig
 
 PREDOMINANT = "Identify the predominant emotion conveyed."
 BEST = "Which of the following descriptions best represents the image?"
+LESS = "all-but-first-token"
 IS_REPRESENTED = "Which of the following descriptions is represented in the image?"
 
 
@@ -16,31 +17,13 @@ IS_REPRESENTED = "Which of the following descriptions is represented in the imag
     ("preset", "values"),
     [
         ("paper", (0.1, 0.2, "population", "at-most", "phrase", "taxonomy", None, BEST)),
-        (
-            "released",
-            (0.1, 0.1, "sample", "below", "all-but-first-token", "file", None, IS_REPRESENTED),
-        ),
-        (
-            "released-2025-08",
-            (0.1, 0.1, "sample", "never", "all-but-first-token", "file", None, IS_REPRESENTED),
-        ),
+        ("released", (0.1, 0.1, "sample", "below", LESS, "file", None, IS_REPRESENTED)),
+        ("released-2025-08", (0.1, 0.1, "sample", "never", LESS, "file", None, IS_REPRESENTED)),
         (
             "released-2025-07",
-            (
-                0.1,
-                0.1,
-                "sample",
-                "never",
-                "all-but-first-token",
-                "file",
-                PREDOMINANT,
-                IS_REPRESENTED,
-            ),
+            (0.1, 0.1, "sample", "never", LESS, "file", PREDOMINANT, IS_REPRESENTED),
         ),
-        (
-            "released-2025-03",
-            (0.1, 0.2, "sample", "never", "all-but-first-token", "file", None, IS_REPRESENTED),
-        ),
+        ("released-2025-03", (0.1, 0.2, "sample", "never", LESS, "file", None, IS_REPRESENTED)),
     ],
 )
 def test_a_preset_is_the_column_of_the_table(preset: str, values: tuple) -> None:

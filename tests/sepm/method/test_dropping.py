@@ -3,12 +3,7 @@
 import pytest
 import torch
 
-from sepm.method.dropping import (
-    lowest_scored,
-    num_dropped,
-    randomly_drawn,
-    visual_token_scores,
-)
+from sepm.method.dropping import lowest_scored, num_dropped, randomly_drawn, visual_token_scores
 
 
 def test_half_of_four_tokens_dropped_are_the_two_lowest() -> None:

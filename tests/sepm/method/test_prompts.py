@@ -5,6 +5,7 @@ import pytest
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.prompts import (
     PREDOMINANT_PHRASE,
+    FoeTokens,
     Query,
     coarse_body,
     fine_body,
@@ -45,19 +46,19 @@ def test_the_phrase_stands_on_a_line_before_the_query() -> None:
     assert Query("Which?").text == "Which?"
 
 
-def test_the_papers_foe_tokens_are_the_phrase_without_its_full_stop() -> None:
-    start, end, skip = foe_span(Query("Which?", PHRASE), "phrase")
-    assert (PHRASE[start:end], skip) == ("Please focus on emotion", 0)
-
-
-def test_the_full_stop_can_be_a_foe_token_too() -> None:
-    start, end, skip = foe_span(Query("Which?", PHRASE), "phrase-and-stop")
-    assert (PHRASE[start:end], skip) == ("Please focus on emotion.", 0)
-
-
-def test_the_released_foe_tokens_lack_the_first_token_of_the_same_characters() -> None:
-    start, end, skip = foe_span(Query("Which?", PHRASE), "all-but-first-token")
-    assert (PHRASE[start:end], skip) == ("Please focus on emotion", 1)
+@pytest.mark.parametrize(
+    ("foe_tokens", "text", "skipped"),
+    [
+        ("phrase", "Please focus on emotion", 0),  # the paper's
+        ("phrase-and-stop", "Please focus on emotion.", 0),
+        ("all-but-first-token", "Please focus on emotion", 1),  # the released code's
+    ],
+)
+def test_foe_tokens_are_the_phrase_with_or_without_its_stop_or_its_first_token(
+    foe_tokens: FoeTokens, text: str, skipped: int
+) -> None:
+    start, end, skip = foe_span(Query("Which?", PHRASE), foe_tokens)
+    assert (PHRASE[start:end], skip) == (text, skipped)
 
 
 def test_a_query_without_phrase_has_no_foe_tokens() -> None:

@@ -11,18 +11,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
-from transformers.models.smolvlm import processing_smolvlm
 from transformers.utils import logging
 
+from llava.prompt import Prompt
 from sepm.models.auto.model import AutoImage, AutoVisionLanguageModel
-from sepm.models.auto.prompts import AutoPrompt
 from sepm.models.opening import OpenedModel, open_model
 from sepm.models.options import ModelOptions
 from tests.tiny_checkpoints.families import FAMILIES, image_of, write_family
 
 logging.disable_progress_bar()
-smolvlm: Any = processing_smolvlm
-smolvlm.num2words = smolvlm.num2words or str  # it is for videos alone
 
 PHRASE = "Please focus on emotion."
 QUERY = f"{PHRASE}\nWhich of the following best represents the image?\nA. Positive\nB. Negative"
@@ -54,7 +51,7 @@ class Family:
         return self.model.encode([self.model.preprocess(image) for image in self.images])
 
     @cached_property
-    def prompt(self) -> AutoPrompt:
+    def prompt(self) -> Prompt:
         return self.model.tokenize(QUERY)
 
     @cached_property
@@ -119,3 +116,9 @@ def open_family(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Famil
 def family(request: pytest.FixtureRequest, open_family: Callable[..., Family]) -> Family:
     """Each family in turn."""
     return open_family(request.param)
+
+
+@pytest.fixture
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of random models end soon."""
+    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 3)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from llava.answer_text import answer_text
 from sepm.models.auto.model import AutoVisionLanguageModel
-from sepm.models.auto.prompts import AutoPrompt
 from tests.sepm.models.auto.conftest import PHRASE, QUERY, Family
 
 BESIDE_GRIDS = ("llava", "llava_next", "llava_onevision", "internvl", "smolvlm", "mistral3")
@@ -30,8 +29,8 @@ def test_the_prompt_is_the_processors_own(family: Family) -> None:
 
 
 def test_the_rows_are_the_phrase(family: Family) -> None:
-    ids = [*family.prompt.before_image, -1, *family.prompt.after_image]
-    text = family.model.prompts.tokenizer.decode([ids[row] for row in family.rows])
+    ids = [family.prompt.input_ids[row] for row in family.rows]
+    text = family.model.prompts.tokenizer.decode(ids)
     assert text.strip() == PHRASE
 
 
@@ -51,28 +50,13 @@ def test_first_logits_are_those_of_generate(family: Family) -> None:
 def test_attention_rows_are_those_of_eager_attention(family: Family) -> None:
     with torch.no_grad():
         maps = family.eager(**family.inputs, output_attentions=True, use_cache=False).attentions
-    at, spread = len(family.prompt.before_image), len(family.encoded[0].ids) - 1
+    at, spread = family.prompt.image_position, len(family.encoded[0].ids) - 1
     rows = [row + spread if row > at else row for row in family.rows]
     expected = maps[family.model.attention_layer][:, :, rows][..., family.visual]
     ours = family.model.prefill([family.prompt], [family.encoded[0]], [()], family.rows)
     assert ours.attentions is not None
     assert ours.attentions.dtype == torch.float32
     torch.testing.assert_close(ours.attentions, expected, atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("dropped", [False, True], ids=["whole", "dropped"])
-def test_rows_of_a_batch_are_those_alone(family: Family, dropped: bool) -> None:
-    model, prompt, rows = family.model, family.prompt, family.rows
-    count = family.encoded[0].num_tokens
-    gone = [(0, 3, count - 1), (2, 3, 4)] if dropped else [(), ()]
-    both = model.prefill([prompt] * 2, family.encoded, gone, rows)
-    for row, image in enumerate(family.encoded):
-        alone = model.prefill([prompt], [image], [gone[row]], rows)
-        torch.testing.assert_close(both.logits[row], alone.logits[0], atol=1e-5, rtol=0)
-        assert both.attentions is not None
-        assert alone.attentions is not None
-        torch.testing.assert_close(both.attentions[row], alone.attentions[0], atol=1e-6, rtol=0)
-        assert model.decode(both, [row], 4) == model.decode(alone, [0], 4)
 
 
 def test_dropped_tokens_at_kept_positions_are_as_if_masked_everywhere(family: Family) -> None:
@@ -116,10 +100,10 @@ def test_decoding_after_dropping_goes_on_as_a_longer_prompt(family: Family) -> N
         pytest.skip("an answer's tokens would be read both ways, as the prompt is")
     model, image, gone = family.model, family.encoded[0], family.dropped()
     prefill = model.prefill([family.prompt], [image], [gone])
-    longer: AutoPrompt = family.prompt
+    longer = family.prompt
     ids = [int(prefill.logits.argmax())]
     for _ in range(3):
-        longer = replace(longer, after_image=(*longer.after_image, ids[-1]))
+        longer = replace(longer, input_ids=(*longer.input_ids, ids[-1]))
         ids.append(int(model.prefill([longer], [image], [gone]).logits.argmax()))
     ends = [place for place, token in enumerate(ids) if token in model.end_ids]
     expected = ids[: ends[0]] if ends else ids

@@ -46,18 +46,22 @@ def test_the_phrase_is_behind_the_image(model: VisionLanguageModel) -> None:
     assert QUERY in model.render(QUERY)
 
 
-def test_attention_is_over_the_tokens_shown(model: VisionLanguageModel, images: Any) -> None:
-    prompt, gone = model.tokenize(QUERY), ((0, 3), (1, 2))
+@pytest.mark.parametrize("gone", [((), ()), ((0, 3), (1, 2))], ids=["whole", "dropped"])
+def test_attention_is_over_the_tokens_shown_in_a_batch_as_alone(
+    model: VisionLanguageModel, images: Any, gone: tuple[tuple[int, ...], ...]
+) -> None:
+    prompt = model.tokenize(QUERY)
     rows = prompt.positions_of(0, len(PHRASE))
     prefill = model.prefill([prompt] * 2, images, gone, rows)
     assert prefill.logits.dtype == prefill.attentions.dtype == torch.float32
     assert prefill.attentions.shape[0] == 2
-    assert prefill.attentions.shape[2:] == (len(rows), images[0].num_tokens - 2)
+    assert prefill.attentions.shape[2:] == (len(rows), images[0].num_tokens - len(gone[0]))
     shares = prefill.attentions.sum(dim=-1)
     assert ((shares > 0) & (shares <= 1 + 1e-6)).all()
     for row in (0, 1):
         alone = model.prefill([prompt], images[row : row + 1], gone[row : row + 1], rows)
-        torch.testing.assert_close(prefill.logits[row], alone.logits[0], atol=1e-4, rtol=0)
+        torch.testing.assert_close(prefill.logits[row], alone.logits[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(prefill.attentions[row], alone.attentions[0], atol=1e-6, rtol=0)
         assert model.decode(prefill, [row], 3) == model.decode(alone, [0], 3)
         assert model.second_tokens(prefill, [row]) == model.second_tokens(alone, [0])
 

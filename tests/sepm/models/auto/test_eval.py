@@ -14,13 +14,8 @@ from tests.tiny_checkpoints.families import image_of
 
 METHODS = ("zero-shot", "zero-shot-cot", "fp", "cci", "cci+fp", "sepm")
 GRIDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v")
+pytestmark = pytest.mark.usefixtures("short_answers")
 WITHOUT_PLACES = ("llava_next", "llava_onevision", "smolvlm")
-
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers of random models end soon."""
-    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 3)
 
 
 def line(family: Family, scenes: Any, output: Path, *options: object) -> list[str]:

@@ -51,9 +51,7 @@ def decisions(model: Any, method: str) -> list[Outcome]:
 
 def test_the_prompts_are_the_same(both: tuple[Any, Any]) -> None:
     lean, hub = (model.tokenize("Which emotion?\nA. Awe\nB. Fear") for model in both)
-    at = lean.image_position
-    assert hub.before_image == lean.input_ids[:at]
-    assert hub.after_image == lean.input_ids[at + 1 :]
+    assert hub.input_ids == lean.input_ids
     assert hub.positions_of(0, 5) == lean.positions_of(0, 5)
 
 
@@ -75,10 +73,10 @@ def test_decisions_differ_from_image_to_image(both: tuple[Any, Any]) -> None:
     assert len({(outcome.reply.letter, outcome.dropped) for outcome in found}) > 1
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_evaluations_write_the_same_decisions(
-    folders: tuple[Path, Path], scenes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[Path, Path], scenes: Any, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 4)
     square = scenes.questions()[::3]  # the others are padded in one format, cropped in the other
     file = tmp_path / "square.jsonl"
     file.write_text("".join(json.dumps(question) + "\n" for question in square))

@@ -12,11 +12,7 @@ from sepm.cli import main
 from sepm.records.tiled_grid import PLACES_UNKNOWN
 from tests.sepm.models.auto.conftest import Family
 
-
-@pytest.fixture(autouse=True)
-def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers of random models end soon."""
-    monkeypatch.setattr("sepm.inference.answering.MAX_NEW_TOKENS", 3)
+pytestmark = pytest.mark.usefixtures("short_answers")
 
 
 @pytest.mark.parametrize(("name", "placed"), [("internvl", True), ("llava_next", False)])
