@@ -53,18 +53,11 @@ def evaluate(
     machine = environment(opened.placement, request.model.attention)
     for run in runs:
         run.require_model(opened)
-    made_of = {
-        "sha256": {**opened.hashes, **_data_hashes(content)},
-        "software": [{"version": __version__, "git_commit": machine["git_commit"]}],
-    }
+    software = {"version": __version__, "git_commit": machine["git_commit"]}
     with ExitStack() as stack:
         planned = [
             plan_run(
-                request,
-                run,
-                content,
-                {**_identity(request, run, content.taxonomy, opened), **made_of},
-                stack,
+                request, run, content, _identity(request, run, content, opened, software), stack
             )
             for run in runs
         ]
@@ -102,21 +95,16 @@ def evaluated(
     return found
 
 
-def _data_hashes(content: QuestionFile) -> dict[str, str]:
-    """SHA-256 of what the rows are made from, besides the model and the images."""
-    classes = repr(content.taxonomy.classes)
-    return {
-        "question_file": content.sha256,
-        "taxonomy": hashlib.sha256(classes.encode()).hexdigest(),
-    }
-
-
 def _identity(
-    request: EvaluationRequest, run: MethodRun, taxonomy: Taxonomy, opened: OpenedModel
+    request: EvaluationRequest,
+    run: MethodRun,
+    content: QuestionFile,
+    opened: OpenedModel,
+    software: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything the rows of a run depend on; batch size, device and limit may change later."""
     return {
-        "dataset": taxonomy.name,
+        "dataset": content.taxonomy.name,
         "method": run.method,
         "model": opened.name,
         "revision": opened.revision,
@@ -128,6 +116,12 @@ def _identity(
             **opened.settings,
             "save_scores": request.run.save_scores and run.has_scores,
         },
+        "sha256": {
+            **opened.hashes,
+            "question_file": content.sha256,
+            "taxonomy": hashlib.sha256(repr(content.taxonomy.classes).encode()).hexdigest(),
+        },
+        "software": [software],
     }
 
 

@@ -15,19 +15,18 @@ import torch
 
 from llava import Llava, load_checkpoint
 from llava.prompt import Prompt
-from sepm.datasets.image_files import read_image
-from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
+from sepm.inference.alone import run_alone, run_dialogue
 from sepm.inference.answering import prepare
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Dialogue, Outcome, Reply, Sample
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.dropping import visual_token_scores
 from sepm.models.protocol import EncodedImage
 from sepm.registry import MethodRun
 
-EMOSET = load_taxonomy("emoset")
+from .side_by_side import beside_and_alone, dialogue_of
+
 ONCE = MethodConfig(image_pass="once", alpha=0.001)
 RUNS = [
     *(MethodRun("sepm", replace(ONCE, beta=beta)) for beta in (0.0, 0.2, 0.5)),
@@ -43,16 +42,10 @@ def model(request: pytest.FixtureRequest, make_llava: Any, tmp_path_factory: Any
     return load_checkpoint(str(make_llava(folder, kv_heads=request.param)))
 
 
-@pytest.fixture(scope="module")
-def images(model: Llava, scenes: Any) -> list[Any]:
-    paths = sorted(scenes.image_folder.rglob("*.png"))[:9]
-    return list(model.encode([model.preprocess(read_image(path)) for path in paths]))
-
-
 def by_transformers(model: Llava, dialogue: Dialogue, image: EncodedImage) -> Outcome:
     """Outcome of a dialogue, each query in one masked sequence of its own."""
-    ask = next(dialogue)
-    while True:
+
+    def answer(ask: Ask) -> Reply:
         prepared = prepare(model, ask)
         assert not ask.dropped, "the image runs whole"
         prompt = model.tokenize(ask.query.text)
@@ -60,10 +53,9 @@ def by_transformers(model: Llava, dialogue: Dialogue, image: EncodedImage) -> Ou
         probs = logits.softmax(dim=-1)
         shown = {letter: float(probs[model.option_id(letter)]) for letter in ask.options}
         letter = max(shown, key=lambda letter: shown[letter])
-        try:
-            ask = dialogue.send(Reply(letter, letter, shown, scores))
-        except StopIteration as stop:
-            return stop.value
+        return Reply(letter, letter, shown, scores)
+
+    return run_dialogue(dialogue, answer)
 
 
 @torch.inference_mode()
@@ -99,10 +91,6 @@ def assert_same(one: Outcome, other: Outcome) -> None:
             assert one.coarse.reply.scores == scores
 
 
-def dialogue_of(run: MethodRun, image: EncodedImage) -> Dialogue:
-    return run.dialogue(Sample("photo.jpg", image.num_tokens), EMOSET)
-
-
 @pytest.mark.parametrize("run", RUNS[:4], ids=lambda run: run.folder_name)
 def test_each_decision_is_that_of_one_masked_sequence_a_query(
     run: MethodRun, model: Llava, images: list[Any]
@@ -118,15 +106,11 @@ def test_each_decision_is_that_of_one_masked_sequence_a_query(
 @pytest.mark.parametrize("size", [1, 8])
 def test_side_by_side_every_run_ends_as_alone(size: int, model: Llava, images: list[Any]) -> None:
     """Once and twice, several β and another method, in batches that share each image's prefix."""
-    rows = [(run, index) for run in RUNS for index in range(len(images))]
-    dialogues = [(index, dialogue_of(run, images[index])) for run, index in rows]
-    batched = Batcher(size, print).map
-    found = dict(run_dialogues(model, dialogues, images, batched, image_once=True))
-    assert found.keys() == set(range(len(rows)))
-    for number, (run, index) in enumerate(rows):
-        alone = run_alone(model, dialogue_of(run, images[index]), images[index])
-        assert_same(found[number], alone)
-        assert found[number].reply.text == alone.reply.text
+    outcomes = list(beside_and_alone(model, RUNS, images, size))
+    assert len(outcomes) == len(RUNS) * len(images)
+    for _, beside, alone in outcomes:
+        assert_same(beside, alone)
+        assert beside.reply.text == alone.reply.text
 
 
 def test_an_image_is_prefilled_once_whatever_runs_about_it(

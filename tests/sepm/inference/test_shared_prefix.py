@@ -22,6 +22,7 @@ from sepm.registry import MethodRun
 BOTH_FAMILIES = True
 EMOSET = load_taxonomy("emoset")
 METHODS = "zero-shot zero-shot-cot fp cci cci+fp sepm"
+OPTIONS = ("--batch-size", 4, "--alpha", 0.02)
 Json = dict[str, Any]
 
 
@@ -29,8 +30,7 @@ Json = dict[str, Any]
 def together(scenes: Any, command: Any, run_of: Any, tmp_path_factory: Any) -> dict[str, Any]:
     """Six methods in one run, batches of 4, scores kept."""
     output = tmp_path_factory.mktemp("together")
-    options = ("--batch-size", 4, "--save-scores", "--alpha", 0.02)
-    assert main(command(scenes, output, *options, method=METHODS)) == 0
+    assert main(command(scenes, output, *OPTIONS, "--save-scores", method=METHODS)) == 0
     return {
         name: run_of(output, f"{name}-alpha0.02" if "cci" in name or "sepm" in name else name)
         for name in METHODS.split()
@@ -85,41 +85,35 @@ def test_the_runs_take_every_branch(together: dict) -> None:
 
 
 def test_each_image_is_computed_once_and_each_text_behind_it(
-    computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
+    computed: Counter[str], evaluate: Any
 ) -> None:
-    assert main(command(make_scenes(6), tmp_path, method=METHODS)) == 0
+    evaluate(method=METHODS)
     # zero-shot, CoT, FP, and both stages of CCI and CCI + FP, whose first is SEPM's too.
-    assert computed["texts"] == 6 * 7
-    assert computed["images"] == 6
-    assert computed["whole prompts"] == 6  # SEPM's images without the dropped tokens
+    assert computed["texts"] == 4 * 7
+    assert computed["images"] == 4
+    assert computed["whole prompts"] == 4  # SEPM's images without the dropped tokens
 
 
-def test_a_method_alone_shares_nothing(
-    computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
-) -> None:
-    assert main(command(make_scenes(6), tmp_path, method="cci")) == 0
-    assert computed == {"whole prompts": 12}
+def test_a_method_alone_shares_nothing(computed: Counter[str], evaluate: Any) -> None:
+    evaluate(method="cci")
+    assert computed == {"whole prompts": 8}
 
 
 def test_texts_longer_than_the_prefix_are_computed_in_several_passes(
-    computed: Counter[str],
-    monkeypatch: pytest.MonkeyPatch,
-    make_scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
+    computed: Counter[str], monkeypatch: pytest.MonkeyPatch, evaluate: Any
 ) -> None:
-    scenes, methods = make_scenes(3), "zero-shot zero-shot-cot fp"
-    assert main(command(scenes, tmp_path / "whole", method=methods)) == 0
-    monkeypatch.setattr(shared_images, "PACKED_TOKENS", 0)
+    methods = "zero-shot zero-shot-cot fp"
+
+    def predictions() -> list[str]:
+        evaluate("--overwrite", method=methods)
+        rows = [row for name in methods.split() for row in evaluate.run(name).records().values()]
+        return [row["prediction"] for row in rows]
+
+    whole = predictions()
     once = computed.pop("passes")
-    assert main(command(scenes, tmp_path / "parts", method=methods)) == 0
+    monkeypatch.setattr(shared_images, "PACKED_TOKENS", 0)
+    assert predictions() == whole
     assert computed["passes"] == 3 * once
-    for name in methods.split():
-        whole, parts = (run_of(tmp_path / part, name).records() for part in ("whole", "parts"))
-        assert {k: r["prediction"] for k, r in whole.items()} == {
-            k: r["prediction"] for k, r in parts.items()
-        }
 
 
 @pytest.fixture
@@ -142,39 +136,27 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_out_of_memory_behind_a_prefix_goes_on_with_fewer_images(
-    number: int,
-    fail_once: Any,
-    together: dict,
-    scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    number: int, fail_once: Any, together: dict, scenes: Any, evaluate: Any
 ) -> None:
     fail_once(number)
-    options = ("--batch-size", 4, "--alpha", 0.02)
-    assert main(command(scenes, tmp_path, *options, method=METHODS)) == 0
-    assert "out of memory: going on with batches of 2" in capsys.readouterr().err
-    for name, whole in together.items():
-        rows, expected = run_of(tmp_path, whole.folder.name).records(), whole.records()
-        assert {k: r["fine"]["text"] for k, r in rows.items()} == {
-            k: r["fine"]["text"] for k, r in expected.items()
-        }, name
+    said = evaluate(*OPTIONS, scenes=scenes, method=METHODS).err
+    assert "out of memory: going on with batches of 2" in said
+    assert_same_decisions(evaluate, together)
 
 
 def test_a_model_that_shares_no_prefixes_gives_the_same_rows(
-    together: dict,
-    monkeypatch: pytest.MonkeyPatch,
-    scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
+    together: dict, monkeypatch: pytest.MonkeyPatch, scenes: Any, evaluate: Any
 ) -> None:
     monkeypatch.setattr(batching, "PrefixSharingModel", int)  # which no model is
-    options = ("--batch-size", 4, "--alpha", 0.02)
-    assert main(command(scenes, tmp_path, *options, method=METHODS)) == 0
+    evaluate(*OPTIONS, scenes=scenes, method=METHODS)
+    assert_same_decisions(evaluate, together)
+
+
+def assert_same_decisions(evaluate: Any, together: dict) -> None:
+    """Every run has the answers and the dropped tokens that it has together with the others."""
     for name, whole in together.items():
-        rows, expected = run_of(tmp_path, whole.folder.name).records(), whole.records()
+        rows, expected = evaluate.run(whole.folder.name).records(), whole.records()
+        assert rows.keys() == expected.keys()
         for key, row in rows.items():
             assert row["fine"]["text"] == expected[key]["fine"]["text"], (name, key)
             assert row["dropped"] == expected[key]["dropped"], (name, key)

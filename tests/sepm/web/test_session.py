@@ -145,11 +145,6 @@ def test_wrong_controls_are_told_as_on_the_command_line(
     assert image.replies == {}
 
 
-def test_sparsevlm_on_too_few_layers_is_told(opened: OpenedModel) -> None:
-    with pytest.raises(InputError, match="this model has 3; give --sparsevlm-layers"):
-        Session(opened).run(Choice(method="sparsevlm"))
-
-
 def test_a_taxonomy_file_is_a_task_beside_the_bundled_ones(
     opened: OpenedModel, tmp_path: Path, images: list[Path]
 ) -> None:
