@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPVisionModel
 
 from sepm.bench.stages import ENCODE, LOAD, StageClock
-from sepm.inference.alone import run_dialogue
+from sepm.inference.unbatched import run_dialogue
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.models.protocol import Prompt, VisionLanguageModel
 from sepm.models.transformers_parts import TransformersParts

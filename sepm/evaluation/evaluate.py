@@ -16,11 +16,11 @@ from sepm.datasets.files import write_whole
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
-from sepm.evaluation.compute import Assignment, carry_out
+from sepm.evaluation.accuracy_file import Measured, write_results
+from sepm.evaluation.assignment import Assignment, carry_out
 from sepm.evaluation.plan import PlannedRun, plan_run
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.results import Measured, write_results
 from sepm.inference.prompt_check import check_option_letters, possible_queries
 from sepm.method.dialogue import Sample
 from sepm.method.taxonomy import Taxonomy

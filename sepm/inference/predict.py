@@ -10,8 +10,8 @@ from PIL import Image
 
 from sepm.datasets.image_files import UnreadableImageError, as_if_read, read_image
 from sepm.errors import InputError
-from sepm.inference.alone import run_alone
 from sepm.inference.prompt_check import check_prompts
+from sepm.inference.unbatched import run_alone
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.method.taxonomy import Taxonomy

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
-from sepm.inference.alone import run_dialogue
 from sepm.inference.answering import MAX_NEW_TOKENS
+from sepm.inference.unbatched import run_dialogue
 from sepm.method.dialogue import Ask, Reply, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import VisionLanguageModel

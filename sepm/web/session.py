@@ -15,9 +15,9 @@ from typing import Any
 
 from sepm.datasets.tasks import load_taxonomy, task_names
 from sepm.errors import RunError, require_known
-from sepm.inference.alone import answer_alone, run_dialogue
 from sepm.inference.predict import Decision, ShownImage, decide, encode_image
 from sepm.inference.prompt_check import check_prompts
+from sepm.inference.unbatched import answer_alone, run_dialogue
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.taxonomy import Taxonomy

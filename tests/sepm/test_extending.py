@@ -11,9 +11,9 @@ from sepm import registry
 from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import read_question_file
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
 from sepm.inference.batch_size import Batcher
 from sepm.inference.runner import run_questions
+from sepm.inference.unbatched import run_alone
 from sepm.method.answers import fine_key
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Sample

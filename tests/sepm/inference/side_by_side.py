@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
+from sepm.inference.unbatched import run_alone
 from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.registry import MethodRun
 

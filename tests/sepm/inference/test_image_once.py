@@ -15,10 +15,10 @@ import torch
 
 from llava import Llava, load_checkpoint
 from llava.prompt import Prompt
-from sepm.inference.alone import run_alone, run_dialogue
 from sepm.inference.answering import prepare
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
+from sepm.inference.unbatched import run_alone, run_dialogue
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.dropping import visual_token_scores

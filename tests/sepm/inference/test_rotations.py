@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from llava import Llava
-from sepm.inference.alone import run_alone
+from sepm.inference.unbatched import run_alone
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Outcome
 from sepm.records.writing import decision_fields

@@ -13,7 +13,7 @@ from sepm.cli import main
 from sepm.datasets.image_files import read_image
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference import batching, shared_images
-from sepm.inference.alone import run_alone
+from sepm.inference.unbatched import run_alone
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Sample
 from sepm.records.writing import decision_fields
