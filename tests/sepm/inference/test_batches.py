@@ -9,32 +9,19 @@ import torch
 from llava import Llava
 from sepm.inference.batch_size import Batcher, is_out_of_memory
 
+from ..same_rows import assert_same_rows
+
 BOTH_FAMILIES = True
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
-
-
-def assert_same_rows(rows: dict[str, Any], others: dict[str, Any], within: float) -> None:
-    """The same letters and dropped tokens, and probabilities that differ by no more than that."""
-    assert rows.keys() == others.keys()
-    for key, row in rows.items():
-        other = others[key]
-        assert row["fine"]["text"] == other["fine"]["text"], key
-        assert row["dropped"] == other["dropped"], key
-        assert row["fine"]["probs"] == pytest.approx(other["fine"]["probs"], abs=within), key
-        assert row.get("coarse", {}).keys() == other.get("coarse", {}).keys(), key
-        if "coarse" in row:
-            assert row["coarse"]["text"] == other["coarse"]["text"], key
-            for name in ("p_a", "p_b"):
-                assert row["coarse"][name] == pytest.approx(other["coarse"][name], abs=within), key
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])
 def test_every_batch_size_gives_the_same_rows(
     size: int, finished: dict, scenes: Any, evaluate: Any
 ) -> None:
-    evaluate("--batch-size", size, scenes=scenes)
+    evaluate("--batch-size", size, "--save-scores", scenes=scenes)
     assert evaluate.run().accuracy()["timing"]["batch_size"] == size
-    assert_same_rows(evaluate.run().records(), finished["sepm"].records(), within=1e-5)
+    assert_same_rows(evaluate.run().records(), finished["sepm"].records())
 
 
 # ---- out of memory
@@ -67,13 +54,13 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     method: str, limit_batches: Any, finished: dict, scenes: Any, evaluate: Any
 ) -> None:
     computed = limit_batches(method, 2)
-    said = evaluate("--batch-size", 8, scenes=scenes).err
+    said = evaluate("--batch-size", 8, "--save-scores", scenes=scenes).err
     assert said.index("out of memory: going on with batches of 4") < said.index(
         "out of memory: going on with batches of 2"
     )
     assert max(computed) == 2
     assert evaluate.run().accuracy()["timing"]["batch_size"] == 2
-    assert_same_rows(evaluate.run().records(), finished["sepm"].records(), within=1e-5)
+    assert_same_rows(evaluate.run().records(), finished["sepm"].records())
 
 
 def test_too_little_memory_for_one_image_is_status_1(limit_batches: Any, evaluate: Any) -> None:
@@ -154,8 +141,8 @@ def test_methods_of_one_run_give_the_rows_of_separate_runs(
     finished: dict, scenes: Any, evaluate: Any
 ) -> None:
     for name, together in finished.items():
-        evaluate("--batch-size", 2, scenes=scenes, method=name)
-        assert_same_rows(evaluate.run(name).records(), together.records(), within=1e-5)
+        evaluate("--batch-size", 2, "--save-scores", scenes=scenes, method=name)
+        assert_same_rows(evaluate.run(name).records(), together.records())
 
 
 def test_each_image_is_encoded_once_for_all_stages_and_methods(
