@@ -26,6 +26,13 @@ def assert_same_row(row: Json, other: Json, within: float = 1e-5) -> None:
     assert row.get("foe_scores") == pytest.approx(other.get("foe_scores"), abs=1e-6), words
 
 
+def assert_same_decision(decision: Json, row: Json) -> None:
+    """A decision without a question is that of a row, which may be under another image's name."""
+    fields = decision.keys() - {"image", "num_visual_tokens"}
+    one, other = ({name: facts[name] for name in fields} for facts in (decision, row))
+    assert_same_row(one, other)
+
+
 def _words_and_fractions(row: Json) -> tuple[str, list[float]]:
     """A row as JSON in which "p" stands for each probability or score; and these."""
     fractions: list[float] = []
