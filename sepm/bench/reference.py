@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import CLIPVisionModel
 
 from sepm.bench.stages import ENCODE, LOAD, StageClock
+from sepm.inference.unbatched import run_dialogue
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.models.protocol import Prompt, VisionLanguageModel
 from sepm.models.transformers_parts import TransformersParts
@@ -30,19 +31,17 @@ class Reference:
     @torch.inference_mode()
     def run(self, dialogue: Dialogue, image: Path, clock: StageClock) -> Outcome:
         """The decision of a method about an image."""
-        ask = next(dialogue)
-        while True:
+
+        def answer(ask: Ask) -> Reply:
             with clock.stage(LOAD):
                 pixel_values = self.model.preprocess(Image.open(image).convert("RGB"))
             with clock.stage(ENCODE):
                 visual_tokens = self._encode(torch.from_numpy(pixel_values)[None])
             prompt = self.model.tokenize(ask.query.text)
             with clock.stage(clock.prefill_stage(prompt)):
-                reply = self._answer(ask, prompt, visual_tokens)
-            try:
-                ask = dialogue.send(reply)
-            except StopIteration as stop:
-                return stop.value
+                return self._answer(ask, prompt, visual_tokens)
+
+        return run_dialogue(dialogue, answer)
 
     def _encode(self, pixel_values: Tensor) -> Tensor:
         """Visual tokens float[1, N, D] of float32[1, 3, height, width]."""

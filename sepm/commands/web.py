@@ -11,7 +11,7 @@ from sepm.evaluation.request import require_files
 from sepm.models.options import ModelOptions
 from sepm.registry import MethodRun
 from sepm.web import demo
-from sepm.web.choice import Choice, with_controls, without_controls
+from sepm.web.choice import SETTINGS, Choice
 from sepm.web.options import ServerOptions, require_gradio
 
 
@@ -49,14 +49,10 @@ def run(
     load_taxonomy(options.dataset)
     require_files(model)
     given = settings.given
-    choice = Choice(
-        method=options.method,
-        preset=settings.preset,
-        task=options.dataset,
-        **with_controls(given),
-    )
+    moved = {name: given.pop(name) for name in SETTINGS if name in given}
+    choice = Choice(method=options.method, preset=settings.preset, task=options.dataset, **moved)
     from sepm.models.opening import start_model  # imports torch, once the options are right
     from sepm.web.server import serve
 
-    serve(start_model(model), server, choice, without_controls(given))
+    serve(start_model(model), server, choice, given)
     return 0

@@ -16,11 +16,11 @@ from sepm.datasets.files import write_whole
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
-from sepm.evaluation.compute import Assignment, carry_out
+from sepm.evaluation.accuracy_file import Measured, write_results
+from sepm.evaluation.assignment import Assignment, carry_out
 from sepm.evaluation.plan import PlannedRun, plan_run
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.request import EvaluationRequest
-from sepm.evaluation.results import Measured, write_results
 from sepm.inference.prompt_check import check_option_letters, possible_queries
 from sepm.method.dialogue import Sample
 from sepm.method.taxonomy import Taxonomy
@@ -53,18 +53,11 @@ def evaluate(
     machine = environment(opened.placement, request.model.attention)
     for run in runs:
         run.require_model(opened)
-    made_of = {
-        "sha256": {**opened.hashes, **_data_hashes(content)},
-        "software": [{"version": __version__, "git_commit": machine["git_commit"]}],
-    }
+    software = {"version": __version__, "git_commit": machine["git_commit"]}
     with ExitStack() as stack:
         planned = [
             plan_run(
-                request,
-                run,
-                content,
-                {**_identity(request, run, content.taxonomy, opened), **made_of},
-                stack,
+                request, run, content, _identity(request, run, content, opened, software), stack
             )
             for run in runs
         ]
@@ -102,21 +95,16 @@ def evaluated(
     return found
 
 
-def _data_hashes(content: QuestionFile) -> dict[str, str]:
-    """SHA-256 of what the rows are made from, besides the model and the images."""
-    classes = repr(content.taxonomy.classes)
-    return {
-        "question_file": content.sha256,
-        "taxonomy": hashlib.sha256(classes.encode()).hexdigest(),
-    }
-
-
 def _identity(
-    request: EvaluationRequest, run: MethodRun, taxonomy: Taxonomy, opened: OpenedModel
+    request: EvaluationRequest,
+    run: MethodRun,
+    content: QuestionFile,
+    opened: OpenedModel,
+    software: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything the rows of a run depend on; batch size, device and limit may change later."""
     return {
-        "dataset": taxonomy.name,
+        "dataset": content.taxonomy.name,
         "method": run.method,
         "model": opened.name,
         "revision": opened.revision,
@@ -128,6 +116,12 @@ def _identity(
             **opened.settings,
             "save_scores": request.run.save_scores and run.has_scores,
         },
+        "sha256": {
+            **opened.hashes,
+            "question_file": content.sha256,
+            "taxonomy": hashlib.sha256(repr(content.taxonomy.classes).encode()).hexdigest(),
+        },
+        "software": [software],
     }
 
 

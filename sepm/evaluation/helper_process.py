@@ -28,7 +28,7 @@ def serve() -> int:
 
 
 def _carry_out(assignment: object) -> None:
-    from sepm.evaluation.compute import Assignment, carry_out  # imports torch
+    from sepm.evaluation.assignment import Assignment, carry_out  # imports torch
 
     assert isinstance(assignment, Assignment)
     with suppress(InputError):  # raised on all; the first tells it, and may have other assignments

@@ -1,9 +1,8 @@
 """Request of one evaluation: a model, a data set, and options of the run."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from sepm.datasets.options import DataOptions
 from sepm.errors import InputError
@@ -12,14 +11,6 @@ from sepm.models.options import ModelOptions
 DEFAULT_BATCH = 8
 LARGEST_BATCH = 512
 """A window, which is kept in memory, is eight batches."""
-
-
-class HasFiles(Protocol):
-    """Options that name files."""
-
-    def absent(self) -> Iterator[str]:
-        """What is named and not there, each with what to do."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +36,7 @@ class RunOptions:
             check_batch_size(self.batch_size)
 
 
-def require_files(*options: HasFiles) -> None:
+def require_files(*options: ModelOptions | DataOptions) -> None:
     """Check that the files and folders that options name are there, before anything is loaded.
 
     Raises:

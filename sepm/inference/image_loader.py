@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -47,24 +48,6 @@ def load_image(path: Path, preprocess: Preprocess) -> LoadedImage | UnreadableIm
         return error
 
 
-class ImageFiles(Dataset[LoadedImage | UnreadableImageError]):
-    """Image files, loaded one at a time.
-
-    Args:
-        preprocess: image to pixels; workers get a copy of it.
-    """
-
-    def __init__(self, paths: Sequence[Path], preprocess: Preprocess) -> None:
-        self.paths = paths
-        self.preprocess = preprocess
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> LoadedImage | UnreadableImageError:
-        return load_image(self.paths[index], self.preprocess)
-
-
 def num_workers() -> int:
     """Workers of this process: up to four, while a processor is left to each process's own work."""
     known = hasattr(os, "sched_getaffinity")  # where it is, it heeds what a container may use
@@ -78,15 +61,15 @@ def loaded_ahead(
     """The images in order, or why there are none; the workers end with the iterator.
 
     Args:
-        preprocess: image to the model's input.
+        preprocess: image to the model's input; workers get a copy of it.
         ahead: how many images may be loaded before it is their turn.
     """
-    workers = num_workers()
+    workers, load = num_workers(), cast("Any", partial(load_image, preprocess=preprocess))
     loader = DataLoader(
-        ImageFiles(paths, preprocess),
+        cast("Dataset[Path]", paths),
         batch_size=None,
         worker_init_fn=_end_with_parent,
-        collate_fn=_as_it_is,
+        collate_fn=load,  # which a worker calls with a path
         num_workers=workers,
         prefetch_factor=-(-ahead // workers),
         timeout=SECONDS_TO_READ,
@@ -158,10 +141,6 @@ def _end_with_parent(worker: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _as_it_is(loaded: Any) -> Any:
-    return loaded
 
 
 @contextmanager

@@ -10,9 +10,8 @@ from PIL import Image
 
 from sepm.datasets.image_files import UnreadableImageError, as_if_read, read_image
 from sepm.errors import InputError
-from sepm.inference.alone import run_alone
-from sepm.inference.image_loader import Preprocess
 from sepm.inference.prompt_check import check_prompts
+from sepm.inference.unbatched import run_alone
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
@@ -74,10 +73,9 @@ class Predictor:
             InputError: it cannot be read.
             RunError: the model's probabilities are not numbers.
         """
-        source, picture, content = load_image(image, self.model.preprocess)
-        (encoded,) = self.model.encode([content])
-        shown = ShownImage(source, picture, encoded)
-        return decide(shown, self.run, self.taxonomy, partial(run_alone, self.model, image=encoded))
+        shown = encode_image(self.model, image)
+        outcome_of = partial(run_alone, self.model, image=shown.encoded)
+        return decide(shown, self.run, self.taxonomy, outcome_of)
 
 
 class ShownImage(NamedTuple):
@@ -114,14 +112,14 @@ def decide(
     return Decision(source, image, outcome, visual_tokens, taxonomy, run.config)
 
 
-def load_image(
-    source: ImageSource, preprocess: Preprocess, name: str | None = None
-) -> tuple[str, Image.Image, Any]:
-    """Path of an image, the image, and what the model's preprocessing makes of it.
+def encode_image(
+    model: VisionLanguageModel, source: ImageSource, name: str | None = None
+) -> ShownImage:
+    """An image, read as every command reads one, and encoded.
 
     Args:
+        model: encodes it.
         source: path, or image.
-        preprocess: the model's.
         name: stands for the path; None: the path itself.
 
     Raises:
@@ -131,6 +129,8 @@ def load_image(
     path = path if name is None else name
     try:
         image = as_if_read(source) if isinstance(source, Image.Image) else read_image(Path(source))
-        return str(path), image, preprocess(image)
+        content = model.preprocess(image)
     except UnreadableImageError as error:
         raise InputError(f"image {path}: {error}") from error
+    (encoded,) = model.encode([content])
+    return ShownImage(str(path), image, encoded)

@@ -6,7 +6,8 @@ from pathlib import Path
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError
 from sepm.inference.answering import MAX_NEW_TOKENS
-from sepm.method.dialogue import Ask, Dialogue, Reply, Sample
+from sepm.inference.unbatched import run_dialogue
+from sepm.method.dialogue import Ask, Reply, Sample
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import VisionLanguageModel
 from sepm.registry import MethodRun
@@ -68,20 +69,14 @@ def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> list
     queries: dict[str, None] = {}
     scores = (0.0,) * sample.num_visual_tokens
     for letter, probs in COARSE_REPLIES.items():
-        dialogue = run.dialogue(sample, taxonomy)
-        ask: Ask | None = next(dialogue)
-        while ask:
+
+        def answer(ask: Ask, letter: str | None = letter, probs: dict[str, float] = probs) -> Reply:
             queries[ask.query.text] = None
             shown = dict.fromkeys(ask.options, 0.0) | probs
-            ask = _next_ask(dialogue, Reply(letter, letter or "", shown, scores))
+            return Reply(letter, letter or "", shown, scores)
+
+        run_dialogue(run.dialogue(sample, taxonomy), answer)
     return list(queries)
-
-
-def _next_ask(dialogue: Dialogue, reply: Reply) -> Ask | None:
-    try:
-        return dialogue.send(reply)
-    except StopIteration:
-        return None
 
 
 def _check_prompt(model: VisionLanguageModel, query: str, place: str) -> None:

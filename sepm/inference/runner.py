@@ -84,24 +84,19 @@ def run_questions(
 ) -> Iterator[Result]:
     """Results of the missing rows as they are computed.
 
-    Windows in which nothing is missing are passed over; in the others all rows are computed and
-    the missing ones handed on, so that batches are the same whatever was done before.
+    All rows of a window are computed and the missing ones handed on, so that batches are the same
+    whatever was done before.
 
     Args:
-        questions: all of the run's, in the file's order.
+        questions: those of whole windows, in the file's order.
         runs: the methods; they share every image, and every ask that is the same.
         image_folder: what `Question.image` is relative to.
         is_missing: whether the row of a run (its index) and question is wanted.
     """
-    wanted = [
-        window
-        for window in windows_of(questions, batcher.size)
-        if any(is_missing(run, question) for question in window for run in range(len(runs)))
-    ]
-    paths = [image_folder / question.image for window in wanted for question in window]
+    paths = [image_folder / question.image for question in questions]
     ahead = batcher.size * WINDOW_BATCHES  # the next window, while one is computed
     with closing(loaded_ahead(paths, model.preprocess, ahead)) as images:
-        for window in wanted:
+        for window in windows_of(questions, batcher.size):
             loaded = list(islice(images, len(window)))
             for result in run_window(model, window, loaded, runs, taxonomy, batcher):
                 if is_missing(result.run, result.question):

@@ -1,6 +1,5 @@
 """Positions of the page's controls."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,13 +26,3 @@ class Choice:
     def settings(self) -> dict[str, Any]:
         """The settings that were chosen."""
         return {k: v for k, v in asdict(self).items() if k in SETTINGS and v is not None}
-
-
-def without_controls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that no control can change."""
-    return {k: v for k, v in settings.items() if k not in SETTINGS}
-
-
-def with_controls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings where controls begin."""
-    return {k: v for k, v in settings.items() if k in SETTINGS}

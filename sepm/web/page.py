@@ -4,11 +4,9 @@ Events get what the browser sent, not what gradio makes of it: the session check
 tells what is wrong with it in the words of the command line.
 """
 
-import base64
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from sepm.registry import METHODS, get_method
 from sepm.report.overlay import shrunk
 from sepm.web.choice import SETTINGS, Choice
 from sepm.web.session import Comparison, LiveImage, Session
-from sepm.web.view import Change, change_between, comparison_html, message_html
+from sepm.web.view import Change, change_between, comparison_html, data_url, message_html
 
 HINT = "Drop an image in to see how the model decides about it."
 HINT_SCENES = "Drop an image in, or take a scene, to see how the model decides about it."
@@ -76,7 +74,7 @@ class Page:
         self, session: Session, start: Choice, uploads: Path, scenes: Sequence[Path] = ()
     ) -> None:
         self.session, self.uploads, self.scenes = session, uploads.resolve(), list(scenes)
-        self.start = Choice(**{**asdict(start), **_settings(session.run(start).config)})
+        self.start = replace(start, **_settings(session.run(start).config))
         self._recent: dict[Path, LiveImage] = {}
         self.hint = message_html("hint", HINT_SCENES if scenes else HINT)
 
@@ -221,44 +219,26 @@ def _scenes(paths: Sequence[Path]) -> gr.Dataset:
 
 
 def _thumbnail(path: Path) -> str:
-    file = BytesIO()
-    shrunk(read_image(path), THUMBNAIL).save(file, format="png")
-    content = base64.b64encode(file.getvalue()).decode("ascii")
-    return f'<img src="data:image/png;base64,{content}" alt="{escape(path.stem)}">'
+    source = data_url(shrunk(read_image(path), THUMBNAIL), "png")
+    return f'<img src="{source}" alt="{escape(path.stem)}">'
 
 
 def _controls(page: Page) -> list[Any]:
     """The controls at their start, in the order of `CONTROLS`."""
     start, config = page.start, page.session.preset(page.start.preset)
     reads = get_method(start.method).reads
+    own: dict[str, dict[str, Any]] = {
+        name: {"value": getattr(start, name), "interactive": name in reads, "elem_id": name}
+        for name in SETTINGS
+    }
     with gr.Row():
         method = gr.Dropdown([*METHODS], value=start.method, label="Method", elem_id="method")
         preset = gr.Dropdown([*PRESETS], value=start.preset, label="Preset", elem_id="preset")
-    alpha = gr.Slider(
-        0,
-        MAXIMUM_CONFIDENCE[config.variance],
-        start.alpha,
-        step=ALPHA_STEP,
-        label="α, confidence threshold",
-        interactive="alpha" in reads,
-        elem_id="alpha",
-    )
-    beta = gr.Slider(
-        0,
-        LARGEST_BETA,
-        start.beta,
-        step=BETA_STEP,
-        label="β, drop ratio",
-        interactive="beta" in reads,
-        elem_id="beta",
-    )
-    phrase = gr.Textbox(
-        start.phrase,
-        label="Phrase",
-        max_length=LONGEST_PHRASE,
-        interactive="phrase" in reads,
-        elem_id="phrase",
-    )
+    largest = MAXIMUM_CONFIDENCE[config.variance]
+    alpha_is = "α, confidence threshold"
+    alpha = gr.Slider(0, largest, step=ALPHA_STEP, label=alpha_is, **own["alpha"])
+    beta = gr.Slider(0, LARGEST_BETA, step=BETA_STEP, label="β, drop ratio", **own["beta"])
+    phrase = gr.Textbox(label="Phrase", max_length=LONGEST_PHRASE, **own["phrase"])
     task = gr.Dropdown([*page.session.tasks], value=start.task, label="Task", elem_id="task")
     return [method, preset, task, alpha, beta, phrase]
 

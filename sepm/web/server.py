@@ -199,10 +199,7 @@ async def _started(page: Page, options: ServerOptions, port: int) -> gr.Blocks:
     """The page, served. An event loop runs meanwhile, else gradio makes some and closes none."""
     blocks = build(page, UPLOADS_KEPT).queue(max_size=MOST_WAITING)
     hosts = [*LOOPBACK, "[::1]"] if options.host in LOOPBACK else ["*"]
-    guards = [
-        Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
-        Middleware(OnlyThePage),
-    ]
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(OnlyThePage)]
     blocks.launch(
         server_name=options.host,
         server_port=port,

@@ -15,9 +15,9 @@ from typing import Any
 
 from sepm.datasets.tasks import load_taxonomy, task_names
 from sepm.errors import RunError, require_known
-from sepm.inference.alone import answer_alone, run_dialogue
-from sepm.inference.predict import Decision, ShownImage, decide, load_image
+from sepm.inference.predict import Decision, ShownImage, decide, encode_image
 from sepm.inference.prompt_check import check_prompts
+from sepm.inference.unbatched import answer_alone, run_dialogue
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.taxonomy import Taxonomy
@@ -115,7 +115,7 @@ class Session:
         return run
 
     def read(self, path: Path, name: str) -> LiveImage:
-        """An image file, read as every command reads one, and encoded once.
+        """An image file, encoded once.
 
         Args:
             path: of the file.
@@ -125,10 +125,9 @@ class Session:
             InputError: it cannot be read, or the model cannot take it.
             RunError: there is not enough memory.
         """
-        _, image, content = load_image(path, self.model.preprocess, name)
         with _memory_told():
-            (encoded,) = self.model.encode([content])
-        return LiveImage(self.model, ShownImage(name, shrunk(image, LONGEST_SIDE), encoded))
+            shown = encode_image(self.model, path, name)
+        return LiveImage(self.model, shown._replace(image=shrunk(shown.image, LONGEST_SIDE)))
 
     def compare(self, image: LiveImage, choice: Choice) -> Comparison:
         """A method's decision beside zero-shot's, with the prefills that were still missing.
@@ -160,11 +159,7 @@ class Session:
 
 @contextmanager
 def _memory_told() -> Iterator[None]:
-    """Turn the many errors of memory that ran out into one that can be told.
-
-    Raises:
-        RunError: it did.
-    """
+    """Turn the many errors of memory that ran out into a `RunError`."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

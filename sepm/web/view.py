@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib.colors import LogNorm, to_hex
 from PIL import Image
 
 from sepm.inference.predict import Decision
@@ -18,16 +18,8 @@ from sepm.method.confidence import MAXIMUM_CONFIDENCE, gate_in_words
 from sepm.method.dialogue import CoarseResult
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import no_class
-from sepm.records.geometry import TokenPlaces
 from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words, token_places
-from sepm.report.overlay import (
-    SCORE_COLORS,
-    Pixels,
-    faded,
-    heat_map,
-    plain,
-    score_scale,
-)
+from sepm.report.overlay import SCORE_COLORS, Pixels, faded, heat_map, plain, score_scale
 from sepm.terminal import printable
 from sepm.web.session import BESIDE, LONGEST_SIDE, Comparison
 
@@ -200,45 +192,32 @@ def _pictures(after: Comparison, record: Mapping[str, Any]) -> Iterator[dict[str
     yield {"title": "image", "source": source, "legend": None}
     if places is None:
         return
-    if record["dropped"]:
-        number = dropped_in_words(record["dropped"], record, places)
-        title = f"{number} (β = {decision.config.beta:g})"
-        yield from _faded(after, title, image, places)
-    if scores := record.get("foe_scores"):
-        yield from _heat_maps(after, image, places, tuple(scores))
-
-
-def _faded(
-    after: Comparison, title: str, image: Image.Image, places: TokenPlaces
-) -> Iterator[dict[str, Any]]:
-    """The image without its dropped tokens, a picture for each cover."""
-    dropped = after.decision.outcome.dropped
-    for number, cover in enumerate(places.covers):
-        key, draw = ("dropped", places, dropped, number), partial(faded, image, places, dropped)
-        part = f", {cover.name}: {cover.dropped_of_all(dropped)}" if len(places.covers) > 1 else ""
-        source = _drawn(after, key, partial(draw, number))
+    dropped, scores = decision.outcome.dropped, tuple(record.get("foe_scores", ()))
+    several = len(places.covers) > 1
+    for number, cover in enumerate(places.covers if dropped else ()):
+        title = f"{dropped_in_words(dropped, record, places)} (β = {decision.config.beta:g})"
+        part = f", {cover.name}: {cover.dropped_of_all(dropped)}" * several
+        draw = partial(faded, image, places, dropped, number)
+        source = _drawn(after, ("dropped", places, dropped, number), draw)
         yield {"title": title + part, "source": source, "legend": None}
-
-
-def _heat_maps(
-    after: Comparison, image: Image.Image, places: TokenPlaces, scores: tuple[float, ...]
-) -> Iterator[dict[str, Any]]:
-    """The scores over the image, a picture for each cover, with their scale."""
+    if not scores:
+        return
     scale = score_scale([scores])
+    for number, cover in enumerate(places.covers):
+        title = "FoE score of each token" + f", {cover.name}" * several
+        draw = partial(heat_map, image, places, scores, scale, number)
+        source = _drawn(after, ("scores", places, scores, number), draw)
+        yield {"title": title, "source": source, "legend": _legend(scale)}
+
+
+def _legend(scale: LogNorm) -> dict[str, Any]:
+    """Colours of a scale, and the scores at its ends and its middle."""
     low, high = float(scale.vmin or 0), float(scale.vmax or 0)
     steps = (colormaps[SCORE_COLORS](step / LEGEND_STEPS) for step in range(LEGEND_STEPS + 1))
-    legend = {
+    return {
         "colors": ", ".join(map(to_hex, steps)),
         "ticks": [f"{1000 * tick:.3g}" for tick in (low, (low * high) ** 0.5, high)],
     }
-    for number, cover in enumerate(places.covers):
-        key, draw = (
-            ("scores", places, scores, number),
-            partial(heat_map, image, places, scores, scale),
-        )
-        part = f", {cover.name}" if len(places.covers) > 1 else ""
-        source = _drawn(after, key, partial(draw, number))
-        yield {"title": f"FoE score of each token{part}", "source": source, "legend": legend}
 
 
 def _drawn(after: Comparison, key: Hashable, draw: Callable[[], Pixels]) -> str:
@@ -246,7 +225,8 @@ def _drawn(after: Comparison, key: Hashable, draw: Callable[[], Pixels]) -> str:
     if key not in after.drawn:
         if len(after.drawn) >= MOST_DRAWN:
             after.drawn.clear()
-        after.drawn[key] = _data_url(draw())
+        picture = Image.fromarray(draw())
+        after.drawn[key] = data_url(picture, "jpeg", quality=JPEG_QUALITY, subsampling=0)
     return after.drawn[key]
 
 
@@ -285,8 +265,8 @@ def _enlarged(image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BICUBIC) if scale > 1 else image
 
 
-def _data_url(pixels: Pixels) -> str:
-    """A picture inside the page itself, so that no file of it is served or kept."""
+def data_url(image: Image.Image, kind: str, **options: Any) -> str:
+    """An image inside the page itself, so that no file of it is served or kept."""
     file = BytesIO()
-    Image.fromarray(pixels).save(file, format="jpeg", quality=JPEG_QUALITY, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    image.save(file, format=kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

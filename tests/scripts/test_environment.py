@@ -49,18 +49,11 @@ def test_steps_are_numbered() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("python", "reason"),
-    [
-        ("/nowhere/python", "there is no such program"),
-        (ROOT, "there is no such program"),
-        (ROOT / "README.md", "there is no such program"),
-    ],
-)
-def test_what_is_no_program_is_an_error(python: Path | str, reason: str) -> None:
+@pytest.mark.parametrize("python", ["/nowhere/python", ROOT, ROOT / "README.md"])
+def test_what_is_no_program_is_an_error(python: Path | str) -> None:
     done = sourced(python)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"SEPM_PYTHON={python} cannot be used: {reason}" in done.stderr
+    assert f"SEPM_PYTHON={python} cannot be used: there is no such program" in done.stderr
 
 
 def test_a_python_without_the_packages_is_an_error_that_names_them(tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ import pytest
 
 from llava import load_checkpoint
 from sepm import registry
-from sepm.datasets.image_files import read_image
 from sepm.datasets.question_file import read_question_file
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
 from sepm.inference.batch_size import Batcher
+from sepm.inference.predict import Predictor
 from sepm.inference.runner import run_questions
 from sepm.method.answers import fine_key
 from sepm.method.config import MethodConfig
@@ -52,11 +51,9 @@ def test_it_gives_the_rows_alone_that_it_gives_in_batches_beside_sepm(
         )
         if result.run == 0
     }
+    decide = Predictor(model, twice, emoset)
     for question in questions:
-        pixels = model.preprocess(read_image(scenes.image_folder / question.image))
-        (image,) = model.encode([pixels])
-        sample = Sample(question.question_id, image.num_tokens)
-        alone = run_alone(model, twice.dialogue(sample, emoset), image)
+        alone = decide(scenes.image_folder / question.image).outcome
         beside = found[question.question_id]
         assert beside is not None
         assert (beside.dropped, beside.reply.letter) == (alone.dropped, alone.reply.letter)

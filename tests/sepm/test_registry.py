@@ -11,6 +11,7 @@ import torch
 
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
+from sepm.inference.unbatched import run_dialogue
 from sepm.method.config import PRESETS, Drop, MethodConfig
 from sepm.method.dialogue import Reply, Sample
 from sepm.method.prompts import FOE_PHRASE
@@ -54,12 +55,8 @@ def settings_read_by(method: str) -> set[str]:
         dialogue = METHODS[method].recipe(
             Sample("a", 3, text, IMAGE), EMOSET, cast("MethodConfig", recording)
         )
-        next(dialogue)
-        try:
-            dialogue.send(reply)
-            dialogue.send(reply)
-        except StopIteration:
-            read |= recording.read
+        run_dialogue(dialogue, lambda ask, reply=reply: reply)
+        read |= recording.read
     return read
 
 

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor
 
 from llava import load_checkpoint
-from sepm.cli import main
 
 GOLDEN = Path(os.environ.get("SEPM_GOLDEN_DIR", Path(__file__).parents[3] / "shared" / "golden"))
 LLAMA = GOLDEN / "llama2_tokenizer.model"
@@ -83,15 +82,15 @@ def check(
     emotion: str | None,
     scenes: Any,
     output: Path,
-    capsys: pytest.CaptureFixture[str],
+    run_sepm: Any,
 ) -> None:
     """See that eval, at batch 1 and 8, and predict keep a text and read it as a class."""
-    model = ("--model-path", str(checkpoint), "--device", "cpu", "--method", "zero-shot")
+    model = ("--model-path", checkpoint, "--device", "cpu", "--method", "zero-shot")
     data = ("--question-file", scenes.question_file, "--image-folder", scenes.image_folder)
     for size in (1, 8):
         folder = output / str(size)
         options = ("--limit", 8, "--batch-size", size, "--output-dir", folder)
-        assert main(["eval", *model, *map(str, (*data, *options))]) == 0
+        run_sepm(["eval", *model, *data, *options])
         (path,) = folder.rglob("predictions.jsonl")
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         assert len(rows) == 8
@@ -100,10 +99,8 @@ def check(
         assert {row["fine"]["read"] for row in rows} == {"text" if emotion else None}
         counts = json.loads(path.with_name("accuracy.json").read_text())["answers"]
         assert counts == {"letter": 0, "text": 8 * bool(emotion), "unread": 8 * (not emotion)}
-    capsys.readouterr()
     image = scenes.image_folder / scenes.questions()[0]["image"]
-    assert main(["predict", *model, "--json", str(image)]) == 0
-    (decision,) = json.loads(capsys.readouterr().out)
+    (decision,) = json.loads(run_sepm(["predict", *model, "--json", image]).out)
     assert (decision["fine"]["text"], decision["prediction"]) == (text, emotion)
 
 
@@ -122,9 +119,9 @@ def test_an_answer_that_begins_as_a_letter_does_is_read_as_it_is_written(
     writer: Callable[[list[str]], Path],
     scenes: Any,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    run_sepm: Any,
 ) -> None:
-    check(writer(pieces), text, emotion, scenes, tmp_path / "out", capsys)
+    check(writer(pieces), text, emotion, scenes, tmp_path / "out", run_sepm)
 
 
 @pytest.mark.skipif(not LLAMA.is_file(), reason=f"LLaMA's tokenizer is not at {GOLDEN}")
@@ -143,6 +140,6 @@ def test_with_llamas_tokenizer_too(
     llama_writer: Callable[[str], Path],
     scenes: Any,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    run_sepm: Any,
 ) -> None:
-    check(llama_writer(text), text, emotion, scenes, tmp_path / "out", capsys)
+    check(llama_writer(text), text, emotion, scenes, tmp_path / "out", run_sepm)

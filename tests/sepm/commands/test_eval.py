@@ -13,7 +13,7 @@ from PIL import Image
 from sepm.analysis.plain_text import ways_read
 from sepm.cli import main
 from sepm.errors import InputError
-from sepm.evaluation.compute import run_questions
+from sepm.evaluation.assignment import run_questions
 from sepm.evaluation.run_folder import locked
 
 BOTH_FAMILIES = True
@@ -161,7 +161,7 @@ def test_a_method_that_is_done_is_not_run_again_for_the_sake_of_another(
 
     evaluate(method="zero-shot")
     timing = evaluate.run("zero-shot").accuracy()["timing"]
-    monkeypatch.setattr("sepm.evaluation.compute.run_questions", only_one_job)
+    monkeypatch.setattr("sepm.evaluation.assignment.run_questions", only_one_job)
     evaluate(method="zero-shot sepm")
     assert evaluate.run("zero-shot").accuracy()["timing"] == timing
     assert evaluate.counts() == (4, 0, None)
@@ -360,7 +360,7 @@ def test_results_that_cannot_be_written_after_the_run_are_status_1_and_keep_the_
         raise InputError(f"{path}: cannot be written: No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sepm.evaluation.results.write_whole", full)
+        patch.setattr("sepm.evaluation.accuracy_file.write_whole", full)
         said = evaluate("--limit", 1, status=1).err
     assert "accuracy.json: cannot be written: No space left on device" in said
     assert "The rows are kept; the same command sums them up" in said

@@ -13,16 +13,10 @@ from sepm.method.config import MethodConfig
 
 BOTH_FAMILIES = True
 POSITIVE = {"amusement", "awe", "contentment", "excitement"}
-LETTERS = dict(
-    zip(
-        "ABCDEFGH",
-        (
-            *("amusement", "anger", "awe", "contentment"),
-            *("disgust", "excitement", "fear", "sadness"),
-        ),
-        strict=True,
-    )
-)
+LETTERS = {
+    **{"A": "amusement", "B": "anger", "C": "awe", "D": "contentment"},
+    **{"E": "disgust", "F": "excitement", "G": "fear", "H": "sadness"},
+}
 
 
 @pytest.fixture(params=["zero-shot", "sepm"])

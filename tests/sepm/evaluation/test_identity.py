@@ -19,7 +19,7 @@ import sepm.evaluation.evaluate
 from llava.checkpoints import llava
 from sepm.datasets.image_files import image_hash
 from sepm.errors import InputError
-from sepm.evaluation.compute import _check_same_model
+from sepm.evaluation.assignment import _check_same_model
 from sepm.models.opening import open_model
 from sepm.models.options import ModelOptions
 

@@ -1,12 +1,26 @@
-"""What a model computes, counted."""
+"""A model, some images that it has encoded, and what it computes, counted."""
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llava import Llava
+from llava import Llava, load_checkpoint
+from sepm.datasets.image_files import read_image
+
+
+@pytest.fixture(scope="module")
+def model(tiny_llava: Path) -> Llava:
+    return load_checkpoint(str(tiny_llava))
+
+
+@pytest.fixture(scope="module")
+def images(model: Llava, scenes: Any) -> list[Any]:
+    """Nine scenes, encoded."""
+    paths = sorted(scenes.image_folder.rglob("*.png"))[:9]
+    return list(model.encode([model.preprocess(read_image(path)) for path in paths]))
 
 
 @pytest.fixture

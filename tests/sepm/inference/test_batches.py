@@ -1,43 +1,27 @@
 """What batches must not change: their size, running out of memory, methods run side by side."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from llava import Llava
-from sepm.cli import main
-from sepm.errors import RunError
 from sepm.inference.batch_size import Batcher, is_out_of_memory
+
+from ..same_rows import assert_same_rows
 
 BOTH_FAMILIES = True
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."
 
 
-def assert_same_rows(rows: dict[str, Any], others: dict[str, Any], within: float) -> None:
-    """The same letters and dropped tokens, and probabilities that differ by no more than that."""
-    assert rows.keys() == others.keys()
-    for key, row in rows.items():
-        other = others[key]
-        assert row["fine"]["text"] == other["fine"]["text"], key
-        assert row["dropped"] == other["dropped"], key
-        assert row["fine"]["probs"] == pytest.approx(other["fine"]["probs"], abs=within), key
-        assert row.get("coarse", {}).keys() == other.get("coarse", {}).keys(), key
-        if "coarse" in row:
-            assert row["coarse"]["text"] == other["coarse"]["text"], key
-            for name in ("p_a", "p_b"):
-                assert row["coarse"][name] == pytest.approx(other["coarse"][name], abs=within), key
-
-
 @pytest.mark.parametrize("size", [1, 3, 8])
 def test_every_batch_size_gives_the_same_rows(
-    size: int, finished: dict, scenes: Any, command: Any, run_of: Any, tmp_path: Path
+    size: int, finished: dict, scenes: Any, evaluate: Any
 ) -> None:
-    assert main(command(scenes, tmp_path, "--batch-size", size)) == 0
-    assert run_of(tmp_path).accuracy()["timing"]["batch_size"] == size
-    assert_same_rows(run_of(tmp_path).records(), finished["sepm"].records(), within=1e-5)
+    evaluate("--batch-size", size, "--save-scores", scenes=scenes)
+    assert evaluate.run().accuracy()["timing"]["batch_size"] == size
+    assert_same_rows(evaluate.run().records(), finished["sepm"].records())
 
 
 # ---- out of memory
@@ -67,36 +51,21 @@ def limit_batches(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], list[
 
 @pytest.mark.parametrize("method", ["encode", "prefill"])
 def test_out_of_memory_halves_the_batch_and_goes_on(
-    method: str,
-    limit_batches: Any,
-    finished: dict,
-    scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    method: str, limit_batches: Any, finished: dict, scenes: Any, evaluate: Any
 ) -> None:
     computed = limit_batches(method, 2)
-    assert main(command(scenes, tmp_path, "--batch-size", 8)) == 0
-    said = capsys.readouterr().err
+    said = evaluate("--batch-size", 8, "--save-scores", scenes=scenes).err
     assert said.index("out of memory: going on with batches of 4") < said.index(
         "out of memory: going on with batches of 2"
     )
     assert max(computed) == 2
-    assert run_of(tmp_path).accuracy()["timing"]["batch_size"] == 2
-    assert_same_rows(run_of(tmp_path).records(), finished["sepm"].records(), within=1e-5)
+    assert evaluate.run().accuracy()["timing"]["batch_size"] == 2
+    assert_same_rows(evaluate.run().records(), finished["sepm"].records())
 
 
-def test_too_little_memory_for_one_image_is_status_1(
-    limit_batches: Any,
-    scenes: Any,
-    command: Any,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_too_little_memory_for_one_image_is_status_1(limit_batches: Any, evaluate: Any) -> None:
     limit_batches("prefill", 0)
-    assert main(command(scenes, tmp_path, "--limit", 3)) == 1
-    said = capsys.readouterr().err
+    said = evaluate("--limit", 3, status=1).err
     assert f"memory does not suffice for a batch of 1: {OUT_OF_MEMORY}" in said
     assert "Try --dtype float16" in said
 
@@ -155,47 +124,30 @@ def test_another_error_is_not_taken_for_memory() -> None:
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
-def test_a_single_item_that_does_not_fit_says_what_to_try() -> None:
-    def fail(batch: list[int]) -> list[int]:
-        raise torch.OutOfMemoryError(OUT_OF_MEMORY)
-
-    with pytest.raises(RunError, match=r"batch of 1.*--dtype float16"):
-        list(Batcher(4, lambda note: None).map(fail, [1, 2]))
-
-
 # ---- methods side by side
 
 
+# At β = 0 nothing is dropped, so both methods ask the same in both stages; else in the coarse one.
+@pytest.mark.parametrize(("beta", "asks"), [(0, 2), (0.5, 3)])
 def test_methods_of_one_run_share_what_they_ask_alike(
-    limit_batches: Any, make_scenes: Any, command: Any, tmp_path: Path
+    beta: float, asks: int, limit_batches: Any, evaluate: Any
 ) -> None:
     prefilled = limit_batches("prefill", 100)
-    # At β = 0 nothing is dropped, so both methods ask the same in both stages.
-    options = ("--drop", "random", "--beta", 0)
-    assert main(command(make_scenes(6), tmp_path, *options, method="cci+fp sepm")) == 0
-    assert sum(prefilled) == 2 * 6
-
-
-def test_only_what_differs_is_asked_apart(
-    limit_batches: Any, make_scenes: Any, command: Any, tmp_path: Path
-) -> None:
-    prefilled = limit_batches("prefill", 100)
-    options = ("--drop", "random", "--beta", 0.5)
-    assert main(command(make_scenes(6), tmp_path, *options, method="cci+fp sepm")) == 0
-    assert sum(prefilled) == 3 * 6  # one coarse stage, two fine stages
+    evaluate("--drop", "random", "--beta", beta, method="cci+fp sepm")
+    assert sum(prefilled) == asks * 4
 
 
 def test_methods_of_one_run_give_the_rows_of_separate_runs(
-    finished: dict, scenes: Any, command: Any, run_of: Any, tmp_path: Path
+    finished: dict, scenes: Any, evaluate: Any
 ) -> None:
     for name, together in finished.items():
-        assert main(command(scenes, tmp_path, "--batch-size", 2, method=name)) == 0
-        assert_same_rows(run_of(tmp_path, name).records(), together.records(), within=1e-5)
+        evaluate("--batch-size", 2, "--save-scores", scenes=scenes, method=name)
+        assert_same_rows(evaluate.run(name).records(), together.records())
 
 
 def test_each_image_is_encoded_once_for_all_stages_and_methods(
-    limit_batches: Any, make_scenes: Any, command: Any, tmp_path: Path
+    limit_batches: Any, evaluate: Any
 ) -> None:
     encoded = limit_batches("encode", 100)
-    assert main(command(make_scenes(6), tmp_path, method="zero-shot sepm")) == 0
-    assert sum(encoded) == 6
+    evaluate(method="zero-shot sepm")
+    assert sum(encoded) == 4

@@ -15,7 +15,7 @@ from PIL import Image
 from sepm.datasets.files import file_sha256
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.errors import RunError
-from sepm.evaluation.compute import GOES_ON
+from sepm.evaluation.assignment import GOES_ON
 from sepm.inference import image_loader as images
 from sepm.inference.image_loader import LoadedImage, loaded_ahead, worker_failures
 

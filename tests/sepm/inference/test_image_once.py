@@ -15,19 +15,19 @@ import torch
 
 from llava import Llava, load_checkpoint
 from llava.prompt import Prompt
-from sepm.datasets.image_files import read_image
-from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
 from sepm.inference.answering import prepare
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
+from sepm.inference.unbatched import run_alone, run_dialogue
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Dialogue, Outcome, Reply, Sample
+from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.dropping import visual_token_scores
 from sepm.models.protocol import EncodedImage
 from sepm.registry import MethodRun
 
-EMOSET = load_taxonomy("emoset")
+from ..same_rows import assert_same_row
+from .side_by_side import beside_and_alone, dialogue_of
+
 ONCE = MethodConfig(image_pass="once", alpha=0.001)
 RUNS = [
     *(MethodRun("sepm", replace(ONCE, beta=beta)) for beta in (0.0, 0.2, 0.5)),
@@ -43,16 +43,10 @@ def model(request: pytest.FixtureRequest, make_llava: Any, tmp_path_factory: Any
     return load_checkpoint(str(make_llava(folder, kv_heads=request.param)))
 
 
-@pytest.fixture(scope="module")
-def images(model: Llava, scenes: Any) -> list[Any]:
-    paths = sorted(scenes.image_folder.rglob("*.png"))[:9]
-    return list(model.encode([model.preprocess(read_image(path)) for path in paths]))
-
-
 def by_transformers(model: Llava, dialogue: Dialogue, image: EncodedImage) -> Outcome:
     """Outcome of a dialogue, each query in one masked sequence of its own."""
-    ask = next(dialogue)
-    while True:
+
+    def answer(ask: Ask) -> Reply:
         prepared = prepare(model, ask)
         assert not ask.dropped, "the image runs whole"
         prompt = model.tokenize(ask.query.text)
@@ -60,10 +54,9 @@ def by_transformers(model: Llava, dialogue: Dialogue, image: EncodedImage) -> Ou
         probs = logits.softmax(dim=-1)
         shown = {letter: float(probs[model.option_id(letter)]) for letter in ask.options}
         letter = max(shown, key=lambda letter: shown[letter])
-        try:
-            ask = dialogue.send(Reply(letter, letter, shown, scores))
-        except StopIteration as stop:
-            return stop.value
+        return Reply(letter, letter, shown, scores)
+
+    return run_dialogue(dialogue, answer)
 
 
 @torch.inference_mode()
@@ -86,23 +79,6 @@ def masked_sequence(
     return found.logits[0, -1], tuple(scores[0].tolist())
 
 
-def assert_same(one: Outcome, other: Outcome) -> None:
-    """The same decisions, and probabilities and scores within rounding."""
-    assert one.dropped == other.dropped
-    assert one.offered == other.offered
-    assert one.reply.probs == pytest.approx(other.reply.probs, abs=1e-5)
-    if one.coarse and other.coarse:
-        assert one.coarse.branch == other.coarse.branch
-        assert one.coarse.reply.probs == pytest.approx(other.coarse.reply.probs, abs=1e-5)
-        if other.coarse.reply.scores is not None:
-            scores = pytest.approx(other.coarse.reply.scores, abs=1e-5)
-            assert one.coarse.reply.scores == scores
-
-
-def dialogue_of(run: MethodRun, image: EncodedImage) -> Dialogue:
-    return run.dialogue(Sample("photo.jpg", image.num_tokens), EMOSET)
-
-
 @pytest.mark.parametrize("run", RUNS[:4], ids=lambda run: run.folder_name)
 def test_each_decision_is_that_of_one_masked_sequence_a_query(
     run: MethodRun, model: Llava, images: list[Any]
@@ -110,23 +86,24 @@ def test_each_decision_is_that_of_one_masked_sequence_a_query(
     for image in images[:4]:
         alone = run_alone(model, dialogue_of(run, image), image)
         plain = by_transformers(model, dialogue_of(run, image), image)
-        if alone.coarse and alone.coarse.reply.letter:  # else its text was read, or could not be
-            assert_same(alone, plain)
+        assert alone.coarse
+        assert plain.coarse
+        if alone.coarse.reply.letter:  # else its text was read, or could not be
+            assert (alone.dropped, alone.offered) == (plain.dropped, plain.offered)
+            assert alone.coarse.branch == plain.coarse.branch
+            one, other = alone.coarse.reply, plain.coarse.reply
+            assert one.probs == pytest.approx(other.probs, abs=1e-5)
+            assert one.scores == pytest.approx(other.scores, abs=1e-5)
         assert alone.reply.probs == pytest.approx(plain.reply.probs, abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 8])
 def test_side_by_side_every_run_ends_as_alone(size: int, model: Llava, images: list[Any]) -> None:
     """Once and twice, several β and another method, in batches that share each image's prefix."""
-    rows = [(run, index) for run in RUNS for index in range(len(images))]
-    dialogues = [(index, dialogue_of(run, images[index])) for run, index in rows]
-    batched = Batcher(size, print).map
-    found = dict(run_dialogues(model, dialogues, images, batched, image_once=True))
-    assert found.keys() == set(range(len(rows)))
-    for number, (run, index) in enumerate(rows):
-        alone = run_alone(model, dialogue_of(run, images[index]), images[index])
-        assert_same(found[number], alone)
-        assert found[number].reply.text == alone.reply.text
+    outcomes = list(beside_and_alone(model, RUNS, images, size))
+    assert len(outcomes) == len(RUNS) * len(images)
+    for beside, alone in outcomes:
+        assert_same_row(beside, alone)
 
 
 def test_an_image_is_prefilled_once_whatever_runs_about_it(

@@ -1,11 +1,10 @@
 """Prompts that the model has no room for are refused before anything is computed."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llava import Llava, load_checkpoint
+from llava import Llava
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.inference.prompt_check import check_prompts, possible_queries
@@ -14,11 +13,6 @@ from sepm.method.dialogue import Sample
 from sepm.registry import MethodRun
 
 EMOSET = load_taxonomy("emoset")
-
-
-@pytest.fixture(scope="module")
-def model(tiny_llava: Path) -> Llava:
-    return load_checkpoint(str(tiny_llava))
 
 
 def run(method: str = "sepm", **settings: Any) -> MethodRun:

@@ -1,26 +1,19 @@
 """Orders of the options behind one image, and letters numbered anew: each answer as if alone."""
 
-import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from llava import Llava, load_checkpoint
-from sepm.datasets.image_files import read_image
-from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
-from sepm.inference.batch_size import Batcher
-from sepm.inference.batching import run_dialogues
+from llava import Llava
+from sepm.inference.unbatched import run_alone
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Dialogue, Outcome, Sample
-from sepm.models.protocol import EncodedImage
-from sepm.records.writing import decision_fields
 from sepm.registry import MethodRun
 
-EMOSET = load_taxonomy("emoset")
+from ..same_rows import assert_same_row
+from .side_by_side import beside_and_alone, dialogue_of
+
 ROTATED = MethodConfig(rotations=8)
 ANEW = MethodConfig(letters="renumbered", alpha=0.001)
 RUNS = [
@@ -32,44 +25,9 @@ RUNS = [
 WORDS = ["Amusement", "Anger", "Awe", "Content", "Disgust", "Excitement", "Fear", "Sad"]
 
 
-@pytest.fixture(scope="module")
-def model(tiny_llava: Path) -> Llava:
-    return load_checkpoint(str(tiny_llava))
-
-
-@pytest.fixture(scope="module")
-def images(model: Llava, scenes: Any) -> list[Any]:
-    paths = sorted(scenes.image_folder.rglob("*.png"))[:5]
-    return list(model.encode([model.preprocess(read_image(path)) for path in paths]))
-
-
-def dialogue_of(run: MethodRun, image: EncodedImage) -> Dialogue:
-    return run.dialogue(Sample("photo.jpg", image.num_tokens), EMOSET)
-
-
-def words_and_numbers(outcome: Outcome) -> tuple[str, list[float]]:
-    """A decision as its record has it, in which "p" stands for each number; and the numbers."""
-    numbers: list[float] = []
-
-    def noted(number: str) -> str:
-        numbers.append(float(number))
-        return "p"
-
-    fields = decision_fields(outcome, EMOSET, save_scores=False)
-    return json.dumps(json.loads(json.dumps(fields), parse_float=noted)), numbers
-
-
 def test_side_by_side_every_run_ends_as_alone(model: Llava, images: list[Any]) -> None:
-    rows = [(run, index) for run in RUNS for index in range(len(images))]
-    dialogues = [(index, dialogue_of(run, images[index])) for run, index in rows]
-    batched = Batcher(4, print).map
-    found = dict(run_dialogues(model, dialogues, images, batched, image_once=True))
-    for number, (run, index) in enumerate(rows):
-        alone = run_alone(model, dialogue_of(run, images[index]), images[index])
-        words, numbers = words_and_numbers(found[number])
-        expected = words_and_numbers(alone)
-        assert words == expected[0], run.folder_name
-        assert numbers == pytest.approx(expected[1], abs=1e-5), run.folder_name
+    for beside, alone in beside_and_alone(model, RUNS, images[:5], 4):
+        assert_same_row(beside, alone)
 
 
 @torch.inference_mode()

@@ -18,11 +18,11 @@ from torch import Tensor
 from sepm.baselines.single_query import single_query
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference import batching, shared_images
-from sepm.inference.alone import run_alone
 from sepm.inference.answering import answer_batch, prepare
 from sepm.inference.batch_size import Batcher
 from sepm.inference.batching import run_dialogues
 from sepm.inference.shared_images import SharedImages
+from sepm.inference.unbatched import run_alone
 from sepm.method.answers import COARSE_KEY
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, ReducedPrefill, Sample

@@ -10,18 +10,17 @@ import torch
 
 from llava import Llava, load_checkpoint
 from sepm.cli import main
-from sepm.datasets.image_files import read_image
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference import batching, shared_images
-from sepm.inference.alone import run_alone
+from sepm.inference.predict import Predictor
 from sepm.method.config import MethodConfig
-from sepm.method.dialogue import Sample
-from sepm.records.writing import decision_fields
 from sepm.registry import MethodRun
 
+from ..same_rows import assert_same_decision, assert_same_rows
+
 BOTH_FAMILIES = True
-EMOSET = load_taxonomy("emoset")
 METHODS = "zero-shot zero-shot-cot fp cci cci+fp sepm"
+OPTIONS = ("--batch-size", 4, "--save-scores", "--alpha", 0.02)
 Json = dict[str, Any]
 
 
@@ -29,8 +28,7 @@ Json = dict[str, Any]
 def together(scenes: Any, command: Any, run_of: Any, tmp_path_factory: Any) -> dict[str, Any]:
     """Six methods in one run, batches of 4, scores kept."""
     output = tmp_path_factory.mktemp("together")
-    options = ("--batch-size", 4, "--save-scores", "--alpha", 0.02)
-    assert main(command(scenes, output, *options, method=METHODS)) == 0
+    assert main(command(scenes, output, *OPTIONS, method=METHODS)) == 0
     return {
         name: run_of(output, f"{name}-alpha0.02" if "cci" in name or "sepm" in name else name)
         for name in METHODS.split()
@@ -39,42 +37,26 @@ def together(scenes: Any, command: Any, run_of: Any, tmp_path_factory: Any) -> d
 
 @pytest.fixture(scope="module")
 def alone(together: dict, scenes: Any, tiny_model: Path) -> dict[str, dict[str, Json]]:
-    """The rows of each method as `run_alone` gives them, by question id."""
-    model = load_checkpoint(str(tiny_model))
-    return {
-        name: {
-            question["question_id"]: row_of(model, scenes, question, method_run(name))
+    """The decisions of each method about each image by itself, by question id."""
+    model, config = load_checkpoint(str(tiny_model)), MethodConfig(alpha=0.02)
+    found: dict[str, dict[str, Json]] = {}
+    for name in together:
+        decide = Predictor(model, MethodRun(name, config), load_taxonomy("emoset"))
+        found[name] = {
+            question["question_id"]: decide(scenes.image_folder / question["image"]).as_dict()
             for question in scenes.questions()
         }
-        for name in together
-    }
-
-
-def method_run(name: str) -> MethodRun:
-    return MethodRun(name, MethodConfig(alpha=0.02))
-
-
-def row_of(model: Llava, scenes: Any, question: Json, run: MethodRun) -> Json:
-    image = read_image(scenes.image_folder / question["image"])
-    (encoded,) = model.encode([model.preprocess(image)])
-    dialogue = run.dialogue(Sample(question["question_id"], encoded.num_tokens), EMOSET)
-    return decision_fields(run_alone(model, dialogue, encoded), EMOSET, save_scores=True)
+    return found
 
 
 @pytest.mark.parametrize("name", METHODS.split())
 def test_every_method_gives_the_rows_that_it_gives_alone(
     name: str, together: dict, alone: dict[str, dict[str, Json]]
 ) -> None:
-    assert together[name].records().keys() == alone[name].keys()
-    for key, row in together[name].records().items():
-        expected = alone[name][key]
-        for field in ("prediction", "status", "dropped"):
-            assert row[field] == expected[field], key
-        assert row["fine"] == expected["fine"] | {"probs": row["fine"]["probs"]}, key
-        assert row["fine"]["probs"] == pytest.approx(expected["fine"]["probs"], abs=1e-5), key
-        assert row.get("foe_scores") == pytest.approx(expected.get("foe_scores"), abs=1e-6), key
-        for field in ("text", "branch"):
-            assert row.get("coarse", {}).get(field) == expected.get("coarse", {}).get(field), key
+    rows = together[name].records()
+    assert rows.keys() == alone[name].keys()
+    for key, decision in alone[name].items():
+        assert_same_decision(decision, rows[key])
 
 
 def test_the_runs_take_every_branch(together: dict) -> None:
@@ -85,41 +67,35 @@ def test_the_runs_take_every_branch(together: dict) -> None:
 
 
 def test_each_image_is_computed_once_and_each_text_behind_it(
-    computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
+    computed: Counter[str], evaluate: Any
 ) -> None:
-    assert main(command(make_scenes(6), tmp_path, method=METHODS)) == 0
+    evaluate(method=METHODS)
     # zero-shot, CoT, FP, and both stages of CCI and CCI + FP, whose first is SEPM's too.
-    assert computed["texts"] == 6 * 7
-    assert computed["images"] == 6
-    assert computed["whole prompts"] == 6  # SEPM's images without the dropped tokens
+    assert computed["texts"] == 4 * 7
+    assert computed["images"] == 4
+    assert computed["whole prompts"] == 4  # SEPM's images without the dropped tokens
 
 
-def test_a_method_alone_shares_nothing(
-    computed: Counter[str], make_scenes: Any, command: Any, tmp_path: Path
-) -> None:
-    assert main(command(make_scenes(6), tmp_path, method="cci")) == 0
-    assert computed == {"whole prompts": 12}
+def test_a_method_alone_shares_nothing(computed: Counter[str], evaluate: Any) -> None:
+    evaluate(method="cci")
+    assert computed == {"whole prompts": 8}
 
 
 def test_texts_longer_than_the_prefix_are_computed_in_several_passes(
-    computed: Counter[str],
-    monkeypatch: pytest.MonkeyPatch,
-    make_scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
+    computed: Counter[str], monkeypatch: pytest.MonkeyPatch, evaluate: Any
 ) -> None:
-    scenes, methods = make_scenes(3), "zero-shot zero-shot-cot fp"
-    assert main(command(scenes, tmp_path / "whole", method=methods)) == 0
-    monkeypatch.setattr(shared_images, "PACKED_TOKENS", 0)
+    methods = "zero-shot zero-shot-cot fp"
+
+    def predictions() -> list[str]:
+        evaluate("--overwrite", method=methods)
+        rows = [row for name in methods.split() for row in evaluate.run(name).records().values()]
+        return [row["prediction"] for row in rows]
+
+    whole = predictions()
     once = computed.pop("passes")
-    assert main(command(scenes, tmp_path / "parts", method=methods)) == 0
+    monkeypatch.setattr(shared_images, "PACKED_TOKENS", 0)
+    assert predictions() == whole
     assert computed["passes"] == 3 * once
-    for name in methods.split():
-        whole, parts = (run_of(tmp_path / part, name).records() for part in ("whole", "parts"))
-        assert {k: r["prediction"] for k, r in whole.items()} == {
-            k: r["prediction"] for k, r in parts.items()
-        }
 
 
 @pytest.fixture
@@ -142,39 +118,19 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_out_of_memory_behind_a_prefix_goes_on_with_fewer_images(
-    number: int,
-    fail_once: Any,
-    together: dict,
-    scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    number: int, fail_once: Any, together: dict, scenes: Any, evaluate: Any
 ) -> None:
     fail_once(number)
-    options = ("--batch-size", 4, "--alpha", 0.02)
-    assert main(command(scenes, tmp_path, *options, method=METHODS)) == 0
-    assert "out of memory: going on with batches of 2" in capsys.readouterr().err
-    for name, whole in together.items():
-        rows, expected = run_of(tmp_path, whole.folder.name).records(), whole.records()
-        assert {k: r["fine"]["text"] for k, r in rows.items()} == {
-            k: r["fine"]["text"] for k, r in expected.items()
-        }, name
+    said = evaluate(*OPTIONS, scenes=scenes, method=METHODS).err
+    assert "out of memory: going on with batches of 2" in said
+    for whole in together.values():
+        assert_same_rows(evaluate.run(whole.folder.name).records(), whole.records())
 
 
 def test_a_model_that_shares_no_prefixes_gives_the_same_rows(
-    together: dict,
-    monkeypatch: pytest.MonkeyPatch,
-    scenes: Any,
-    command: Any,
-    run_of: Any,
-    tmp_path: Path,
+    together: dict, monkeypatch: pytest.MonkeyPatch, scenes: Any, evaluate: Any
 ) -> None:
     monkeypatch.setattr(batching, "PrefixSharingModel", int)  # which no model is
-    options = ("--batch-size", 4, "--alpha", 0.02)
-    assert main(command(scenes, tmp_path, *options, method=METHODS)) == 0
-    for name, whole in together.items():
-        rows, expected = run_of(tmp_path, whole.folder.name).records(), whole.records()
-        for key, row in rows.items():
-            assert row["fine"]["text"] == expected[key]["fine"]["text"], (name, key)
-            assert row["dropped"] == expected[key]["dropped"], (name, key)
+    evaluate(*OPTIONS, scenes=scenes, method=METHODS)
+    for whole in together.values():
+        assert_same_rows(evaluate.run(whole.folder.name).records(), whole.records())

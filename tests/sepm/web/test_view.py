@@ -48,7 +48,7 @@ def test_a_picture_is_drawn_once(
     compare: Callable, image: LiveImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = comparison_html(compare(Choice(beta=0.5)))
-    monkeypatch.setattr("sepm.web.view._data_url", lambda pixels: "drawn again")
+    monkeypatch.setattr("sepm.web.view.data_url", lambda *_, **__: "drawn again")
     assert captions(comparison_html(compare(Choice(beta=0.5, alpha=0.2)))) == captions(first)
     assert "drawn again" not in comparison_html(compare(Choice(beta=0.5, alpha=0.2)))
     assert comparison_html(compare(Choice(beta=0.9))).count('src="drawn again"') == 1

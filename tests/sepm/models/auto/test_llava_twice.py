@@ -8,7 +8,7 @@ import pytest
 
 from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
-from sepm.inference.alone import run_alone
+from sepm.inference.unbatched import run_alone
 from sepm.method.config import DEFAULT_PRESET, PRESETS
 from sepm.method.dialogue import Outcome, Sample
 from sepm.models.opening import open_model

@@ -87,7 +87,11 @@ def carry_out(
 
     def batch_size() -> int:
         begin()
-        return _batch_size(assignment, model)
+        request, question = assignment.request, assignment.questions[0]
+        if request.run.batch_size != "auto":
+            return request.run.batch_size
+        run, folder = assignment.runs[0], request.data.image_folder
+        return find_batch_size(model, question, run, assignment.taxonomy, folder)
 
     size = processes.from_main(batch_size)
     started = time.perf_counter()
@@ -109,11 +113,7 @@ def carry_out(
 
 
 def _prepare(assignment: Assignment, opened: OpenedModel | None) -> VisionLanguageModel:
-    """The model, loaded once it is sure that this process has the data of the first.
-
-    Raises:
-        InputError: it has not, or the model cannot be loaded, asked or answer.
-    """
+    """The model, loaded once it is sure that this process has the data of the first."""
     if opened is None:
         _check_same_data(assignment)
         opened = _started_once(assignment.request.model)
@@ -131,11 +131,7 @@ def _started_once(options: ModelOptions) -> OpenedModel:
 
 
 def _check_same_data(assignment: Assignment) -> None:
-    """See that results and images are those of the main process, here too.
-
-    Raises:
-        InputError: they are not; the message says which.
-    """
+    """See that results and images are those of the main process, here too."""
     output_dir, data = assignment.request.run.output_dir, assignment.request.data
     token = assignment.folders[0] / run_folder.TOKEN
     if not token.is_file() or token.read_text(encoding="utf-8") != assignment.token:
@@ -156,15 +152,6 @@ def _check_same_model(assignment: Assignment, opened: OpenedModel) -> None:
             f"model '{opened.options.model_path}' is another one here than for the first process: "
             f"{', '.join(differing)} differ"
         )
-
-
-def _batch_size(assignment: Assignment, model: VisionLanguageModel) -> int:
-    """The size asked for, or the fastest on this device."""
-    request, question = assignment.request, assignment.questions[0]
-    if request.run.batch_size != "auto":
-        return request.run.batch_size
-    folder = request.data.image_folder
-    return find_batch_size(model, question, assignment.runs[0], assignment.taxonomy, folder)
 
 
 def _append_rows(
@@ -225,13 +212,12 @@ def _record(result: Result, assignment: Assignment) -> Record:
                 f"{question.image}: another file than when the run began, or than the first "
                 f"process has. {GOES_ON}"
             )
-        save_scores = assignment.save_scores[result.run]
         return record_of(
             question,
             result.outcome,
             assignment.taxonomy,
             image_sha256,
-            save_scores=save_scores,
+            save_scores=assignment.save_scores[result.run],
             visual_tokens=result.visual_tokens,
         )
     reason = result.error or ""
