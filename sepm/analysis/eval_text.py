@@ -14,12 +14,11 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
     What others report stands in a column of its own, where they report something.
     """
     first, chance = results[0], text.percent(results[0]["chance"])
-    header = ("method", "n", "accuracy", "95% interval", "paper", "others", "unread", "errors")
     rows = [_row(result, path) for result, path in zip(results, paths, strict=True)]
     notes = (result["paper"]["note"] for result in results if "paper" in result)
     return [
         f"{first['dataset']}, {first['model']}, percent (chance {chance})",
-        Grid(header, rows),
+        text.grid(rows),
         *_about_errors(results),
         *(f"paper: {note}" for note in dict.fromkeys(notes) if note),
         *(f"others: {line}" for line in _about_others(results)),
@@ -29,17 +28,16 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
     ]
 
 
-def _row(result: dict[str, Any], path: Path) -> list[str]:
-    reported = (result.get(who, {}).get("reported") for who in ("paper", "reported_elsewhere"))
-    return [
-        text.row_label(path.parent.name, result["method"], result["configuration"]),
-        str(result["n"]),
-        text.percent(result["accuracy"]),
-        text.interval(result["ci95"], "-"),
-        *map(text.percent, reported),
-        str(result["unread"]),
-        str(result["errors"]),
-    ]
+def _row(result: dict[str, Any], path: Path) -> text.Cells:
+    paper, others = (result.get(who, {}) for who in ("paper", "reported_elsewhere"))
+    return {
+        "method": text.row_label(path.parent.name, result["method"], result["configuration"]),
+        "n": str(result["n"]),
+        **text.accuracy_cells(result, "-"),
+        "paper": text.percent(paper.get("reported")),
+        "others": text.percent(others.get("reported")),
+        **{name: str(result[name]) for name in ("unread", "errors")},
+    }
 
 
 def _about_errors(results: list[dict[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from sepm.analysis.accuracy import Accuracy, ratio
 from sepm.baselines.rotations import rotated_orders
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import answers_by_order
+from sepm.records.options import answers_by_order, labels_of
 from sepm.records.writing import Record
 
 
@@ -70,8 +70,7 @@ def letter_prior(rows: Sequence[Record], taxonomy: Taxonomy) -> dict[str, float]
 
 
 def _right(row: Record, names: Sequence[str | None]) -> list[bool]:
-    labels: list[str] = row.get("labels", [row["label"]])
-    return [name in labels for name in names]
+    return [name in labels_of(row) for name in names]
 
 
 def _accuracy(right: Sequence[bool]) -> Accuracy:

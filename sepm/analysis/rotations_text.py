@@ -3,7 +3,7 @@
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.documents import Document, Grid
+from sepm.documents import Document
 
 
 def rotations_document(name: str, rotations: dict[str, Any]) -> Document:
@@ -14,16 +14,19 @@ def rotations_document(name: str, rotations: dict[str, Any]) -> Document:
         rotations: of `accuracy.json`.
     """
     orders, prior = rotations["orders"], rotations["letter_prior"]
-    header = ("order", "first option", "accuracy", "95% interval", "unread")
     rows = [
-        [str(number), order["first_option"], *_cells(order), str(order["unread"])]
+        (str(number), order["first_option"], order, str(order["unread"]))
         for number, order in enumerate(orders)
     ]
     together = {"mean probability": "mean_probability", "right in every order": "circular"}
-    rows += [["all", what, *_cells(rotations[key]), ""] for what, key in together.items()]
+    rows += [("all", what, rotations[key], "") for what, key in together.items()]
+    cells = [
+        {"order": order, "first option": first, **text.accuracy_cells(found, "-"), "unread": unread}
+        for order, first, found, unread in rows
+    ]
     return [
         f"{name}, {len(orders)} orders of the options, percent",
-        Grid(header, rows, words=2),
+        text.grid(cells, words=2),
         f"mean of the orders' accuracies: {text.percent(rotations['order_mean'])}",
         f"flips: {rotations['flipped']} of {orders[0]['n']} samples have not the same class in all "
         f"orders ({text.percent(rotations['flip_rate'])})",
@@ -31,7 +34,3 @@ def rotations_document(name: str, rotations: dict[str, Any]) -> Document:
         "mean probability of each letter: "
         + ", ".join(f"{letter} {text.percent(p)}" for letter, p in prior.items()),
     ]
-
-
-def _cells(accuracy: dict[str, Any]) -> list[str]:
-    return [text.percent(accuracy["accuracy"]), text.interval(accuracy["ci95"], "-")]

@@ -61,7 +61,8 @@ def draw_flips(reference: StoredRun, other: StoredRun) -> Figure | None:
 
 def _verdict(pairs: list[Pair]) -> str:
     counts = paired_counts(pairs)
+    bounds = text.interval(counts.interval, text.points)
     return (
         f"{counts.gained} gained, {counts.lost} lost: {text.points(counts.difference)} points "
-        f"(95% {text.points_interval(counts.interval)}; exact McNemar p = {counts.p_value:.2g})"
+        f"(95% {bounds}; exact McNemar p = {counts.p_value:.2g})"
     )
