@@ -91,12 +91,7 @@ def _accuracy(found: dict[str, Any]) -> Iterator[str]:
             f"{found['questions']['common']}; 95% interval {text.interval(run['ci95'])}; "
             f"{run['unread']} unread)"
         )
-    accuracy = found["accuracy"]
-    yield (
-        f"B - A  {text.points(accuracy['difference'])} points (95% interval "
-        f"{text.interval(accuracy['ci95'], text.points)}; {accuracy['gained']} gained, "
-        f"{accuracy['lost']} lost, exact McNemar p {text.p_value(accuracy['p'])})"
-    )
+    yield f"B - A  {text.paired_words(found['accuracy'])}"
 
 
 def _classes(found: dict[str, Any]) -> list[Grid]:

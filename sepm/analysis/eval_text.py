@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.rotations_text import rotations_document
+from sepm.analysis import rotations
 from sepm.documents import Document, Grid
 
 
@@ -16,10 +16,11 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
     first, chance = results[0], text.percent(results[0]["chance"])
     rows = [_row(result, path) for result, path in zip(results, paths, strict=True)]
     notes = (result["paper"]["note"] for result in results if "paper" in result)
+    errors = ("", "errors: rows that could not be run; they are not in n")
     return [
         f"{first['dataset']}, {first['model']}, percent (chance {chance})",
         text.grid(rows),
-        *_about_errors(results),
+        *(errors if any(result["errors"] for result in results) else ()),
         *(f"paper: {note}" for note in dict.fromkeys(notes) if note),
         *(f"others: {line}" for line in _about_others(results)),
         *_about_rotations(results, paths),
@@ -40,17 +41,12 @@ def _row(result: dict[str, Any], path: Path) -> text.Cells:
     }
 
 
-def _about_errors(results: list[dict[str, Any]]) -> list[str]:
-    some = any(result["errors"] for result in results)
-    return ["", "errors: rows that could not be run; they are not in n"] if some else []
-
-
 def _about_rotations(results: list[dict[str, Any]], paths: list[Path]) -> list[str | Grid]:
     return [
         part
         for result, path in zip(results, paths, strict=True)
         if "rotations" in result
-        for part in ("", *rotations_document(path.parent.name, result["rotations"]))
+        for part in ("", *rotations.as_document(path.parent.name, result["rotations"]))
     ]
 
 

@@ -73,6 +73,16 @@ def paired_cells(counts: Mapping[str, Any], *headings: str) -> Cells:
     return dict(zip(headings, cells, strict=True))
 
 
+def paired_words(counts: Mapping[str, Any]) -> str:
+    """A paired difference in words, with its interval, its two sides and its p."""
+    p = p_value(counts["p"])
+    return (
+        f"{points(counts['difference'])} points (95% interval {interval(counts['ci95'], points)}; "
+        f"{counts['gained']} gained, {counts['lost']} lost; "
+        f"exact McNemar p {p if p.startswith('<') else f'= {p}'})"
+    )
+
+
 def class_cells(change: Mapping[str, Any]) -> list[str]:
     """Cells of a class in two runs: n, both accuracies, points, gained, lost, p."""
     accuracies = [percent(change[run]) for run in ("reference", "accuracy")]
@@ -83,17 +93,17 @@ def class_cells(change: Mapping[str, Any]) -> list[str]:
 def ways_read(summary: Mapping[str, Any]) -> str | None:
     """Ways in which a run's answers were read, by stage; None: all of them were bare letters."""
     stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}
+    words = {
+        "letter": "bare letters",
+        "text": "read from text",
+        "mean": "by the mean of all orders",
+    }
     told = [
-        f"{stage}: {ways['letter']} bare letters, {ways['text']} read from text, "
-        f"{_by_mean(ways)}{ways['unread']} unread"
+        f"{stage}: {', '.join(f'{n} {words.get(way, way)}' for way, n in ways.items())}"
         for stage, ways in stages.items()
         if ways and (ways["text"] or ways["unread"])
     ]
     return "; ".join(told) or None
-
-
-def _by_mean(ways: Mapping[str, int]) -> str:
-    return f"{ways['mean']} by the mean of all orders, " if "mean" in ways else ""
 
 
 def row_label(name: str, method: str, configuration: Mapping[str, Any]) -> str:

@@ -25,6 +25,11 @@ from sepm.export.run_facts import (
 from sepm.records.writing import Record, as_line
 
 METRICS = ("accuracy", "macro_f1")
+UNKNOWN = (
+    *("system_instruction", "system_instruction_sha", "fewshot_as_multiturn"),
+    *("chat_template", "chat_template_sha", "start_time", "end_time"),
+)
+"""Fields of the tracker that no run fills."""
 INVALID = "[invalid]"
 """Answer that could not be read, as the filters of lm-eval write it."""
 
@@ -170,12 +175,6 @@ def _tracked(
         "model_source": "sepm",
         "model_name": model,
         "model_name_sanitized": path_part(model),
-        "system_instruction": None,
-        "system_instruction_sha": None,
-        "fewshot_as_multiturn": None,
-        "chat_template": None,
-        "chat_template_sha": None,
-        "start_time": None,
-        "end_time": None,
+        **dict.fromkeys(UNKNOWN),
         "total_evaluation_time_seconds": str(sum(known)) if known else None,
     }

@@ -68,10 +68,8 @@ def _numbers(reference: StoredRun, other: StoredRun, counts: PairedCounts) -> st
         text.percent((counts.both + right) / counts.n) for right in (counts.lost, counts.gained)
     )
     return (
-        f"{other.name} {second}%, {reference.name} {first}% of {counts.n} images that both ran; "
-        f"{counts.gained} gained, {counts.lost} lost; difference {text.points(counts.difference)} "
-        f"points, 95% interval {text.interval(counts.interval, text.points)}; exact McNemar "
-        f"p {'' if counts.p_value < 0.0001 else '= '}{text.p_value(counts.p_value)}."
+        f"{other.name} {second}%, {reference.name} {first}% of {counts.n} images that both ran: "
+        f"{text.paired_words(counts.as_json())}."
     )
 
 
