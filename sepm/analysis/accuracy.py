@@ -1,7 +1,7 @@
 """Accuracy of some prediction records, with the counts that it is made of and its interval."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,11 @@ class Accuracy:
         """n, correct, and what follows from them."""
         stated = {"n": self.n, "correct": self.correct}
         return {**stated, "accuracy": self.fraction, "ci95": self.ci95}
+
+
+def answered(records: Iterable[Record]) -> list[Record]:
+    """The records that could be run."""
+    return [r for r in records if r["status"] != "error"]
 
 
 def accuracy_of(records: Sequence[Record]) -> Accuracy:

@@ -6,7 +6,7 @@ from typing import Any
 from sepm.analysis import plain_text as text
 from sepm.analysis.changes import NEAR_TIE, SAME_INPUT
 from sepm.analysis.metrics import UNREAD
-from sepm.analysis.paired import SIGNIFICANCE
+from sepm.analysis.paired import P_AND_INTERVAL, SIGNIFICANCE
 from sepm.documents import Document, Grid
 from sepm.method.taxonomy import no_class
 
@@ -51,6 +51,7 @@ def reading(found: dict[str, Any]) -> Iterator[str]:
             f"{silent} of {flips['n']} flips saw the same query and tokens; {flips['near_ties']} "
             f"of these are near ties (margin below {NEAR_TIE}), which rounding can turn."
         )
+    yield P_AND_INTERVAL
 
 
 def _runs(found: dict[str, Any]) -> Iterator[str]:
@@ -90,12 +91,7 @@ def _accuracy(found: dict[str, Any]) -> Iterator[str]:
             f"{found['questions']['common']}; 95% interval {text.interval(run['ci95'])}; "
             f"{run['unread']} unread)"
         )
-    accuracy = found["accuracy"]
-    yield (
-        f"B - A  {text.points(accuracy['difference'])} points (95% interval "
-        f"{text.points_interval(accuracy['ci95'])}; {accuracy['gained']} gained, "
-        f"{accuracy['lost']} lost, exact McNemar p {text.p_value(accuracy['p'])})"
-    )
+    yield f"B - A  {text.paired_words(found['accuracy'])}"
 
 
 def _classes(found: dict[str, Any]) -> list[Grid]:
@@ -125,7 +121,7 @@ def _flips(found: dict[str, Any]) -> Iterator[str | Grid]:
 
 def _flip(flip: dict[str, Any], unread: str) -> list[str]:
     predictions = (prediction or unread for prediction in flip["predictions"])
-    margins = (text.ABSENT if margin is None else f"{margin:.3f}" for margin in flip["margins"])
+    margins = (text.decimals(margin, ".3f") for margin in flip["margins"])
     return [flip["question_id"], *predictions, flip["direction"], flip["cause"], *margins]
 
 

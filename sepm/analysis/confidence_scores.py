@@ -6,9 +6,11 @@ what the fine answer's tell.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sepm.analysis import plain_text as text
+from sepm.analysis.accuracy import answered
 from sepm.analysis.bootstrap import interval, resampled_aurocs
 from sepm.analysis.calibration import VARIANCE, auroc
 from sepm.analysis.metrics import coarse_is_correct
@@ -82,7 +84,7 @@ def confidence_scores(run: StoredRun) -> dict[str, Any]:
         the paired difference to Eq. (4)'s; `of_coarse`, the coarse scores' for the coarse answer
         being right. Without a coarse stage there are the fine scores alone and no difference.
     """
-    rows, taxonomy = [r for r in run.records if r["status"] != "error"], run.taxonomy
+    rows, taxonomy = answered(run.records), run.taxonomy
     staged = bool(rows) and all("coarse" in r for r in rows)
     coarse = _scored(COARSE_SCORES, rows, taxonomy) if staged else {}
     both = coarse | _scored(FINE_SCORES, rows, taxonomy)
@@ -125,17 +127,16 @@ def as_document(found: Sequence[dict[str, Any]]) -> Document:
     parts: list[str | Grid] = ["# Calibration of the final answer", "", calibration_grid(found)]
     for answer, part in (("final", "of_final"), ("coarse", "of_coarse")):
         rows = [
-            [run["name"], name, *_cells(score)]
+            {"run": run["name"], "score": name, **_cells(score)}
             for run in found
             for name, score in run[part].items()
         ]
         if rows:
             heading = f"# Scores, for the {answer} answer being right"
-            parts += ["", heading, "", Grid(SCORE_COLUMNS, rows, words=2)]
+            parts += ["", heading, "", text.grid(rows, words=2)]
     return [*parts, "", *NOTES]
 
 
-SCORE_COLUMNS = ("run", "score", "AUROC", "95% interval", "minus Eq. 4's", "interval of that")
 NOTES = (
     "Of two probabilities that sum to 1, larger p, margin and entropy are one ranking. Eq. 4 takes",
     "p_A and p_B as they are: it ranks by |p_A - p_B|, which other tokens' probability shrinks.",
@@ -146,22 +147,22 @@ NOTES = (
 def calibration_grid(found: Sequence[dict[str, Any]]) -> Grid:
     """Numbers of `final` of several results, each with a `name`."""
     rows = [
-        [
-            run["name"],
-            str(run["n"]),
-            text.percent(run["accuracy"]),
-            *text.calibration_cells(run["final"]),
-        ]
+        {
+            "run": run["name"],
+            "n": str(run["n"]),
+            "accuracy": text.percent(run["accuracy"]),
+            **text.calibration_cells(run["final"]),
+        }
         for run in found
     ]
-    return Grid(("run", "n", "accuracy", *text.CALIBRATION), rows)
+    return text.grid(rows)
 
 
-def _cells(score: Mapping[str, Any]) -> list[str]:
-    versus = score.get("versus_eq4", {})
-    return [
-        text.decimals(score["auroc"]),
-        text.decimals_interval(score["ci95"]),
-        text.decimals(versus.get("difference"), "+.4f"),
-        text.decimals_interval(versus.get("ci95"), "+.4f"),
-    ]
+def _cells(score: Mapping[str, Any]) -> text.Cells:
+    versus, signed = score.get("versus_eq4", {}), partial(text.decimals, form="+.4f")
+    return {
+        "AUROC": text.decimals(score["auroc"]),
+        "95% interval": text.interval(score["ci95"], text.decimals),
+        "minus Eq. 4's": signed(versus.get("difference")),
+        "interval of that": text.interval(versus.get("ci95"), signed),
+    }

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.rotations_text import rotations_document
+from sepm.analysis import rotations
 from sepm.documents import Document, Grid
 
 
@@ -14,13 +14,13 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
     What others report stands in a column of its own, where they report something.
     """
     first, chance = results[0], text.percent(results[0]["chance"])
-    header = ("method", "n", "accuracy", "95% interval", "paper", "others", "unread", "errors")
     rows = [_row(result, path) for result, path in zip(results, paths, strict=True)]
     notes = (result["paper"]["note"] for result in results if "paper" in result)
+    errors = ("", "errors: rows that could not be run; they are not in n")
     return [
         f"{first['dataset']}, {first['model']}, percent (chance {chance})",
-        Grid(header, rows),
-        *_about_errors(results),
+        text.grid(rows),
+        *(errors if any(result["errors"] for result in results) else ()),
         *(f"paper: {note}" for note in dict.fromkeys(notes) if note),
         *(f"others: {line}" for line in _about_others(results)),
         *_about_rotations(results, paths),
@@ -29,22 +29,16 @@ def as_document(results: list[dict[str, Any]], paths: list[Path]) -> Document:
     ]
 
 
-def _row(result: dict[str, Any], path: Path) -> list[str]:
-    reported = (result.get(who, {}).get("reported") for who in ("paper", "reported_elsewhere"))
-    return [
-        text.row_label(path.parent.name, result["method"], result["configuration"]),
-        str(result["n"]),
-        text.percent(result["accuracy"]),
-        text.interval(result["ci95"], "-"),
-        *map(text.percent, reported),
-        str(result["unread"]),
-        str(result["errors"]),
-    ]
-
-
-def _about_errors(results: list[dict[str, Any]]) -> list[str]:
-    some = any(result["errors"] for result in results)
-    return ["", "errors: rows that could not be run; they are not in n"] if some else []
+def _row(result: dict[str, Any], path: Path) -> text.Cells:
+    paper, others = (result.get(who, {}) for who in ("paper", "reported_elsewhere"))
+    return {
+        "method": text.row_label(path.parent.name, result["method"], result["configuration"]),
+        "n": str(result["n"]),
+        **text.accuracy_cells(result, "-"),
+        "paper": text.percent(paper.get("reported")),
+        "others": text.percent(others.get("reported")),
+        **{name: str(result[name]) for name in ("unread", "errors")},
+    }
 
 
 def _about_rotations(results: list[dict[str, Any]], paths: list[Path]) -> list[str | Grid]:
@@ -52,7 +46,7 @@ def _about_rotations(results: list[dict[str, Any]], paths: list[Path]) -> list[s
         part
         for result, path in zip(results, paths, strict=True)
         if "rotations" in result
-        for part in ("", *rotations_document(path.parent.name, result["rotations"]))
+        for part in ("", *rotations.as_document(path.parent.name, result["rotations"]))
     ]
 
 

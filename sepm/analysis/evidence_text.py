@@ -1,15 +1,11 @@
 """Text of what `sepm.analysis.evidence` found."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.documents import ABSENT, Document, Grid
 
-HEADER = (
-    *("run", "β", "accuracy", "images", "removed", "relative to chance", "per image"),
-    *("padding aside", "possible", "the evidence is"),
-)
 READING = (
     "relative to chance: evidence on the dropped tokens over what as many tokens drawn by chance",
     "  hold; 1 is chance, below 1 dropping spares the evidence, above 1 it seeks it out.",
@@ -30,7 +26,7 @@ def as_document(found: Mapping[str, Any]) -> Document:
 def _group(group: Mapping[str, Any]) -> Iterator[str | Grid]:
     yield f"{group['dataset']}, {group['model']}"
     if group["runs"]:
-        yield Grid(HEADER, [_run(run) for run in group["runs"]])
+        yield text.grid([_run(run) for run in group["runs"]])
     for run in group["runs"]:
         if left_out := _left_out(run):
             yield f"{run['name']}: left out {left_out}"
@@ -38,28 +34,29 @@ def _group(group: Mapping[str, Any]) -> Iterator[str | Grid]:
         yield f"{name}: not measured, {_left_out(counts)}"
     if group["pairs"]:
         yield "Differences relative to chance, on the same images:"
-        header = ("other", "minus", "β", "images", "difference", "95% interval")
-        yield Grid(header, [_pair(pair) for pair in group["pairs"]], words=2)
+        yield text.grid([_pair(pair) for pair in group["pairs"]], words=2)
 
 
-def _run(run: Mapping[str, Any]) -> list[str]:
-    return [
-        run["name"],
-        f"{run['beta']:g}",
-        text.percent(run["accuracy"]),
-        str(run["images"]),
-        f"{text.percent(run['evidence_removed'])} %",
-        *(_ratio(run[name], run[f"{name}_ci95"]) for name in ("relative", "per_image", "inside")),
-        f"{run['least']:.2f} to {run['most']:.2f}",
-        _verdict(run),
-    ]
+def _run(run: Mapping[str, Any]) -> text.Cells:
+    return {
+        "run": run["name"],
+        "β": f"{run['beta']:g}",
+        "accuracy": text.percent(run["accuracy"]),
+        "images": str(run["images"]),
+        "removed": f"{text.percent(run['evidence_removed'])} %",
+        "relative to chance": _ratio(run, "relative"),
+        "per image": _ratio(run, "per_image"),
+        "padding aside": _ratio(run, "inside"),
+        "possible": f"{run['least']:.2f} to {run['most']:.2f}",
+        "the evidence is": _verdict(run),
+    }
 
 
-def _ratio(value: float | None, interval: Sequence[float] | None) -> str:
+def _ratio(run: Mapping[str, Any], name: str) -> str:
     """A ratio with its interval: "0.06 (0.04-0.09)"."""
-    if value is None:
-        return ABSENT
-    return f"{value:.2f}" + (f" ({interval[0]:.2f}-{interval[1]:.2f})" if interval else "")
+    bounds = run[f"{name}_ci95"]
+    behind = f" ({text.interval(bounds, '{:.2f}'.format, '-')})" if bounds else ""
+    return text.decimals(run[name], ".2f") + behind
 
 
 def _verdict(run: Mapping[str, Any]) -> str:
@@ -83,13 +80,12 @@ def _left_out(counts: Mapping[str, int]) -> str:
     return ", ".join(found)
 
 
-def _pair(pair: Mapping[str, Any]) -> list[str]:
-    value, interval = pair["difference"], pair["difference_ci95"]
-    return [
-        pair["other"],
-        pair["reference"],
-        f"{pair['beta']:g}",
-        str(pair["images"]),
-        ABSENT if value is None else f"{value:+.2f}",
-        f"{interval[0]:+.2f} to {interval[1]:+.2f}" if interval else ABSENT,
-    ]
+def _pair(pair: Mapping[str, Any]) -> text.Cells:
+    return {
+        "other": pair["other"],
+        "minus": pair["reference"],
+        "β": f"{pair['beta']:g}",
+        "images": str(pair["images"]),
+        "difference": text.decimals(pair["difference"], "+.2f"),
+        "95% interval": text.interval(pair["difference_ci95"], "{:+.2f}".format),
+    }

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 from sklearn.metrics import f1_score
 
-from sepm.analysis.accuracy import accuracy_of, ratio
+from sepm.analysis.accuracy import accuracy_of, answered, ratio
 from sepm.analysis.calibration import confidence_report, final_report
 from sepm.analysis.probabilities import final_probabilities
 from sepm.analysis.rotations import rotation_summary
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
 from sepm.method.taxonomy import Polarity, Taxonomy, no_class
-from sepm.records.options import classes_by_letter
+from sepm.records.options import classes_by_letter, labels_of
 from sepm.records.writing import Record
 
 UNREAD = "unread"
@@ -27,7 +27,7 @@ def summarize(records: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any]:
     Rows that could not be run (`error`) are counted and otherwise left out; answers that could not
     be read (`unread`) count as wrong.
     """
-    run = [r for r in records if r["status"] != "error"]
+    run = answered(records)
     accuracy = accuracy_of(records)
     return {
         **accuracy.as_json(),
@@ -59,14 +59,13 @@ def ways_read(run: Sequence[Record], stage: Literal["coarse", "fine"]) -> dict[s
 
 def credited_label(record: Record) -> str:
     """The label that a row counts under: of several tied ones the predicted, else the first."""
-    labels: list[str] = record.get("labels", [record["label"]])
+    labels = labels_of(record)
     return record["prediction"] if record["prediction"] in labels else labels[0]
 
 
 def label_polarities(record: Record, taxonomy: Taxonomy) -> set[Polarity]:
     """The polarities of a row's labels: one, or two where tied classes differ."""
-    labels: list[str] = record.get("labels", [record["label"]])
-    return {taxonomy.by_name(label).polarity for label in labels}
+    return {taxonomy.by_name(label).polarity for label in labels_of(record)}
 
 
 def per_class(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,11 @@ from sepm.records.writing import Record
 SIGNIFICANCE = 0.05
 """A difference with a larger p cannot be told from chance."""
 
+P_AND_INTERVAL = (
+    "p tells whether the runs differ, the interval by how much; near p = 0.05 they can disagree."
+)
+"""How to read the two beside each other."""
+
 Pair = tuple[Record, Record]
 
 

@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sepm.documents import ABSENT
+from sepm.documents import ABSENT, Grid
 from sepm.terminal import printable
 
 FORMULA = tuple("=+-@\t\n\uff1d\uff0b\uff0d\uff20")
@@ -17,19 +17,9 @@ def percent(fraction: float | None) -> str:
     return ABSENT if fraction is None else f"{100 * fraction:.2f}"
 
 
-def interval(bounds: Sequence[float] | None, between: str = " to ") -> str:
-    """An interval of accuracies: "55.51 to 56.97"."""
-    return ABSENT if bounds is None else between.join(map(percent, bounds))
-
-
 def points(fraction: float | None) -> str:
     """A difference of accuracies, in percentage points: "+3.47"."""
     return ABSENT if fraction is None else f"{100 * fraction:+.2f}"
-
-
-def points_interval(bounds: Sequence[float] | None) -> str:
-    """An interval of differences: "-0.10 to +0.62"."""
-    return ABSENT if bounds is None else f"{points(bounds[0])} to {points(bounds[1])}"
 
 
 def p_value(p: float | None) -> str:
@@ -44,55 +34,76 @@ def decimals(value: float | None, form: str = ".4f") -> str:
     return ABSENT if value is None else format(value, form)
 
 
-def decimals_interval(bounds: Sequence[float] | None, form: str = ".4f") -> str:
-    """An interval of scores: "0.7308 to 0.8416"."""
-    return ABSENT if bounds is None else " to ".join(decimals(end, form) for end in bounds)
+def interval(
+    bounds: Sequence[float] | None,
+    form: Callable[[float], str] = percent,
+    between: str = " to ",
+) -> str:
+    """An interval of accuracies, or of numbers of another form: "55.51 to 56.97"."""
+    return ABSENT if bounds is None else between.join(map(form, bounds))
 
 
-CALIBRATION = ("Brier", "ECE", "AUROC", "AURC")
-"""Headings of `calibration_cells`."""
+Cells = dict[str, str]
+"""Cells of a row by the headings of their columns."""
 
 
-def calibration_cells(final: Mapping[str, float | None]) -> list[str]:
+def grid(rows: Sequence[Cells], words: int = 1) -> Grid:
+    """A table of one row or more, whose first `words` columns are of text."""
+    return Grid(tuple(rows[0]), [list(row.values()) for row in rows], words)
+
+
+def accuracy_cells(counts: Mapping[str, Any], between: str = " to ") -> Cells:
+    """Cells of an accuracy; dashes where there is none."""
+    return {
+        "accuracy": percent(counts.get("accuracy")),
+        "95% interval": interval(counts.get("ci95"), between=between),
+    }
+
+
+def calibration_cells(final: Mapping[str, float | None]) -> Cells:
     """Cells of `final` of `accuracy.json`."""
-    return [decimals(final[name]) for name in ("brier", "ece", "auroc", "aurc")]
+    return {name: decimals(final[name.lower()]) for name in ("Brier", "ECE", "AUROC", "AURC")}
 
 
-def paired_cells(counts: Mapping[str, Any] | None) -> list[str]:
+def paired_cells(counts: Mapping[str, Any], *headings: str) -> Cells:
     """Cells of a paired difference: points, 95% interval, gained / lost, p; dashes without one."""
-    if counts is None:
-        return [ABSENT] * 4
-    difference = [points(counts["difference"]), points_interval(counts["ci95"])]
-    return [*difference, f"{counts['gained']} / {counts['lost']}", p_value(counts["p"])]
+    sides = f"{counts['gained']} / {counts['lost']}" if counts else ABSENT
+    bounds = interval(counts.get("ci95"), points)
+    cells = (points(counts.get("difference")), bounds, sides, p_value(counts.get("p")))
+    return dict(zip(headings, cells, strict=True))
+
+
+def paired_words(counts: Mapping[str, Any]) -> str:
+    """A paired difference in words, with its interval, its two sides and its p."""
+    p = p_value(counts["p"])
+    return (
+        f"{points(counts['difference'])} points (95% interval {interval(counts['ci95'], points)}; "
+        f"{counts['gained']} gained, {counts['lost']} lost; "
+        f"exact McNemar p {p if p.startswith('<') else f'= {p}'})"
+    )
 
 
 def class_cells(change: Mapping[str, Any]) -> list[str]:
     """Cells of a class in two runs: n, both accuracies, points, gained, lost, p."""
-    return [
-        str(change["n"]),
-        percent(change["reference"]),
-        percent(change["accuracy"]),
-        points(change["change"]),
-        str(change["gained"]),
-        str(change["lost"]),
-        p_value(change["p"]),
-    ]
+    accuracies = [percent(change[run]) for run in ("reference", "accuracy")]
+    sides = [str(change[side]) for side in ("gained", "lost")]
+    return [str(change["n"]), *accuracies, points(change["change"]), *sides, p_value(change["p"])]
 
 
 def ways_read(summary: Mapping[str, Any]) -> str | None:
     """Ways in which a run's answers were read, by stage; None: all of them were bare letters."""
     stages = {"fine": summary["answers"], "coarse": (summary["coarse"] or {}).get("answers")}
+    words = {
+        "letter": "bare letters",
+        "text": "read from text",
+        "mean": "by the mean of all orders",
+    }
     told = [
-        f"{stage}: {ways['letter']} bare letters, {ways['text']} read from text, "
-        f"{_by_mean(ways)}{ways['unread']} unread"
+        f"{stage}: {', '.join(f'{n} {words.get(way, way)}' for way, n in ways.items())}"
         for stage, ways in stages.items()
         if ways and (ways["text"] or ways["unread"])
     ]
     return "; ".join(told) or None
-
-
-def _by_mean(ways: Mapping[str, int]) -> str:
-    return f"{ways['mean']} by the mean of all orders, " if "mean" in ways else ""
 
 
 def row_label(name: str, method: str, configuration: Mapping[str, Any]) -> str:

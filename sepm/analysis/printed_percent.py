@@ -16,30 +16,6 @@ WAYS = {"rounded": False, "cut_off": True}
 """Ways to print a percentage: further decimals are rounded, or left off."""
 
 
-def fits(percent: float, n: int, *, cut_off: bool = False, decimals: int = 2) -> bool:
-    """Whether some k of n images are that percentage, printed with so many decimals.
-
-    Args:
-        percent: in [0, 100].
-        n: number of images, at least 1.
-        cut_off: further decimals are left off; otherwise they are rounded, halves either way.
-        decimals: 0 to `MOST_DECIMALS`.
-    """
-    printed = round(10**decimals * percent)
-    # In parts of n which make halves of the last decimal whole: scale × k lies within both ends.
-    scale = 200 * 10**decimals
-    least = (2 * printed - (not cut_off)) * n
-    most = (2 * printed + 1) * n if not cut_off else (2 * printed + 2) * n - 1
-    return most // scale * scale >= least
-
-
-def fitting_n(
-    percent: float, among: Iterable[int], *, cut_off: bool = False, decimals: int = 2
-) -> list[int]:
-    """The n of several that admit a percentage, as `fits` tells."""
-    return [n for n in among if fits(percent, n, cut_off=cut_off, decimals=decimals)]
-
-
 @dataclass(frozen=True)
 class Printed:
     """A percentage as a table prints it.
@@ -59,10 +35,22 @@ class Printed:
                 f"most {MOST_DECIMALS} decimals, as 32.89"
             )
 
-    def fitting(self, among: Iterable[int], *, cut_off: bool) -> list[int]:
-        """The n of several that admit it."""
+    def fits(self, n: int, *, cut_off: bool = False) -> bool:
+        """Whether some k of n images, n at least 1, are that percentage, printed so.
+
+        Further decimals are rounded, halves either way, or with `cut_off` left off.
+        """
         decimals = len(self.text.partition(".")[2])
-        return fitting_n(float(self.text), among, cut_off=cut_off, decimals=decimals)
+        printed = round(10**decimals * float(self.text))
+        # In parts of n which make halves of the last decimal whole: scale × k lies within both.
+        scale = 200 * 10**decimals
+        least = (2 * printed - (not cut_off)) * n
+        most = (2 * printed + 1) * n if not cut_off else (2 * printed + 2) * n - 1
+        return most // scale * scale >= least
+
+    def fitting(self, among: Iterable[int], *, cut_off: bool = False) -> list[int]:
+        """The n of several that admit it, as `fits` tells."""
+        return [n for n in among if self.fits(n, cut_off=cut_off)]
 
 
 def implied_sizes(
@@ -83,14 +71,10 @@ def implied_sizes(
         "at_most": at_most,
         "cells": [{"printed": c.text, **ways} for c, ways in zip(cells, found, strict=True)],
         "column": column,
-        "asked": [{"n": n, **_cell_by_cell(cells, n)} for n in asked],
-    }
-
-
-def _cell_by_cell(cells: Sequence[Printed], n: int) -> dict[str, list[bool]]:
-    """Whether n admits each of the cells, for each way to print them."""
-    return {
-        way: [bool(cell.fitting([n], cut_off=cut)) for cell in cells] for way, cut in WAYS.items()
+        "asked": [
+            {"n": n} | {w: [c.fits(n, cut_off=cut) for c in cells] for w, cut in WAYS.items()}
+            for n in asked
+        ],
     }
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sepm.analysis.printed_percent import fits, fitting_n
+from sepm.analysis.printed_percent import Printed
 from sepm.method.config import PRESETS
 from sepm.registry import METHODS
 
@@ -74,7 +74,7 @@ class ReportedValue:
         """
         reported, difference = self.percent / 100, None
         if accuracy is not None and n is not None:
-            same_n = any(fits(self.percent, n, cut_off=cut_off) for cut_off in (False, True))
+            same_n = any(_printed(self.percent).fits(n, cut_off=cut) for cut in (False, True))
             difference = accuracy - reported if same_n else None
         return {
             "reported": reported,
@@ -110,18 +110,22 @@ def _has_defaults(config: Mapping[str, Any]) -> bool:
 
 def implied_n(percent: float, dataset: str) -> str:
     """The number of images that a percentage's decimals admit, in words that follow it."""
-    likely = LIKELY_N[dataset]
-    if fitting := fitting_n(percent, likely):
+    likely, printed = LIKELY_N[dataset], _printed(percent)
+    if fitting := printed.fitting(likely):
         others = [n for n in likely if n not in fitting]
         told = f", not {_either(others)}" if others else ""
         return f"fits n = {_either(fitting)}" + (
             ", as every percentage does" if min(fitting) >= EVERY_FITS else told
         )
-    near = fitting_n(percent, (n for m in likely for n in range(m - NEAR, m + NEAR + 1)))
+    near = printed.fitting(n for m in likely for n in range(m - NEAR, m + NEAR + 1))
     said = f"fits n = {_either(near)}, not" if near else f"fits no n within {NEAR} of"
-    cut = fitting_n(percent, likely, cut_off=True)
+    cut = printed.fitting(likely, cut_off=True)
     unrounded = f" (cut off instead of rounded it fits {_either(cut)})" if cut else ""
     return f"{said} {_either(likely)}{unrounded}"
+
+
+def _printed(percent: float) -> Printed:
+    return Printed(f"{percent:.2f}")
 
 
 def _either(numbers: Iterable[int]) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from sepm.analysis import plain_text as text
 from sepm.analysis.accuracy import Accuracy, ratio
 from sepm.baselines.rotations import rotated_orders
+from sepm.documents import Document
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import answers_by_order
+from sepm.records.options import answers_by_order, labels_of
 from sepm.records.writing import Record
 
 
@@ -35,7 +37,9 @@ def rotation_summary(run: Sequence[Record], taxonomy: Taxonomy) -> dict[str, Any
     answers = [answers_by_order(row, taxonomy) for row in rows]
     said = [[answer and answer.name for answer in of_row] for of_row in answers]
     letters = [{answer and answer.option_letter for answer in of_row} for of_row in answers]
-    right = [_right(row, names) for row, names in zip(rows, said, strict=True)]
+    right = [
+        [name in labels_of(row) for name in names] for row, names in zip(rows, said, strict=True)
+    ]
     orders = [_accuracy(column) for column in zip(*right, strict=True)]
     flipped = sum(len({*names}) > 1 for names in said)
     return {
@@ -69,10 +73,35 @@ def letter_prior(rows: Sequence[Record], taxonomy: Taxonomy) -> dict[str, float]
     return {letter: fmean(p[letter] for p in probs) for letter in taxonomy.option_letters}
 
 
-def _right(row: Record, names: Sequence[str | None]) -> list[bool]:
-    labels: list[str] = row.get("labels", [row["label"]])
-    return [name in labels for name in names]
-
-
 def _accuracy(right: Sequence[bool]) -> Accuracy:
     return Accuracy(len(right), sum(right))
+
+
+def as_document(name: str, rotations: dict[str, Any]) -> Document:
+    """Accuracy of each order and of all together, the flips, and the prior of each letter.
+
+    Args:
+        name: of the run.
+        rotations: of `accuracy.json`.
+    """
+    orders, prior = rotations["orders"], rotations["letter_prior"]
+    rows = [
+        (str(number), order["first_option"], order, str(order["unread"]))
+        for number, order in enumerate(orders)
+    ]
+    together = {"mean probability": "mean_probability", "right in every order": "circular"}
+    rows += [("all", what, rotations[key], "") for what, key in together.items()]
+    cells = [
+        {"order": order, "first option": first, **text.accuracy_cells(found, "-"), "unread": unread}
+        for order, first, found, unread in rows
+    ]
+    return [
+        f"{name}, {len(orders)} orders of the options, percent",
+        text.grid(cells, words=2),
+        f"mean of the orders' accuracies: {text.percent(rotations['order_mean'])}",
+        f"flips: {rotations['flipped']} of {orders[0]['n']} samples have not the same class in all "
+        f"orders ({text.percent(rotations['flip_rate'])})",
+        f"answered by one letter in all orders, whatever it stands for: {rotations['same_letter']}",
+        "mean probability of each letter: "
+        + ", ".join(f"{letter} {text.percent(p)}" for letter, p in prior.items()),
+    ]

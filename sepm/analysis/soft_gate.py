@@ -14,9 +14,10 @@ from sepm.analysis.metrics import final_summary
 from sepm.analysis.paired import Pair, pair_up, paired_counts
 from sepm.analysis.probabilities import normalised
 from sepm.analysis.stored_run import StoredRun
-from sepm.documents import Document, Grid
+from sepm.documents import Document
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.options import labels_of
 from sepm.records.writing import Record
 
 HARD, FULL, LARGEST, SOFT = "hard gate", "all options", "all options, largest s", "soft gate"
@@ -49,7 +50,7 @@ def _answered(full: Record, shares: Sequence[float], taxonomy: Taxonomy) -> Reco
     return {
         **full,
         "prediction": prediction,
-        "correct": prediction in full.get("labels", [full["label"]]),
+        "correct": prediction in labels_of(full),
         "status": "ok",
         "fine": {"probs": dict(zip(taxonomy.option_letters, shares, strict=True))},
     }
@@ -130,25 +131,24 @@ def as_document(found: dict[str, Any]) -> Document:
     """Accuracy of the four ways to answer, and the soft gate against the other three."""
     n = found["rows"][SOFT]["n"]
     rows = [
-        [
-            name,
-            text.percent(row["accuracy"]),
-            text.interval(row["ci95"]),
-            *text.calibration_cells(row["final"]),
-        ]
+        {"answer": name, **text.accuracy_cells(row), **text.calibration_cells(row["final"])}
         for name, row in found["rows"].items()
     ]
-    versus = [[name, *text.paired_cells(counts)] for name, counts in found["versus"].items()]
+    headings = ("points", "95% interval", "gained / lost", "p (McNemar)")
+    versus = [
+        {"against": name, **text.paired_cells(counts, *headings)}
+        for name, counts in found["versus"].items()
+    ]
     return [
         f"{HARD}: {found['runs']['coarse']}",
         f"{FULL}: {found['runs']['full']}",
         f"{SOFT}: s' of a class is its s with all options, times the coarse p of its polarity",
         "",
         f"n = {n}, accuracy in percent",
-        Grid(("answer", "accuracy", "95% interval", *text.CALIBRATION), rows),
+        text.grid(rows),
         "",
         f"{SOFT} minus the others, on the same images",
-        Grid(("against", "points", "95% interval", "gained / lost", "p (McNemar)"), versus),
+        text.grid(versus),
         "",
         f"Of {found['ambiguous']} ambiguous images, which the hard gate shows all options too, "
         f"{found['same_query']} had the very same query and tokens in both runs.",

@@ -100,6 +100,10 @@ class StoredRun:
     def configuration(self) -> dict[str, Any]:
         return self.facts["configuration"]
 
+    def fact(self, part: str, name: str) -> Any:
+        """A fact of "environment" or "timing"; None where the run does not tell it."""
+        return (self.facts.get(part) or {}).get(name)
+
     @property
     def written_at(self) -> int:
         """Seconds since 1970 at which the finished run's results were written."""

@@ -38,20 +38,18 @@ def _sweeps(result: dict[str, Any]) -> Iterator[tuple[str, str, float, dict[str,
 
 
 def _points(name: str, points: Sequence[dict[str, Any]]) -> Grid:
-    header = (name, "n", "accuracy", "95% interval", "ambiguous", "minus best", "p (McNemar)")
     rows = [
-        [
-            f"{point['value']:.12g}",
-            str(point["n"]),
-            text.percent(point["accuracy"]),
-            text.interval(point["ci95"]),
-            text.percent(point["ambiguous_rate"]),
-            text.points(point["versus_best"]["difference"]),
-            text.p_value(point["versus_best"]["p"]),
-        ]
+        {
+            name: f"{point['value']:.12g}",
+            "n": str(point["n"]),
+            **text.accuracy_cells(point),
+            "ambiguous": text.percent(point["ambiguous_rate"]),
+            "minus best": text.points(point["versus_best"]["difference"]),
+            "p (McNemar)": text.p_value(point["versus_best"]["p"]),
+        }
         for point in points
     ]
-    return Grid(header, rows)
+    return text.grid(rows)
 
 
 def _best(name: str, sweep: dict[str, Any]) -> Iterator[str]:

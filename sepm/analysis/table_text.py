@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.documents import Document, Grid
+from sepm.documents import ABSENT, Document, Grid
 from sepm.method.config import PRESETS
 from sepm.repository import pointer
 
@@ -113,35 +113,34 @@ def _overview(table: dict[str, Any]) -> Grid:
 
 
 def _details(table: dict[str, Any], task: str) -> Grid:
+    versus = ("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)")
     rows = [
-        [
-            row["name"],
-            str(cell.get("n", text.ABSENT)),
-            text.percent(cell.get("accuracy")),
-            text.interval(cell.get("ci95")),
-            text.percent(cell["paper"]),
-            {True: "yes", False: "no"}.get(cell.get("paper_in_ci95"), text.ABSENT),
-            *text.paired_cells(cell.get("versus_zero_shot")),
-            str(cell.get("unread", text.ABSENT)),
-        ]
-        for row in table["rows"]
-        for cell in [row["cells"][task]]
+        {
+            "row": name,
+            "n": str(cell.get("n", ABSENT)),
+            **text.accuracy_cells(cell),
+            _heading(table): text.percent(cell["paper"]),
+            "paper in interval": {True: "yes", False: "no"}.get(cell.get("paper_in_ci95"), ABSENT),
+            **text.paired_cells(cell.get("versus_zero_shot", {}), *versus),
+            "unread": str(cell.get("unread", ABSENT)),
+        }
+        for name, cell in _cells_of(table, task).items()
     ]
-    header = (
-        *("row", "n", "accuracy", "95% interval", _heading(table), "paper in interval"),
-        *("minus zero-shot", "95% interval of it", "gained / lost", "p (McNemar)", "unread"),
-    )
-    return Grid(header, rows)
+    return text.grid(rows)
 
 
 def _calibration(table: dict[str, Any], task: str) -> Grid:
     """Calibration of the final answers of the rows that were run."""
     rows = [
-        [row["name"], *text.calibration_cells(row["cells"][task]["final"])]
-        for row in table["rows"]
-        if "final" in row["cells"][task]
+        {"calibration": name, **text.calibration_cells(cell["final"])}
+        for name, cell in _cells_of(table, task).items()
+        if "final" in cell
     ]
-    return Grid(("calibration", *text.CALIBRATION), rows)
+    return text.grid(rows)
+
+
+def _cells_of(table: dict[str, Any], task: str) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row["cells"][task] for row in table["rows"]}
 
 
 def _heading(table: dict[str, Any]) -> str:
@@ -150,12 +149,15 @@ def _heading(table: dict[str, Any]) -> str:
 
 
 def _contrasts(table: dict[str, Any]) -> Grid:
-    header = ("row", "against", "task", "n", "difference", "95% interval", "gained / lost", "p")
+    headings = ("difference", "95% interval", "gained / lost", "p")
     rows = [
-        [c["row"], c["against"], c["task"], str(c["n"]), *text.paired_cells(c)]
+        {
+            **{name: str(c[name]) for name in ("row", "against", "task", "n")},
+            **text.paired_cells(c, *headings),
+        }
         for c in table["contrasts"]
     ]
-    return Grid(header, rows, words=3)
+    return text.grid(rows, words=3)
 
 
 def _repeated(table: dict[str, Any]) -> Iterator[str]:
@@ -172,7 +174,7 @@ def _absences(table: dict[str, Any]) -> Iterator[str]:
     """Cells that are absent or not whole; a reason that holds for a whole task stands once."""
     said: list[str] = []
     for task in table["tasks"]:
-        cells = {row["name"]: row["cells"][task] for row in table["rows"]}
+        cells = _cells_of(table, task)
         reasons = {name: cell["absent"] for name, cell in cells.items() if "absent" in cell}
         if len(reasons) == len(cells) and len(set(reasons.values())) == 1:
             reasons = {"all rows": next(iter(reasons.values()))}

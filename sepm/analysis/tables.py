@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Literal, get_args
 
-from sepm.analysis.accuracy import accuracy_of
+from sepm.analysis.accuracy import accuracy_of, answered
 from sepm.analysis.metrics import final_summary
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.analysis.paper import (
@@ -247,7 +247,7 @@ def _cell(
         **accuracy.as_json(),
         "unread": accuracy.unread,
         "errors": accuracy.errors,
-        "final": final_summary([r for r in result.records if r["status"] != "error"], taxonomy),
+        "final": final_summary(answered(result.records), taxonomy),
         "paper": value.reported,
         "paper_note": value.note,
         "paper_in_ci95": bounds[0] <= value.reported <= bounds[1]

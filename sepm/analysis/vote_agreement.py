@@ -8,14 +8,15 @@ import numpy as np
 from scipy.special import rel_entr
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.accuracy import accuracy_of, ratio
+from sepm.analysis.accuracy import accuracy_of, answered, ratio
 from sepm.analysis.probabilities import final_probabilities, normalised
 from sepm.analysis.stored_run import StoredRun
 from sepm.datasets.question_file import Question
 from sepm.datasets.votes import top_classes
-from sepm.documents import Document, Grid
+from sepm.documents import Document
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
+from sepm.records.options import labels_of
 from sepm.records.writing import Record
 
 Votes = Mapping[str, float]
@@ -54,7 +55,7 @@ def vote_agreement(run: StoredRun, votes: Mapping[str, Votes]) -> dict[str, Any]
     Raises:
         InputError: no image of the run has votes.
     """
-    rows = [r for r in run.records if r["status"] != "error"]
+    rows = answered(run.records)
     voted = [(r, votes[r["image"]]) for r in rows if r["image"] in votes]
     if not voted:
         raise InputError(f"{run.folder}: no image of it has votes in the question file")
@@ -134,64 +135,53 @@ def label_rules(voted: Sequence[Voted], taxonomy: Taxonomy) -> dict[str, dict[st
         found[name] = {
             **accuracy_of(scored).as_json(),
             "own": ratio(sum(r["correct"] for r in own), len(own)),
-            "relabelled": sum({*labels} != {*_own_labels(r)} for r, labels in labelled),
+            "relabelled": sum({*labels} != {*labels_of(r)} for r, labels in labelled),
         }
     return found
 
 
-def _own_labels(record: Record) -> Sequence[str]:
-    return record.get("labels", [record["label"]])
-
-
 def as_document(found: Sequence[dict[str, Any]]) -> Document:
     """Agreement of some runs with the votes, and their accuracies under each label rule."""
-    agreement = [[run["name"], *_agreement_cells(run)] for run in found]
     labels = [
-        [run["name"], rule, *_label_cells(row)]
+        {"run": run["name"], "rule": rule, **_label_cells(row)}
         for run in found
         for rule, row in run["labels"].items()
     ]
-    kls = ("KL", "infinite rows", "KL of the others")
-    tops = (f"top {k}" for k in TOP)
     return [
         "# Final probabilities against the votes",
         "",
-        Grid(("run", "n", "no votes", *kls, "JS", *tops, "any vote"), agreement),
+        text.grid([_agreement_cells(run) for run in found]),
         "",
         "KL(votes ‖ p) and Jensen-Shannon (JS) in nats, the rest in percent. A class with votes",
         "that was not shown makes KL infinite; the others' KL compares no two runs. JS does.",
         "",
         "# The same answers under each label rule",
         "",
-        Grid(
-            ("run", "rule", "n", "accuracy", "95% interval", "own labels", "relabelled"),
-            labels,
-            words=2,
-        ),
+        text.grid(labels, words=2),
         "",
         "own labels: the same images by the labels that the run has.",
     ]
 
 
-def _agreement_cells(run: Mapping[str, Any]) -> list[str]:
+def _agreement_cells(run: Mapping[str, Any]) -> text.Cells:
     found = run["agreement"]
-    return [
-        str(run["n"]),
-        str(run["without_votes"]),
-        "infinite" if found["kl_infinite"] else text.decimals(found["kl"]),
-        str(found["kl_infinite"]),
-        text.decimals(found["kl_finite"]),
-        text.decimals(found["js"]),
-        *map(text.percent, found["top"].values()),
-        text.percent(found["any_vote"]),
-    ]
+    return {
+        "run": run["name"],
+        "n": str(run["n"]),
+        "no votes": str(run["without_votes"]),
+        "KL": "infinite" if found["kl_infinite"] else text.decimals(found["kl"]),
+        "infinite rows": str(found["kl_infinite"]),
+        "KL of the others": text.decimals(found["kl_finite"]),
+        "JS": text.decimals(found["js"]),
+        **{f"top {k}": text.percent(share) for k, share in found["top"].items()},
+        "any vote": text.percent(found["any_vote"]),
+    }
 
 
-def _label_cells(row: Mapping[str, Any]) -> list[str]:
-    return [
-        str(row["n"]),
-        text.percent(row["accuracy"]),
-        text.interval(row["ci95"]),
-        text.percent(row["own"]),
-        str(row["relabelled"]),
-    ]
+def _label_cells(row: Mapping[str, Any]) -> text.Cells:
+    return {
+        "n": str(row["n"]),
+        **text.accuracy_cells(row),
+        "own labels": text.percent(row["own"]),
+        "relabelled": str(row["relabelled"]),
+    }

@@ -16,12 +16,12 @@ from sepm.errors import InputError
 from sepm.export.run_facts import (
     Files,
     answered_rows,
-    environment,
     path_part,
     sha256,
     software_version,
 )
-from sepm.records.writing import Record
+from sepm.records.options import labels_of
+from sepm.records.writing import Record, as_line
 
 SCHEMA_VERSION = "0.3.0"
 Json = dict[str, Any]
@@ -55,7 +55,7 @@ def every_eval_ever_files(run: StoredRun, origin: Origin) -> Files:
     model_id = f"{origin.developer}/{run.model}"
     evaluation_id = f"{run.dataset}/{model_id}/{run.name}/{run.written_at}"
     samples = [_sample(row, run, model_id, evaluation_id) for _, row in answered_rows(run)]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in samples)
+    text = "".join(map(as_line, samples))
     names = (run.dataset, origin.developer, run.model)
     path = f"data/{'/'.join(map(path_part, names))}/{_uuid(run)}"
     content = {
@@ -81,7 +81,7 @@ def _uuid(run: StoredRun) -> uuid.UUID:
 
 def _aggregate(run: StoredRun, origin: Origin, model_id: str, evaluation_id: str) -> Json:
     time = str(run.written_at)
-    commit = environment(run, "git_commit")
+    commit = run.fact("environment", "git_commit")
     own = origin.organization == origin.developer
     return {
         "schema_version": SCHEMA_VERSION,
@@ -112,7 +112,7 @@ def _model_info(run: StoredRun, origin: Origin, model_id: str) -> Json:
         "checkpoint_sha256": run.facts["sha256"].get("checkpoint"),
         "dtype": run.configuration.get("dtype"),
     }
-    version = environment(run, "transformers")
+    version = run.fact("environment", "transformers")
     engine = {"name": "transformers", **({"version": version} if version else {})}
     return {
         "name": run.model,
@@ -185,7 +185,7 @@ def _sample(record: Record, run: StoredRun, model_id: str, evaluation_id: str) -
 
     The second stage is a prompt of its own: the model does not see the first one's in it.
     """
-    labels = record.get("labels", [record["label"]])
+    labels = labels_of(record)
     stages = [record[stage] for stage in ("coarse", "fine") if stage in record]
     first = stages[0]["prompt"]
     hashed = json.dumps({"raw": first, "reference": labels}, sort_keys=True)

@@ -18,14 +18,18 @@ from sepm.errors import InputError
 from sepm.export.run_facts import (
     Files,
     answered_rows,
-    environment,
     path_part,
     sha256,
     software_version,
 )
-from sepm.records.writing import Record
+from sepm.records.writing import Record, as_line
 
 METRICS = ("accuracy", "macro_f1")
+UNKNOWN = (
+    *("system_instruction", "system_instruction_sha", "fewshot_as_multiturn"),
+    *("chat_template", "chat_template_sha", "start_time", "end_time"),
+)
+"""Fields of the tracker that no run fills."""
 INVALID = "[invalid]"
 """Answer that could not be read, as the filters of lm-eval write it."""
 
@@ -46,8 +50,7 @@ def lmms_eval_files(runs: Sequence[StoredRun]) -> Files:
         results = {**_results(tasks), **_settings(tasks, date), **_tracked(model, tasks, samples)}
         files[f"{prefix}_results.json"] = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
         for task, lines in samples.items():
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            files[f"{prefix}_samples_{task}.jsonl"] = text
+            files[f"{prefix}_samples_{task}.jsonl"] = "".join(map(as_line, lines))
     return files
 
 
@@ -137,14 +140,13 @@ def _settings(tasks: dict[str, StoredRun], date: datetime) -> dict[str, Any]:
     def common(values: Sequence[Any]) -> Any:
         return values[0] if all(value == values[0] for value in values) else None
 
-    timings = [run.facts.get("timing") or {} for run in runs]
     model = runs[0].model
     config = {
         "model": "sepm",
         "model_args": f"pretrained={model}",
-        "batch_size": common([timing.get("batch_size") for timing in timings]),
+        "batch_size": common([run.fact("timing", "batch_size") for run in runs]),
         "batch_sizes": [],
-        "device": common([environment(run, "device") for run in runs]),
+        "device": common([run.fact("environment", "device") for run in runs]),
         "use_cache": None,
         "limit": common([run.facts.get("limit") for run in runs]),
         "bootstrap_iters": 0,
@@ -153,7 +155,7 @@ def _settings(tasks: dict[str, StoredRun], date: datetime) -> dict[str, Any]:
     }
     return {
         "config": config,
-        "git_hash": common([environment(run, "git_commit") for run in runs]),
+        "git_hash": common([run.fact("environment", "git_commit") for run in runs]),
         "date": f"{date:%Y%m%d_%H%M%S}",
     }
 
@@ -166,19 +168,13 @@ def _tracked(
         task: sha256("".join(f"sample_{i}{line['doc_hash']}" for i, line in enumerate(lines)))
         for task, lines in samples.items()
     }
-    seconds = [(run.facts.get("timing") or {}).get("seconds") for run in tasks.values()]
+    seconds = [run.fact("timing", "seconds") for run in tasks.values()]
     known = [value for value in seconds if value is not None]
     return {
         "task_hashes": hashes,
         "model_source": "sepm",
         "model_name": model,
         "model_name_sanitized": path_part(model),
-        "system_instruction": None,
-        "system_instruction_sha": None,
-        "fewshot_as_multiturn": None,
-        "chat_template": None,
-        "chat_template_sha": None,
-        "start_time": None,
-        "end_time": None,
+        **dict.fromkeys(UNKNOWN),
         "total_evaluation_time_seconds": str(sum(known)) if known else None,
     }

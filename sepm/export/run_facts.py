@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from typing import Any
 
 from sepm.analysis.stored_run import StoredRun
 from sepm.errors import InputError
@@ -30,11 +29,6 @@ def software_version(run: StoredRun) -> str:
     """Version of SEPM that made the run's last rows; "unknown" where the run does not tell."""
     software = run.facts.get("software") or [{}]
     return software[-1].get("version") or "unknown"
-
-
-def environment(run: StoredRun, name: str) -> Any:
-    """A fact about the machine that computed the run; None where the run does not tell."""
-    return (run.facts.get("environment") or {}).get(name)
 
 
 def path_part(name: str) -> str:

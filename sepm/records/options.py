@@ -1,10 +1,15 @@
-"""The classes behind the option letters of a record."""
+"""Labels of a record, and the classes behind its option letters."""
 
 from sepm.baselines.rotations import rotated_orders
 from sepm.method.answers import fine_key
 from sepm.method.taxonomy import EmotionClass, Taxonomy, renumbered
 from sepm.records.fields import answer_given
 from sepm.records.writing import Record
+
+
+def labels_of(record: Record) -> list[str]:
+    """The labels that are right: one, or several tied ones."""
+    return record.get("labels", [record["label"]])
 
 
 def classes_by_letter(record: Record, taxonomy: Taxonomy) -> dict[str, EmotionClass]:

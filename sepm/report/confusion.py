@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from sepm.analysis.accuracy import answered
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import pair_up
 from sepm.analysis.stored_run import StoredRun
@@ -86,9 +87,7 @@ def _change_cell(change: int, most: int) -> Cell:
 def _counts(records: Sequence[Record], taxonomy: Taxonomy) -> Counter[Place]:
     """How often each label got each prediction; rows with errors are left out."""
     unread = no_class(UNREAD, taxonomy.names)
-    return Counter(
-        (r["label"], r["prediction"] or unread) for r in records if r["status"] != "error"
-    )
+    return Counter((r["label"], r["prediction"] or unread) for r in answered(records))
 
 
 def _columns(taxonomy: Taxonomy, places: Mapping[Place, object]) -> list[str]:

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from sepm.analysis import plain_text as text
 from sepm.analysis.compare import compare
 from sepm.analysis.metrics import UNREAD
-from sepm.analysis.paired import Pair, pair_up, paired_counts, per_class_change
+from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import no_class
 from sepm.report.per_class import LOOKS, by_polarity
@@ -54,14 +54,7 @@ def draw_flips(reference: StoredRun, other: StoredRun) -> Figure | None:
     ax.axvline(0, color=DARK, linewidth=0.8)
     ax.grid(visible=False, axis="y")
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    ax.set_xlabel(f"samples of {len(pairs)}, {reference.name} → {other.name}\n{_verdict(pairs)}")
+    words = text.paired_words(paired_counts(pairs).as_json())
+    ax.set_xlabel(f"samples of {len(pairs)}, {reference.name} → {other.name}\n{words}", fontsize=8)
     ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, fontsize=8)
     return figure
-
-
-def _verdict(pairs: list[Pair]) -> str:
-    counts = paired_counts(pairs)
-    return (
-        f"{counts.gained} gained, {counts.lost} lost: {text.points(counts.difference)} points "
-        f"(95% {text.points_interval(counts.interval)}; exact McNemar p = {counts.p_value:.2g})"
-    )

@@ -17,7 +17,7 @@ from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
 from sepm.report.image_folders import ImageFolders
-from sepm.report.payload import browsable, page_payload
+from sepm.report.payload import browsable, data_uri, page_payload
 from sepm.report.runs import RunGroup, places_of
 from sepm.report.style import after_dark, rendered, styled
 from sepm.report.summary import facts, verdicts
@@ -139,16 +139,12 @@ def _is_unplaced(run: StoredRun) -> bool:
 
 def _data_uri(drawn: Drawn) -> str:
     """The figure as an image, which keeps its styles to itself and runs no script."""
-    return _uri("image/svg+xml", after_dark(rendered(drawn.figure, "svg", RESOLUTION)))
+    return data_uri("image/svg+xml", after_dark(rendered(drawn.figure, "svg", RESOLUTION)))
 
 
 def csv_uri(table: Table) -> str:
     """A table as a CSV file."""
-    return _uri("text/csv;charset=utf-8", table.csv.encode())
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return data_uri("text/csv;charset=utf-8", table.csv.encode())
 
 
 def _hash(source: str) -> str:

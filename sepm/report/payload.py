@@ -113,8 +113,12 @@ def _picture(image: Image.Image, grid: VisualGrid | None) -> dict[str, Any]:
         box = grid.input_box(width, height)
         shares = (box.left / width, box.top / height, box.width / width, box.height / height)
         frame = [round(share, FRACTION_DIGITS) for share in shares]
-    source = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return {"src": source, "frame": frame}
+    return {"src": data_uri("image/jpeg", file.getvalue()), "frame": frame}
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """A file as an address that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _dropped_tokens(rows: Sequence[tuple[StoredRun, Record]]) -> dict[str, Any]:

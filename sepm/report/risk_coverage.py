@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from sepm.analysis.accuracy import answered
 from sepm.analysis.calibration import risk_coverage
 from sepm.analysis.probabilities import final_probabilities
 from sepm.analysis.stored_run import StoredRun
@@ -18,7 +19,7 @@ FIRST_ANSWERS = 50
 
 def final_curve(run: StoredRun) -> list[float]:
     """Error rate among the i rows of the largest final probability, for i = 1 to n."""
-    rows = [r for r in run.records if r["status"] != "error"]
+    rows = answered(run.records)
     stated = [max(final_probabilities(r, run.taxonomy)) for r in rows]
     return risk_coverage(stated, [bool(r["correct"]) for r in rows])
 

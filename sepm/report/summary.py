@@ -68,10 +68,8 @@ def _numbers(reference: StoredRun, other: StoredRun, counts: PairedCounts) -> st
         text.percent((counts.both + right) / counts.n) for right in (counts.lost, counts.gained)
     )
     return (
-        f"{other.name} {second}%, {reference.name} {first}% of {counts.n} images that both ran; "
-        f"{counts.gained} gained, {counts.lost} lost; difference {text.points(counts.difference)} "
-        f"points, 95% interval {text.points_interval(counts.interval)}; exact McNemar "
-        f"p {'' if counts.p_value < 0.0001 else '= '}{text.p_value(counts.p_value)}."
+        f"{other.name} {second}%, {reference.name} {first}% of {counts.n} images that both ran: "
+        f"{text.paired_words(counts.as_json())}."
     )
 
 
@@ -87,7 +85,7 @@ def facts(group: RunGroup) -> list[Fact]:
         _fact(group, "α", _setting("alpha"), "confidence threshold of the gate"),
         _fact(group, "β", _setting("beta"), "share of visual tokens that is dropped"),
         _fact(group, "dtype", _dtype),
-        _fact(group, "device", lambda run: (run.facts.get("environment") or {}).get("device_name")),
+        _fact(group, "device", lambda run: run.fact("environment", "device_name")),
         _fact(group, "date", _date, "day on which the results were written, in UTC"),
     ]
     return [fact for fact in found if fact.value]

@@ -1,15 +1,16 @@
 """The page's tables: numbers beside the paper's, paired tests, and how the runs were made."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from sepm.analysis import plain_text as text
 from sepm.analysis.compare import flat
-from sepm.analysis.paired import pair_up, paired_counts, per_class_change
+from sepm.analysis.paired import P_AND_INTERVAL, pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
+from sepm.documents import ABSENT
 from sepm.report.per_class import by_polarity
 from sepm.report.runs import RunGroup
 
@@ -20,10 +21,6 @@ MADE_OF = (
 """Parts of `accuracy.json` that tell how a run was made."""
 
 INTERVAL = "95% interval"
-RESULTS = (
-    "run", "n", "accuracy", INTERVAL, "paper", "minus paper", "others", "minus others",
-    "macro F1", "polarity", "coarse", "ambiguous", "unread", "off-menu", "errors", "images/s",
-)  # fmt: skip
 COUNTS = ("unread", "off-menu", "errors")
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -34,19 +31,9 @@ class Table:
     """A table as the page shows it; the first column names the row."""
 
     title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
     note: str = ""
-
-    def without(self, empty: frozenset[str], names: Collection[str]) -> "Table":
-        """The table without those columns of some names that hold nothing but empty cells."""
-        kept = [
-            i
-            for i, name in enumerate(self.header)
-            if name not in names or not empty.issuperset(row[i] for row in self.rows)
-        ]
-        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
-        return replace(self, header=tuple(self.header[i] for i in kept), rows=rows)
 
     @property
     def csv(self) -> str:
@@ -67,7 +54,7 @@ def _csv_cells(header: Sequence[str], row: Sequence[str]) -> Iterator[tuple[str,
 
 def _csv_value(cell: str) -> Decimal | str | None:
     """A number, a text, or None for a cell without either."""
-    if cell == text.ABSENT:
+    if cell == ABSENT:
         return None
     return Decimal(cell) if NUMBER.fullmatch(cell) else cell
 
@@ -82,10 +69,10 @@ def results(group: RunGroup) -> Table:
     chance = text.percent(1 / len(group.taxonomy.classes))
     ways = [f" {run.name}, {read}." for run in group.runs if (read := text.ways_read(run.summary))]
     notes = dict.fromkeys(run.paper.note for run in group.runs if run.paper and run.paper.note)
-    rows = tuple(_result(run) for run in group.runs)
-    table = Table("Results", RESULTS, rows).without(frozenset({text.ABSENT}), RESULTS)
-    table = table.without(frozenset({"0"}), COUNTS)
-    never = [name for name in COUNTS if name not in table.header]
+    cells = [result_cells(run) for run in group.runs]
+    never = [name for name in COUNTS if all(row[name] == "0" for row in cells)]
+    empty = {name for name in cells[0] if all(row[name] == ABSENT for row in cells)}
+    shown = [{k: v for k, v in row.items() if k not in {*never, *empty}} for row in cells]
     note = (
         f"Percent, computed from the records; chance is {chance}."
         + (f" No run has any of these: {', '.join(never)}." if never else "")
@@ -93,35 +80,34 @@ def results(group: RunGroup) -> Table:
         + "".join(told)
         + "".join(ways)
     )
-    return replace(table, note=note)
+    return _table("Results", shown, note)
 
 
-def _result(run: StoredRun) -> tuple[str, ...]:
-    """A run's row."""
+def result_cells(run: StoredRun) -> text.Cells:
+    """A run's row, each of its cells by the heading of its column."""
     summary, coarse = run.summary, run.summary["coarse"] or {}
-    accuracy, reported = summary["accuracy"], run.paper.reported if run.paper else None
-    difference = None if accuracy is None or reported is None else accuracy - reported
-    others = run.reported_elsewhere
-    beside = others.beside(accuracy, summary["n"]) if others else {}
-    speed = (run.facts.get("timing") or {}).get("images_per_second")
-    return (
-        text.row_label(run.name, run.method, run.configuration),
-        str(summary["n"]),
-        text.percent(accuracy),
-        text.interval(summary["ci95"]),
-        text.percent(reported),
-        text.points(difference),
-        text.percent(beside.get("reported")),
-        text.points(beside.get("difference")),
-        text.percent(summary["macro_f1"]),
-        text.percent(summary["polarity_accuracy"]),
-        text.percent(coarse.get("accuracy")),
-        text.percent(coarse.get("ambiguous_rate")),
-        str(summary["unread"]),
-        str(summary["off_menu"]),
-        str(summary["errors"]),
-        f"{speed:.2f}" if speed else "-",
-    )
+    accuracy, paper, others = summary["accuracy"], run.paper, run.reported_elsewhere
+    beside = {
+        "paper": paper.beside(accuracy) if paper else {},
+        "others": others.beside(accuracy, summary["n"]) if others else {},
+    }
+    speed = run.fact("timing", "images_per_second") or None
+    cells = {
+        "run": text.row_label(run.name, run.method, run.configuration),
+        "n": str(summary["n"]),
+        **text.accuracy_cells(summary),
+    }
+    for who, found in beside.items():
+        cells[who] = text.percent(found.get("reported"))
+        cells[f"minus {who}"] = text.points(found.get("difference"))
+    return cells | {
+        "macro F1": text.percent(summary["macro_f1"]),
+        "polarity": text.percent(summary["polarity_accuracy"]),
+        "coarse": text.percent(coarse.get("accuracy")),
+        "ambiguous": text.percent(coarse.get("ambiguous_rate")),
+        **{name: str(summary[name.replace("-", "_")]) for name in COUNTS},
+        "images/s": text.decimals(speed, ".2f"),
+    }
 
 
 def paired_tests(group: RunGroup) -> Table | None:
@@ -130,38 +116,44 @@ def paired_tests(group: RunGroup) -> Table | None:
         return None
     reference = group.compared[0]
     others = [run for run in group.runs if run is not reference]
-    return Table(
-        f"Against {reference.name}, sample by sample",
-        ("run", "n of both", "gained", "lost", "points", INTERVAL, "p (exact McNemar)"),
-        tuple(
-            (
-                other.name,
-                str(counts.n),
-                str(counts.gained),
-                str(counts.lost),
-                text.points(counts.difference),
-                text.points_interval(counts.interval),
-                text.p_value(counts.p_value),
-            )
-            for other in others
-            for counts in [paired_counts(pair_up(reference.records, other.records))]
-        ),
-    )
+    rows = [
+        {
+            "run": other.name,
+            "n of both": str(counts.n),
+            "gained": str(counts.gained),
+            "lost": str(counts.lost),
+            "points": text.points(counts.difference),
+            INTERVAL: text.interval(counts.interval, text.points),
+            "p (exact McNemar)": text.p_value(counts.p_value),
+        }
+        for other in others
+        for counts in [paired_counts(pair_up(reference.records, other.records))]
+    ]
+    return _table(f"Against {reference.name}, sample by sample", rows, P_AND_INTERVAL)
 
 
 def calibration(group: RunGroup) -> Table:
     """Calibration of each run's final answers."""
-    return Table(
+    rows = [
+        {
+            "run": run.name,
+            "n": str(run.summary["n"]),
+            **text.calibration_cells(run.summary["final"]),
+        }
+        for run in group.runs
+    ]
+    return _table(
         "Calibration of the final answer",
-        ("run", "n", *text.CALIBRATION),
-        tuple(
-            (run.name, str(run.summary["n"]), *text.calibration_cells(run.summary["final"]))
-            for run in group.runs
-        ),
+        rows,
         "Probabilities of the options shown, divided by their sum; 0 for classes not shown. "
         "Brier score over all classes, from 0 to 2; the largest probability against the answer "
         "being right: ECE in ten bins, AUROC, area under the risk-coverage curve.",
     )
+
+
+def _table(title: str, rows: Sequence[text.Cells], note: str = "") -> Table:
+    laid_out = text.grid(rows)
+    return Table(title, laid_out.header, laid_out.rows, note)
 
 
 def per_class(group: RunGroup) -> Table | None:
@@ -189,7 +181,7 @@ def differing_settings(group: RunGroup) -> Table | None:
     """Settings that differ between runs; None where none does."""
     made, keys = _settings(group)
     rows = tuple(
-        (run.name, *(one.get(key, "-") for key in keys))
+        (run.name, *(one.get(key, ABSENT) for key in keys))
         for run, one in zip(group.runs, made, strict=True)
     )
     return Table("Settings that differ", ("run", *keys), rows) if keys else None
@@ -198,6 +190,6 @@ def differing_settings(group: RunGroup) -> Table | None:
 def _settings(group: RunGroup) -> tuple[list[dict[str, str]], list[str]]:
     """Settings of each run as text, and the names of those that are not the same in all."""
     facts = [flat({part: run.facts.get(part) for part in MADE_OF}) for run in group.runs]
-    made = [{key: "-" if one is None else str(one) for key, one in parts} for parts in facts]
+    made = [{key: ABSENT if one is None else str(one) for key, one in parts} for parts in facts]
     names = dict.fromkeys(key for one in made for key in one)
     return made, [name for name in names if len({one.get(name) for one in made}) > 1]

@@ -8,6 +8,7 @@ import pytest
 
 from sepm.analysis.compare import compare, differences
 from sepm.analysis.compare_text import as_document, reading
+from sepm.analysis.paired import P_AND_INTERVAL
 from sepm.analysis.stored_run import StoredRun
 from sepm.documents import as_markdown
 from sepm.errors import InputError
@@ -196,6 +197,7 @@ def test_chance_is_not_called_a_difference() -> None:
     lines = list(reading(compare(FIRST, SECOND)))
     assert lines[1] == "2 gained and 1 lost: chance alone changes that much (McNemar p 1)."
     assert lines[2].startswith("2 of 4 flips saw the same query and tokens; 1 of these are near")
+    assert lines[3] == P_AND_INTERVAL
 
 
 def test_equal_runs_say_so() -> None:

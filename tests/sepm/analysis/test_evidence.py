@@ -18,15 +18,12 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.documents import as_markdown
 from sepm.errors import InputError
 from sepm.method.config import PRESETS
+from tests.sepm.report.hand_made import GRID
 
 Json = dict[str, Any]
 Marks = dict[str, list[int]]
-GRID = {
-    **{"grid": [4, 4], "order": "row-major", "preprocessing": "pad"},
-    **{"input_size": 56, "patch_size": 14},
-}
-"""Of an image twice as wide as high, tokens 4 to 11 see something."""
 WIDE = (32, 16)
+"""Of an image twice as wide as high, tokens 4 to 11 see something."""
 
 
 def record(name: str, dropped: list[int], **fields: Any) -> Json:

@@ -69,11 +69,9 @@ def test_numbers_of_the_summary_are_those_counted_by_hand(name: str, value: floa
     ],
 )
 def test_numbers_of_the_coarse_stage_are_those_counted_by_hand(name: str, value: float) -> None:
-    assert summarize(RECORDS, JOYS)["coarse"][name] == value
-
-
-def test_unread_answers_are_wrong() -> None:
-    assert summarize(RECORDS[2:4], JOYS)["accuracy"] == 0.5
+    coarse = summarize(RECORDS, JOYS)["coarse"]
+    assert coarse[name] == value
+    assert sum(row["n"] for row in coarse["confidence"]["bins"]) == 8
 
 
 def test_the_ways_in_which_answers_were_read_are_counted_for_each_stage() -> None:

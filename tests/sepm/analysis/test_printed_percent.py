@@ -1,8 +1,5 @@
 """Numbers of images that printed percentages admit, against trying every k of n."""
 
-from fractions import Fraction
-from math import floor
-
 import pytest
 
 from sepm.analysis.printed_percent import Printed, as_document, implied_sizes
@@ -10,24 +7,33 @@ from sepm.documents import Grid
 from sepm.errors import InputError
 
 
+def is_printed(text: str, n: int, cut_off: bool = False) -> bool:
+    """Whether some k of n, every one of them tried, is printed so."""
+    scale, wanted = 100 * 10 ** len(text.partition(".")[2]), int(text.replace(".", ""))
+    if cut_off:
+        return any(scale * k // n == wanted for k in range(n + 1))
+    return any(abs(scale * k - wanted * n) * 2 <= n for k in range(n + 1))
+
+
 def tried(text: str, sizes: range, cut_off: bool) -> list[int]:
-    """The n of which some k, tried one by one, is printed so; exactly, in fractions."""
-    wanted, unit = Fraction(text), Fraction(1, 10 ** len(text.partition(".")[2]))
-
-    def is_printed(k: int, n: int) -> bool:
-        percent = Fraction(100 * k, n)
-        if cut_off:
-            return floor(percent / unit) * unit == wanted
-        return abs(percent - wanted) <= unit / 2
-
-    return [n for n in sizes if any(is_printed(k, n) for k in range(n + 1))]
+    return [n for n in sizes if is_printed(text, n, cut_off)]
 
 
-@pytest.mark.parametrize("text", ["33", "0", "100", "66.7", "12.50", "99.99", "0.01", "33.333"])
+TEXTS = ["33", "0", "100", "66.7", "12.50", "29.38", "66.66", "66.67", "99.99", "0.01", "33.333"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("cut_off", [False, True])
 def test_a_cell_admits_the_n_of_which_some_k_is_printed_so(text: str, cut_off: bool) -> None:
-    sizes = range(1, 130)
+    sizes = range(1, 400)
     assert Printed(text).fitting(sizes, cut_off=cut_off) == tried(text, sizes, cut_off)
+
+
+def test_two_thirds_are_rounded_up_or_cut_off_and_a_half_is_rounded_either_way() -> None:
+    found = [Printed(text).fits(3, cut_off=cut) for text in TEXTS[6:8] for cut in (False, True)]
+    assert found == [False, True, True, False]
+    halves = [Printed(text).fits(800) for text in ("0.12", "0.13", "0.14")]  # 1 / 800 is 0.125
+    assert halves == [True, True, False]
 
 
 def test_a_column_admits_what_all_of_its_cells_do() -> None:

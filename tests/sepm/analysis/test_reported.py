@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.printed_percent import fits, fitting_n
+from sepm.analysis.printed_percent import Printed
 from sepm.analysis.reported import (
     LIKELY_N,
     ReportedValue,
@@ -14,6 +14,8 @@ from sepm.analysis.reported import (
     reported_value,
 )
 from sepm.method.config import PRESETS
+
+from .test_printed_percent import is_printed
 
 PAPER = asdict(PRESETS["paper"])
 QWEN = "Qwen2.5-VL-7B-Instruct"
@@ -26,27 +28,7 @@ CELLS = [
 
 
 def printed(percent: float, n: int, cut_off: bool = False) -> bool:
-    """Whether some k of n images print as that percentage: every k is tried."""
-    wanted = round(100 * percent)
-    if cut_off:
-        return any(10_000 * k // n == wanted for k in range(n + 1))
-    return any(abs(10_000 * k - wanted * n) * 2 <= n for k in range(n + 1))
-
-
-@pytest.mark.parametrize("percent", [0.0, 100.0, 12.5, 33.33, 33.34, 66.66, 66.67, 29.38])
-@pytest.mark.parametrize("cut_off", [False, True])
-def test_a_percentage_fits_n_where_some_k_of_n_prints_as_it(percent: float, cut_off: bool) -> None:
-    expected = [n for n in range(1, 400) if printed(percent, n, cut_off)]
-    assert fitting_n(percent, range(1, 400), cut_off=cut_off) == expected
-
-
-def test_two_thirds_are_rounded_up_or_cut_off() -> None:
-    assert [fits(66.67, 3), fits(66.67, 3, cut_off=True)] == [True, False]
-    assert [fits(66.66, 3), fits(66.66, 3, cut_off=True)] == [False, True]
-
-
-def test_half_a_hundredth_is_rounded_up_or_down() -> None:
-    assert [fits(percent, 800) for percent in (0.12, 0.13, 0.14)] == [True, True, False]  # 0.125
+    return is_printed(f"{percent:.2f}", n, cut_off)
 
 
 def test_there_are_forty_cells() -> None:
@@ -88,7 +70,8 @@ def test_abstract_is_228_images_in_six_cells_280_in_one_and_neither_in_one() -> 
 def test_webemos_cells_all_fit_2000_and_no_smaller_n(task: str) -> None:
     cells = [p for _, _, own, p in CELLS if own == task]
     assert all(printed(p, 2_000) for p in cells)
-    assert not any(all(fits(p, n) for p in cells) for n in range(1, 2_000))
+    printed_cells = [Printed(f"{p:.2f}") for p in cells]
+    assert not any(all(cell.fits(n) for cell in printed_cells) for n in range(1, 2_000))
 
 
 def test_no_cell_of_emotion6_is_594_images_and_six_no_n_within_five_of_it() -> None:

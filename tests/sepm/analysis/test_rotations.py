@@ -8,8 +8,7 @@ import pytest
 from sepm.analysis.changes import SAME_INPUT, cause
 from sepm.analysis.metrics import is_off_menu, summarize
 from sepm.analysis.probabilities import final_probabilities
-from sepm.analysis.rotations import rotation_summary
-from sepm.analysis.rotations_text import rotations_document
+from sepm.analysis.rotations import as_document, rotation_summary
 from sepm.documents import as_markdown
 from sepm.method.taxonomy import EmotionClass, Taxonomy
 
@@ -138,7 +137,7 @@ def test_another_number_of_orders_is_another_query() -> None:
 
 def test_the_document_shows_every_number() -> None:
     summary = json.loads(json.dumps(rotation_summary(ROWS, MOODS)))
-    text = as_markdown(rotations_document("zero-shot-rotations3", summary))
+    text = as_markdown(as_document("zero-shot-rotations3", summary))
     assert "zero-shot-rotations3, 3 orders of the options, percent" in text
     assert "| 1     | fear                 |    50.00 |" in text
     assert "| all   | mean probability     |    50.00 |" in text

@@ -21,22 +21,13 @@ AWE = Question("awe/1.jpg", "awe/1.jpg", "awe")
 
 def row(**changes: Any) -> Json:
     """A right answer of both stages; `coarse__p_a=2` changes a field of a stage, ... removes."""
-    coarse = {
-        "prompt": "Q",
-        "text": "A",
-        "read": "letter",
-        "p_a": 0.9,
-        "p_b": 0.1,
-        "confidence": 0.16,
-    }
     made: Json = {
-        "question_id": "awe/1.jpg",
-        "image": "awe/1.jpg",
-        "label": "awe",
-        "prediction": "awe",
-        "correct": True,
-        "status": "ok",
-        "coarse": {**coarse, "confidence": 0.16, "branch": "positive", "off_menu": False},
+        **{"question_id": "awe/1.jpg", "image": "awe/1.jpg", "label": "awe"},
+        **{"prediction": "awe", "correct": True, "status": "ok"},
+        "coarse": {
+            **{"prompt": "Q", "text": "A", "read": "letter", "p_a": 0.9, "p_b": 0.1},
+            **{"confidence": 0.16, "branch": "positive", "off_menu": False},
+        },
         "dropped": [0, 2],
         "fine": {"prompt": "Which?", "text": "C", "read": "letter", "probs": {"A": 0.25, "C": 0.5}},
         "foe_scores": [0.1, 0.4, 0.2, 0.3],
@@ -53,6 +44,23 @@ def tiled(tile: list[float]) -> Json:
     return row(num_visual_tokens=4, tiles=[tile])
 
 
+def ordered(
+    *texts: str, probs: float = 0.1, first: Json | None = None, count: int = 2, **changes: Any
+) -> Json:
+    """A zero-shot row of `count` orders, all options as likely but that one of the first order."""
+    texts = texts or ("C",) + ("A",) * (count - 1)
+    rotations = [
+        {"text": text, "read": "letter", "probs": dict.fromkeys("ABCDEFGH", 0.1)} for text in texts
+    ]
+    rotations[0]["probs"] |= {"C": 0.3}
+    rotations[0] |= first or {}
+    mean = dict.fromkeys("ABCDEFGH", probs) | {"C": 0.1 + 0.2 / len(texts)}
+    fine = {"prompt": "Which?", "text": "C", "read": "mean", "probs": mean}
+    return (
+        row(coarse=..., foe_scores=..., dropped=[], fine=fine) | {"rotations": rotations} | changes
+    )
+
+
 def written(path: Path, *rows: Json) -> Path:
     path.write_text("".join(json.dumps(each) + "\n" for each in rows))
     return path
@@ -62,8 +70,28 @@ def read(path: Path, *questions: Question) -> list[Json]:
     return list(read_records([path], EMOSET, questions or None).values())
 
 
+def read_as(path: Path, method: str, visual_tokens: Json | None, settings: Json) -> list[Json]:
+    """The rows of a run of that method, β being 0.5 unless set."""
+    configuration = asdict(MethodConfig(**{"beta": 0.5, **settings}))
+    run = {"method": method, "configuration": configuration, "visual_tokens": visual_tokens}
+    return list(read_records([path], EMOSET, run=run).values())
+
+
 USAGE = {"tokens_after_layer": [4, 2], "mean_tokens": 3.0, "mean_tokens_processed": 4.0}
 FAILED = error_record(AWE, "no such file")
+OFFERED = {"fine__probs": dict.fromkeys("ACDF", 0.2)}
+ALL = {"fine__probs": dict.fromkeys("ABCDEFGH", 0.1)}
+OF_SEPM = OFFERED | {"dropped": [0, 2]}
+ONE_STAGE = ALL | {"coarse": ..., "foe_scores": ..., "dropped": []}
+GRID = {"grid": [2, 2]}
+ANEW: Json = {
+    "fine": {
+        **{"prompt": "?", "text": "B", "read": "letter", "probs": dict.fromkeys("ABCD", 0.2)},
+        "classes": ["amusement", "awe", "contentment", "excitement"],
+    }
+}
+MEAN = ordered()["fine"]
+RENUMBERED = {"letters": "renumbered"}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +170,48 @@ def test_a_row_as_it_was_written_is_read_as_it_is(good: Json, tmp_path: Path) ->
         (row(prediction="aw", correct=False), "unknown class 'aw'; did you mean 'awe'"),
         (row(fine__probs={"Z": 0.1}), "unknown option letter 'Z'"),
         (row(fine__text="G"), "prediction is 'awe', but the answer is 'G'"),
+        (
+            row(**{"fine__text": "It is awe."}),
+            "read is 'letter', but no option is given so in 'It is awe",
+        ),
+        (
+            row(**{"fine__read": "text", "fine__text": "Lovely."}),
+            "read is 'text', but no option is given",
+        ),
+        (row(**{"fine__read": "text", "fine__text": "It is fear."}), "but the answer is 'G'"),
+        (row(**{"coarse__text": "Positive"}), "read is 'letter', but neither A nor B is given so"),
+        (
+            row(**{"coarse__read": "text", "coarse__text": "So so"}),
+            "neither A nor B is given so in 'So",
+        ),
+        (
+            row(**{"coarse__read": "text", "coarse__text": "Negative"}),
+            "contradicts branch positive",
+        ),
+        (ordered(count=9), "9 orders of 8 options"),
+        (ordered("C"), "Expected `array` of length >= 2"),
+        (ordered("C", "Q"), "read is 'letter', but no option is given in 'Q'"),
+        (ordered(first={"probs": {"A": 0.1}}), "rotations must have probs of A B C D E F G H"),
+        (ordered(probs=0.05), "probs are not the mean of the rotations'"),
+        (ordered(first={"probs": dict.fromkeys("ABCDEFGH", 0.1)}), "probs are not the mean"),
+        (ordered(first={"read": "mean"}), "Invalid enum value 'mean'"),
+        (
+            ordered(fine=MEAN | {"text": "D"}, prediction="contentment", correct=False),
+            "the answer is 'D', but 'C' is the likeliest",
+        ),
+        (ordered(fine=MEAN | {"read": "letter"}), "read 'letter' contradicts 2 rotations"),
+        (row(fine__read="mean"), "read 'mean' contradicts 0 rotations"),
+        (
+            ordered(fine=MEAN | {"read": None}, status="unread", prediction=None, correct=False),
+            "read None does not follow from how the rotations were read",
+        ),
+        (row(**ANEW | {"prediction": "anger", "correct": False}), "prediction is 'anger', but"),
+        (row(fine__classes=["amusement", "awe"]), "probs are of A C, but there are 2 classes"),
+        (row(fine__classes=["awe", "awe"]), "must be different ones"),
+        (
+            row(fine=ANEW["fine"] | {"classes": ["awe", "calm", "fear", "joy"]}),
+            "unknown class 'calm'",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_right_is_refused_with_its_line(
@@ -182,86 +252,75 @@ def test_a_whole_last_line_counts_without_its_line_feed(tmp_path: Path) -> None:
     assert read(path) == [row()]
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"fine__text": "It is awe."}, "read is 'letter', but no option is given so in 'It is awe"),
-        ({"fine__read": "text", "fine__text": "Lovely."}, "read is 'text', but no option is given"),
-        ({"fine__read": "text", "fine__text": "It is fear."}, "but the answer is 'G'"),
-        ({"coarse__text": "Positive"}, "read is 'letter', but neither A nor B is given so"),
-        ({"coarse__read": "text", "coarse__text": "So so"}, "neither A nor B is given so in 'So"),
-        ({"coarse__read": "text", "coarse__text": "Negative"}, "contradicts branch positive"),
-    ],
-)
-def test_an_answer_that_its_text_does_not_give_is_refused(
-    changes: Json, said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
-        read(written(tmp_path / "p.jsonl", row(**changes)))
-
-
 # ---- rows and their run
 
-OFFERED = {"fine__probs": dict.fromkeys("ACDF", 0.2)}
-ALL = {"fine__probs": dict.fromkeys("ABCDEFGH", 0.1)}
-OF_SEPM = OFFERED | {"dropped": [0, 2]}
-ONE_STAGE = ALL | {"coarse": ..., "foe_scores": ..., "dropped": []}
-GRID = {"grid": [2, 2]}
-
-
-def read_as(path: Path, method: str, visual_tokens: Json | None, settings: Json) -> list[Json]:
-    """The rows of a run of that method, β being 0.5 unless set."""
-    configuration = asdict(MethodConfig(**{"beta": 0.5, **settings}))
-    run = {"method": method, "configuration": configuration, "visual_tokens": visual_tokens}
-    return list(read_records([path], EMOSET, run=run).values())
+AMBIGUOUS = OF_SEPM | ALL | {"coarse__branch": "ambiguous"}
+TWO, EIGHT = {"rotations": 2}, {"rotations": 8}
 
 
 @pytest.mark.parametrize(
-    ("method", "changes", "settings"),
+    ("method", "good", "settings"),
     [
-        ("sepm", OF_SEPM, {}),
-        ("sepm", OF_SEPM | {"foe_scores": ...}, {}),
-        ("sepm", OF_SEPM | ALL | {"coarse__branch": "ambiguous"}, {"alpha": 0.16}),
-        ("sepm", OF_SEPM, {"alpha": 0.16, "ambiguous_when": "below"}),
-        ("sepm", OF_SEPM | {"coarse__confidence": 0.32}, {"variance": "sample"}),
-        ("cci", OFFERED | {"dropped": [], "foe_scores": ...}, {}),
-        ("zero-shot", ONE_STAGE, {}),
-        ("sparsevlm", ONE_STAGE | {"sparsevlm": USAGE}, {}),
-        ("a later method", {}, {}),
+        ("sepm", row(**OF_SEPM), {}),
+        ("sepm", row(**OF_SEPM, foe_scores=...), {}),
+        ("sepm", row(**AMBIGUOUS), {"alpha": 0.16}),
+        ("sepm", row(**OF_SEPM), {"alpha": 0.16, "ambiguous_when": "below"}),
+        ("sepm", row(**OF_SEPM, coarse__confidence=0.32), {"variance": "sample"}),
+        ("cci", row(**OFFERED, dropped=[], foe_scores=...), {}),
+        ("zero-shot", row(**ONE_STAGE), {}),
+        ("sparsevlm", row(**ONE_STAGE, sparsevlm=USAGE), {}),
+        ("a later method", row(), {}),
+        ("zero-shot", ordered(), TWO),
+        ("fp", ordered(count=8), EIGHT),
+        ("zero-shot", ordered(first={"text": "It is fear.", "read": "text"}), TWO),
+        ("zero-shot", ordered(first={"text": "hm", "read": None}), TWO),
+        ("sepm", row(**OF_SEPM | ANEW), RENUMBERED),
     ],
 )
 def test_rows_of_the_run_are_accepted(
-    method: str, changes: Json, settings: Json, tmp_path: Path
+    method: str, good: Json, settings: Json, tmp_path: Path
 ) -> None:
-    good = row(**changes)
     path = written(tmp_path / "p.jsonl", good, FAILED | {"question_id": "awe/3.jpg"})
-    assert read_as(path, method, GRID, settings)[0] == good
+    assert read_as(path, method, GRID, settings)[0] == read(path)[0] == good
 
 
 @pytest.mark.parametrize(
-    ("method", "changes", "settings", "said"),
+    ("method", "bad", "settings", "said"),
     [
-        ("sepm", ONE_STAGE, {}, "a row without `coarse` is not of sepm"),
-        ("cci", ONE_STAGE, {}, "a row without `coarse` is not of cci"),
-        ("zero-shot", OF_SEPM, {}, "a row with `coarse` is not of zero-shot"),
-        ("sparsevlm", ONE_STAGE, {}, "a row without `sparsevlm` is not of sparsevlm"),
-        ("fp", ONE_STAGE | {"sparsevlm": USAGE}, {}, "a row with `sparsevlm` is not of fp"),
-        ("cci+fp", OF_SEPM, {}, "2 of 4 visual tokens are dropped, not 0"),
-        ("sepm", OF_SEPM, {"beta": 0.25}, "2 of 4 visual tokens are dropped, not 1"),
-        ("sepm", OF_SEPM, {"alpha": 0.2}, "branch positive does not follow from confidence 0.16"),
-        ("sepm", OF_SEPM, {"alpha": 0.16}, r"confidence 0\.16 with this run's α = 0\.16"),
-        ("sepm", OF_SEPM | {"coarse__branch": "ambiguous"}, {}, "branch ambiguous does not follow"),
-        ("sepm", OF_SEPM, {"variance": "sample"}, "0.16 is not this run's sample variance"),
-        ("sepm", OF_SEPM | ALL, {}, "are of A B C D E F G H, but the query offers A C D F"),
-        ("zero-shot", ONE_STAGE | OFFERED, {}, "of A C D F, but the query offers A B C D E F G H"),
+        ("sepm", row(**ONE_STAGE), {}, "a row without `coarse` is not of sepm"),
+        ("cci", row(**ONE_STAGE), {}, "a row without `coarse` is not of cci"),
+        ("zero-shot", row(**OF_SEPM), {}, "a row with `coarse` is not of zero-shot"),
+        ("sparsevlm", row(**ONE_STAGE), {}, "a row without `sparsevlm` is not of sparsevlm"),
+        ("fp", row(**ONE_STAGE, sparsevlm=USAGE), {}, "a row with `sparsevlm` is not of fp"),
+        ("cci+fp", row(**OF_SEPM), {}, "2 of 4 visual tokens are dropped, not 0"),
+        ("sepm", row(**OF_SEPM), {"beta": 0.25}, "2 of 4 visual tokens are dropped, not 1"),
+        ("sepm", row(**OF_SEPM), {"alpha": 0.2}, "positive does not follow from confidence 0.16"),
+        ("sepm", row(**OF_SEPM), {"alpha": 0.16}, r"0\.16 with this run's α = 0\.16"),
+        (
+            "sepm",
+            row(**OF_SEPM, coarse__branch="ambiguous"),
+            {},
+            "branch ambiguous does not follow",
+        ),
+        ("sepm", row(**OF_SEPM), {"variance": "sample"}, "0.16 is not this run's sample variance"),
+        ("sepm", row(**OF_SEPM | ALL), {}, "of A B C D E F G H, but the query offers A C D F"),
+        ("zero-shot", row(**ONE_STAGE | OFFERED), {}, "A C D F, but the query offers A B C D E F"),
+        ("zero-shot", ordered(), {}, "answers to 2 orders of the options, not 1"),
+        ("zero-shot", ordered(), EIGHT, "answers to 2 orders of the options, not 8"),
+        ("zero-shot", row(**ONE_STAGE), TWO, "to 1 orders of the options, not 2"),
+        ("sepm", row(**OF_SEPM), RENUMBERED, "without `classes` is not of letters renumbered"),
+        ("sepm", row(**OF_SEPM | ANEW), {}, "a row with `classes` is not of letters kept"),
+        (
+            *("sepm", row(**OF_SEPM | ANEW, coarse__branch="negative", coarse__text="B")),
+            *(RENUMBERED, "not those of the negative branch in order"),
+        ),
     ],
 )
 def test_rows_of_another_run_are_refused_with_their_line(
-    method: str, changes: Json, settings: Json, said: str, tmp_path: Path
+    method: str, bad: Json, settings: Json, said: str, tmp_path: Path
 ) -> None:
-    path = written(tmp_path / "p.jsonl", row(**changes))
     with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
-        read_as(path, method, None, settings)
+        read_as(written(tmp_path / "p.jsonl", bad), method, None, settings)
 
 
 @pytest.mark.parametrize(
@@ -279,123 +338,6 @@ def test_another_drop_ratio_is_refused_without_scores(
     path = written(tmp_path / "p.jsonl", row(**OFFERED, foe_scores=..., dropped=dropped))
     with pytest.raises(InputError, match=said):
         read_as(path, "sepm", grid, {"beta": beta})
-
-
-# ---- orders of the options, and letters numbered anew
-
-SHOWN = {"classes": ["amusement", "awe", "contentment", "excitement"]}
-ANEW = {"fine": {"prompt": "?", "text": "B", "read": "letter", "probs": dict.fromkeys("ABCD", 0.2)}}
-ANEW["fine"] |= SHOWN
-RENUMBERED = {"letters": "renumbered"}
-
-
-def ordered(
-    *texts: str, probs: float = 0.1, first: Json | None = None, count: int = 2, **changes: Any
-) -> Json:
-    """A zero-shot row of `count` orders, all options as likely but that one of the first order."""
-    texts = texts or ("C",) + ("A",) * (count - 1)
-    rotations = [
-        {"text": text, "read": "letter", "probs": dict.fromkeys("ABCDEFGH", 0.1)} for text in texts
-    ]
-    rotations[0]["probs"] |= {"C": 0.3}
-    rotations[0] |= first or {}
-    mean = dict.fromkeys("ABCDEFGH", probs) | {"C": 0.1 + 0.2 / len(texts)}
-    fine = {"prompt": "Which?", "text": "C", "read": "mean", "probs": mean}
-    return (
-        row(coarse=..., foe_scores=..., dropped=[], fine=fine) | {"rotations": rotations} | changes
-    )
-
-
-@pytest.mark.parametrize(
-    ("good", "method", "settings"),
-    [
-        (ordered(), "zero-shot", {"rotations": 2}),
-        (ordered(count=8), "fp", {"rotations": 8}),
-        (ordered(first={"text": "It is fear.", "read": "text"}), "zero-shot", {"rotations": 2}),
-        (ordered(first={"text": "hm", "read": None}), "zero-shot", {"rotations": 2}),
-        (row(**OF_SEPM | ANEW), "sepm", RENUMBERED),
-    ],
-)
-def test_rows_of_several_orders_and_of_letters_numbered_anew_are_accepted(
-    good: Json, method: str, settings: Json, tmp_path: Path
-) -> None:
-    path = written(tmp_path / "p.jsonl", good)
-    assert read_as(path, method, None, settings) == [good]
-    assert read(path) == [good]
-
-
-@pytest.mark.parametrize(
-    ("bad", "said"),
-    [
-        (ordered(count=9), "9 orders of 8 options"),
-        (ordered("C"), "Expected `array` of length >= 2"),
-        (ordered("C", "Q"), "read is 'letter', but no option is given in 'Q'"),
-        (ordered(first={"probs": {"A": 0.1}}), "rotations must have probs of A B C D E F G H"),
-        (ordered(probs=0.05), "probs are not the mean of the rotations'"),
-        (ordered(first={"probs": dict.fromkeys("ABCDEFGH", 0.1)}), "probs are not the mean"),
-        (ordered(first={"read": "mean"}), "Invalid enum value 'mean'"),
-        (
-            ordered(
-                fine=ordered()["fine"] | {"text": "D"}, prediction="contentment", correct=False
-            ),
-            "the answer is 'D', but 'C' is the likeliest",
-        ),
-        (
-            ordered(fine=ordered()["fine"] | {"read": "letter"}),
-            "read 'letter' contradicts 2 rotations",
-        ),
-        (row(fine__read="mean"), "read 'mean' contradicts 0 rotations"),
-        (
-            ordered(
-                fine=ordered()["fine"] | {"read": None},
-                **{"status": "unread", "prediction": None, "correct": False},
-            ),
-            "read None does not follow from how the rotations were read",
-        ),
-        (row(**ANEW | {"prediction": "anger", "correct": False}), "prediction is 'anger', but"),
-        (row(fine__classes=["amusement", "awe"]), "probs are of A C, but there are 2 classes"),
-        (row(fine__classes=["awe", "awe"]), "must be different ones"),
-        (
-            row(
-                **{**ANEW, "fine": ANEW["fine"] | {"classes": ["amusement", "awe", "calm", "fear"]}}
-            ),
-            "unknown class 'calm'",
-        ),
-    ],
-)
-def test_orders_and_letters_that_cannot_be_right_are_refused(
-    bad: Json, said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
-        read(written(tmp_path / "p.jsonl", bad))
-
-
-@pytest.mark.parametrize(
-    ("bad", "method", "settings", "said"),
-    [
-        (ordered(), "zero-shot", {}, "answers to 2 orders of the options, not 1"),
-        (ordered(), "zero-shot", {"rotations": 8}, "answers to 2 orders of the options, not 8"),
-        (row(**ONE_STAGE), "zero-shot", {"rotations": 2}, "to 1 orders of the options, not 2"),
-        (
-            row(**OF_SEPM),
-            "sepm",
-            RENUMBERED,
-            "a row without `classes` is not of letters renumbered",
-        ),
-        (row(**OF_SEPM | ANEW), "sepm", {}, "a row with `classes` is not of letters kept"),
-        (
-            row(**OF_SEPM | ANEW, coarse__branch="negative", coarse__text="B"),
-            "sepm",
-            RENUMBERED,
-            "not those of the negative branch in order",
-        ),
-    ],
-)
-def test_rows_of_another_number_of_orders_or_other_letters_are_refused(
-    bad: Json, method: str, settings: Json, said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=rf"p\.jsonl:1: .*{said}"):
-        read_as(written(tmp_path / "p.jsonl", bad), method, None, settings)
 
 
 # ---- rows of one question

@@ -32,7 +32,7 @@ def test_the_head_says_which_run_is_ahead_and_by_how_much(group: RunGroup, recor
     accuracies = f"sepm {100 * second / 40:.2f}%, zero-shot {100 * first / 40:.2f}% of 40 images"
     assert verdict.numbers.startswith(accuracies)
     p = paired_counts(pair_up(*rows)).p_value
-    assert verdict.numbers.endswith(f"exact McNemar p = {p:.2g}.")
+    assert verdict.numbers.endswith(f"exact McNemar p = {p:.2g}).")
 
 
 @pytest.mark.parametrize(
