@@ -1,9 +1,13 @@
 """From an image to the pixels that the original code would have fed the vision tower."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+if TYPE_CHECKING:
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 FITTINGS = {"pad": "pad", "square": "crop", None: "crop", "resize": "resize"}
 """Way to make an image square, by the configuration's `image_aspect_ratio`."""
@@ -49,7 +53,7 @@ class ImageProcessor:
 
     def __init__(
         self,
-        processor: CLIPImageProcessorPil | SiglipImageProcessorPil,
+        processor: "CLIPImageProcessorPil | SiglipImageProcessorPil",
         image_aspect_ratio: str | None,
     ) -> None:
         if image_aspect_ratio not in FITTINGS:

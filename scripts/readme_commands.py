@@ -4,12 +4,15 @@
 
 A command is a line of an indented block, lines that end in a backslash joined. It is run if it
 names a path of the demo (data/demo, scripts/demo), unless a comment behind it begins with what it
-"needs" or how long it "takes". The first that fails ends it, with that command's exit status.
+"needs" or how long it "takes", and once, though several pages show it. The first that fails ends
+it, with that command's exit status.
 """
 
 import re
+import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 OF_THE_DEMO = re.compile(r"\b(?:data|scripts)/demo/")
@@ -27,14 +30,26 @@ def demo_commands(text: str) -> list[str]:
     return [c for c in commands(text) if OF_THE_DEMO.search(c) and not NOT_RUN.search(c)]
 
 
+def words_of(command: str) -> tuple[str, ...]:
+    """A command's words without its comment; `python -m sepm` is `sepm`."""
+    words = shlex.split(command, comments=True)
+    return tuple(words[2:] if words[:3] == ["python", "-m", "sepm"] else words)
+
+
 def main(pages: list[str]) -> int:
     """Exit status of the first command that fails, or 0."""
+    run: set[tuple[str, ...]] = set()
     for page in map(Path, pages):
         for command in demo_commands(page.read_text(encoding="utf-8")):
+            if words_of(command) in run:
+                continue
+            run.add(words_of(command))
             print(f"== {page}: {command}", flush=True)
+            started = time.monotonic()
             if status := subprocess.run(["bash", "-c", command], check=False).returncode:
                 print(f"{page}: exit status {status} of: {command}", file=sys.stderr)
                 return status
+            print(f"== {time.monotonic() - started:.0f} s", flush=True)
     return 0
 
 

@@ -358,14 +358,14 @@ def carry_out(step: Step, check: Check) -> tuple[bool | None, str]:
 def why_not_here() -> str | None:
     """Why no step can be run by this Python on this machine."""
     try:
-        for module in ("torch", "sepm.evaluation.evaluate", "sepm.bench.run"):
+        import torch
+
+        if not torch.cuda.is_available():
+            return f"no GPU here: torch {torch.__version__} sees no CUDA device"
+        for module in ("sepm.evaluation.evaluate", "sepm.bench.run"):
             importlib.import_module(module)
     except ImportError as error:
         return f"{sys.executable} lacks a package: {error} (see the top of scripts/gpu_check.sh)"
-    import torch
-
-    if not torch.cuda.is_available():
-        return f"no GPU here: torch {torch.__version__} sees no CUDA device"
     return None
 
 

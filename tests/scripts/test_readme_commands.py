@@ -44,6 +44,18 @@ def test_a_command_that_fails_ends_it_with_its_status(
     )
 
 
+def test_a_command_that_several_pages_show_is_run_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = [tmp_path / "first.md", tmp_path / "second.md"]
+    pages[0].write_text("    echo 1 data/demo/\n")
+    pages[1].write_text("    echo  1 data/demo/   # again\n    echo 2 data/demo/\n")
+    assert readme_commands.main(list(map(str, pages))) == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert [line for line in printed if line[0].isdigit()] == ["1 data/demo/", "2 data/demo/"]
+    assert readme_commands.words_of("python -m sepm tasks") == ("sepm", "tasks")
+
+
 def test_the_pages_have_a_demo_command_for_every_command_of_theirs() -> None:
     run = " ".join(c for p in PAGES for c in readme_commands.demo_commands(p.read_text("utf-8")))
     for name in ("eval", "predict", "table", "sensitivity", "figures", "report", "evidence"):

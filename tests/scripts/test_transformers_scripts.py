@@ -1,13 +1,13 @@
-"""`scripts/transformers/eval`: run whole on a tiny Qwen2.5-VL, and the settings they pass on."""
+"""`scripts/transformers/eval`: their commands on a tiny Qwen2.5-VL, and the settings they pass on."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sepm.cli import main
 from sepm.datasets.tasks import load_taxonomy
 from tests.tiny_checkpoints.families import image_of, write_family
 
@@ -37,6 +37,13 @@ def write_samples(task: str, images: Path, questions: Path) -> None:
     questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def carry_out(outcome: Any) -> None:
+    """Run a script's one command in this process, which has imported everything."""
+    (words,) = outcome.commands
+    assert words[:2] == ["-m", "sepm"]
+    assert main(words[2:]) == 0
+
+
 def accuracy_of(run: Path) -> dict[str, Any]:
     return json.loads((run / "accuracy.json").read_text())
 
@@ -52,10 +59,7 @@ def test_a_tasks_script_evaluates_every_method(
     write_samples(task, tmp_path / "data" / IMAGES.get(task, ""), tmp_path / "questions.jsonl")
     settings = {"MODEL": str(tiny_qwen), "PROCESSOR": "max_pixels=12544", "BETA": "0.25"}
     output = tmp_path / "results"
-    outcome = outcome_of(
-        f"transformers/eval/{task}.sh", SEPM_PYTHON=sys.executable, OUTPUT=str(output), **settings
-    )
-    assert outcome.status == 0, outcome.errors
+    carry_out(outcome_of(f"transformers/eval/{task}.sh", OUTPUT=str(output), **settings))
     runs = output / task / "qwen-tiny"
     assert {run.name for run in runs.iterdir()} == {*METHODS[:-1], "sepm-beta0.25"}
     for run in runs.iterdir():
@@ -71,8 +75,7 @@ def test_table_1_is_made_without_what_the_model_cannot_do(
     write_samples("emoset", data / "EmoSet-118K" / "image", questions / "emoset" / "stage_1.jsonl")
     folders = {"DATA": str(data), "QUESTIONS": str(questions), "OUTPUT": str(output)}
     settings = {"MODEL": str(tiny_qwen), "TASKS": "emoset", **folders}
-    outcome = outcome_of("transformers/eval/table1.sh", SEPM_PYTHON=sys.executable, **settings)
-    assert outcome.status == 0, outcome.errors
+    carry_out(outcome_of("transformers/eval/table1.sh", **settings))
     runs = {run.name for run in (output / "emoset" / "qwen-tiny").iterdir()}
     assert runs == {"zero-shot", "zero-shot-cot", "sepm", "sepm-beta0.1"}
     table = (output / "tables" / "qwen-tiny" / "table1.md").read_text()

@@ -8,7 +8,7 @@ from sepm.bench.text import as_document
 from sepm.commands.bench import other_letters
 from sepm.documents import as_markdown
 
-VARIANTS = ["reference", "batch-1", "batch-3", "separate", "together", "once-3", "sweep"]
+VARIANTS = ["reference", "batch-1", "batch-2", "separate", "together", "once-2", "sweep"]
 
 
 def test_every_variant_gives_the_same_letters(result: dict[str, Any]) -> None:
@@ -18,7 +18,7 @@ def test_every_variant_gives_the_same_letters(result: dict[str, Any]) -> None:
     assert compared == {
         **{(name, "reference"): images for name in VARIANTS[1:5]},
         ("together", "separate"): 7 * images,
-        ("sweep", "once-3"): images,
+        ("sweep", "once-2"): images,
     }
     assert [p["letters"] for p in pairs] == [0] * len(pairs)
     assert other_letters(result) is None
@@ -28,7 +28,7 @@ def test_the_result_is_json_with_all_that_was_measured(result: dict[str, Any]) -
     stored = json.loads(json.dumps(result))
     assert list(stored["variants"]) == VARIANTS
     assert {"torch", "transformers", "device", "dtype", "threads"} <= stored["environment"].keys()
-    assert stored["settings"]["batch_sizes"] == [3]
+    assert stored["settings"]["batch_sizes"] == [2]
     for variant in stored["variants"].values():
         assert len(variant["seconds"]) == stored["settings"]["repeats"] == 2
         assert variant["share_of_ceiling"] == pytest.approx(
@@ -47,15 +47,15 @@ def test_rates_follow_from_the_raw_timings(result: dict[str, Any]) -> None:
 
 def test_what_is_shared_is_computed_once(result: dict[str, Any]) -> None:
     work = {name: variant["tflop_per_image"] for name, variant in result["variants"].items()}
-    assert work["reference"] > work["batch-1"] == pytest.approx(work["batch-3"])
+    assert work["reference"] > work["batch-1"] == pytest.approx(work["batch-2"])
     assert work["separate"] > work["together"]
-    assert work["batch-3"] > work["once-3"] > work["sweep"] / 5  # of five β
+    assert work["batch-2"] > work["once-2"] > work["sweep"] / 5  # of five β
 
 
 def test_every_stage_of_every_variant_took_time(result: dict[str, Any]) -> None:
     prefills = {"encode", "coarse prefill", "fine prefill"}
     both = {"coarse prefill", "fine prefill"}
-    within_shared = {"together": {"coarse prefill"}, "once-3": both, "sweep": both}
+    within_shared = {"together": {"coarse prefill"}, "once-2": both, "sweep": both}
     for name, variant in result["variants"].items():
         stages = variant["stages_ms_per_image"]
         own = {"decode + preprocess"} if name == "reference" else {"answer decoding"}
@@ -89,7 +89,7 @@ def test_the_text_shows_every_variant_ratio_and_comparison(result: dict[str, Any
 def test_another_letter_is_an_error_in_float32_only(result: dict[str, Any]) -> None:
     pair = {**result["sameness"]["pairs"][0], "letters": 2}
     wrong = {**result, "sameness": {"pairs": [pair]}}
-    assert "batch-1 gave other letters than reference for 2 of 6 answers" in str(
+    assert "batch-1 gave other letters than reference for 2 of 3 answers" in str(
         other_letters(wrong)
     )
     half = {**wrong, "environment": {**result["environment"], "dtype": "float16"}}

@@ -108,9 +108,10 @@ def test_rows_that_cannot_be_believed_are_refused_by_all_with_the_same_words(
 
 @pytest.mark.parametrize("consumer", ["compare", "figures", "report"])
 def test_stored_counts_that_are_not_the_rows_are_told_and_not_shown(
-    consumer: str, told: Told, sepm_run: Path
+    consumer: str, told: Told, commands: dict[str, list[str]], sepm_run: Path
 ) -> None:
     change(sepm_run / "accuracy.json", n=25, correct=25, accuracy=1.0)
+    commands["figures"] += ["--figure", "confusion"]  # one will do
     text = told(consumer, 0)
     assert f"{sepm_run}/accuracy.json: n is 25 there, 24 by the rows" in text
     assert "accuracy is 1.0 there" in text

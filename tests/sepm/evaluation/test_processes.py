@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,20 +32,14 @@ class Launch:
 
 @pytest.fixture(scope="module")
 def launch() -> Callable[..., Launch]:
-    """A function that runs a `sepm` command line in some CPU processes.
+    """A function that runs a `sepm` command line under `accelerate launch` in some processes."""
 
-    `killed` is the index of a process that dies by SIGKILL, and at which of its rows.
-    """
-
-    def run(arguments: list[str], processes: int, killed: tuple[int, int] | None = None) -> Launch:
+    def run(arguments: list[str], processes: int) -> Launch:
         several = ["--multi_gpu"] if processes > 1 else []  # accelerate's word for one launcher
-        command = ["-m", "sepm"]
-        if killed is not None:
-            command = [str(Path(__file__).with_name("launched_run.py")), *map(str, killed)]
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "accelerate.commands.launch", *several, *LAUNCH.split()),
-                *("--num_processes", str(processes), *command, *arguments),
+                *("--num_processes", str(processes), "-m", "sepm", *arguments),
             ],
             capture_output=True,
             text=True,
@@ -58,6 +53,30 @@ def launch() -> Callable[..., Launch]:
             },
         )
         return Launch(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def fork(
+    run_forked: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[int, str]]:
+    """A function that runs a `sepm` command line in some forks under the same agent.
+
+    It gives the exit status and what was said. `killed` is the rank of a process that dies by
+    SIGKILL, and at which of its rows.
+    """
+
+    def run(
+        arguments: list[str], processes: int, killed: tuple[int, int] | None = None
+    ) -> tuple[int, str]:
+        log = tmp_path_factory.mktemp("log") / "log"
+        asked: dict[str, Any] = {"arguments": arguments, "processes": processes, "log": str(log)}
+        if killed is not None:
+            rank, row = killed
+            asked |= {"rank": str(rank), "at_row": row, "signal": signal.SIGKILL}
+        (status,) = run_forked([asked])
+        return status, log.read_text()
 
     return run
 
@@ -82,15 +101,16 @@ def plain(arguments: Any, run_of: Any, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def helper_killed(
-    launch: Any, arguments: Any, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Launch, Path]:
-    """Three processes, the second of which was killed at its twelfth row of 16; what it left."""
+    fork: Any, arguments: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[int, Path]:
+    """Three processes, the second of which was killed at its twelfth row of 16: status, folder."""
     output = tmp_path_factory.mktemp("killed")
-    return launch(arguments(output), 3, killed=(1, 12)), output
+    status, _ = fork(arguments(output), 3, killed=(1, 12))
+    return status, output
 
 
 @pytest.fixture
-def left_behind(helper_killed: tuple[Launch, Path], tmp_path: Path) -> Path:
+def left_behind(helper_killed: tuple[int, Path], tmp_path: Path) -> Path:
     """A copy of what the killed run left, to go on from."""
     return shutil.copytree(helper_killed[1], tmp_path / "output")
 
@@ -142,10 +162,10 @@ def test_any_number_of_processes_gives_the_rows_of_a_plain_run_and_speaks_with_o
 
 
 def test_a_killed_process_ends_the_others_and_all_whole_rows_stay(
-    helper_killed: tuple[Launch, Path], run_of: Any, plain: dict
+    helper_killed: tuple[int, Path], run_of: Any, plain: dict
 ) -> None:
-    done, output = helper_killed
-    assert done.status != 0
+    status, output = helper_killed
+    assert status != 0
     runs = both(run_of, output)
     shards = [run.folder / "predictions-1.jsonl" for run in runs.values()]
     assert sum(len(shard.read_bytes().splitlines()) for shard in shards) == 12
@@ -156,9 +176,9 @@ def test_a_killed_process_ends_the_others_and_all_whole_rows_stay(
 
 
 def test_another_number_of_processes_goes_on_to_the_same_rows_in_the_files_order(
-    launch: Any, arguments: Any, left_behind: Path, run_of: Any, plain: dict, scenes: Any
+    fork: Any, arguments: Any, left_behind: Path, run_of: Any, plain: dict, scenes: Any
 ) -> None:
-    assert launch(arguments(left_behind), 2).status == 0
+    assert fork(arguments(left_behind), 2)[0] == 0
     assert_same_runs(run_of, left_behind, plain)
     in_order = [question["question_id"] for question in scenes.questions()]
     assert list(run_of(left_behind).records()) == in_order
@@ -203,9 +223,9 @@ def test_overwriting_does_not_take_in_what_processes_left_behind(
 
 
 def test_a_killed_first_process_ends_the_others_and_a_plain_run_goes_on(
-    launch: Any, arguments: Any, run_of: Any, plain: dict, tmp_path: Path
+    fork: Any, arguments: Any, run_of: Any, plain: dict, tmp_path: Path
 ) -> None:
-    assert launch(arguments(tmp_path), 2, killed=(0, 20)).status != 0
+    assert fork(arguments(tmp_path), 2, killed=(0, 20))[0] != 0
     rows = [rows_on_disk(run.folder) for run in both(run_of, tmp_path).values()]
     assert sum(map(len, rows)) >= 20
     assert main(arguments(tmp_path)) == 0
@@ -216,11 +236,11 @@ def test_a_killed_first_process_ends_the_others_and_a_plain_run_goes_on(
 
 
 def test_wrong_input_is_told_once_and_ends_all_processes(
-    launch: Any, arguments: Any, tmp_path: Path
+    fork: Any, arguments: Any, tmp_path: Path
 ) -> None:
-    done = launch([*arguments(tmp_path), "--device", "cuda"], 2)
-    assert done.status != 0
-    assert done.errors.count("CUDA devices are visible") == 1
+    status, said = fork([*arguments(tmp_path), "--device", "cuda"], 2)
+    assert status != 0
+    assert said.count("CUDA devices are visible") == 1
     assert not (tmp_path / "emoset").exists()
 
 

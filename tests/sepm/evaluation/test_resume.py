@@ -1,11 +1,8 @@
 """Runs that were cut off, and what the same command makes of what they left."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,24 +14,6 @@ from sepm.cli import main
 BOTH_FAMILIES = True
 KILLED_AT = (1, 7, 20, 45)
 """Rows on the disk, of 48 (two methods): in both windows, before and after the first is through."""
-
-
-@pytest.fixture(scope="module")
-def run_forked() -> Callable[[list[dict[str, Any]]], list[int]]:
-    """A function that runs command lines in processes of their own and gives exit statuses."""
-
-    def run(runs: list[dict[str, Any]]) -> list[int]:
-        finished = subprocess.run(
-            [sys.executable, Path(__file__).with_name("forked_runs.py")],
-            input=json.dumps(runs),
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        return json.loads(finished.stdout)
-
-    return run
 
 
 @pytest.fixture(scope="module")
