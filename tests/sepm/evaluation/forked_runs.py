@@ -1,7 +1,7 @@
 """`sepm` command lines, each in a fork of one process that has imported torch once.
 
-Reads lists of runs from standard input, a line of JSON each, and answers each with a line that lists
-the runs' exit statuses (-9: killed by SIGKILL). Of each run:
+Reads lists of runs from standard input, a line of JSON each, and answers each with a line that
+lists the exit statuses (-9: killed by SIGKILL). Of each run:
 
 - `arguments`: the command line.
 - `log`: file that its standard output and error go to.
@@ -23,7 +23,7 @@ import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-import sepm.evaluation.compute
+import sepm.evaluation.assignment
 import sepm.evaluation.evaluate
 from sepm.cli import main
 from sepm.records.writing import Record, RecordFile
@@ -98,7 +98,7 @@ def status_of(run: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    for module in (sepm.evaluation.compute, sepm.evaluation.evaluate):
+    for module in (sepm.evaluation.assignment, sepm.evaluation.evaluate):
         assert module.__name__ in sys.modules, "imported once, for all forks"
     torch.set_num_threads(1)
     for line in sys.stdin:

@@ -158,6 +158,19 @@ def test_any_number_of_processes_gives_the_rows_of_a_plain_run_and_speaks_with_o
     assert done.errors.count("100%") == 1
 
 
+def test_images_that_are_prefilled_once_give_the_same_rows_in_several_processes(
+    fork: Any, arguments: Any, run_of: Any, tmp_path: Path
+) -> None:
+    once = "--image-pass", "once"
+    assert main([*arguments(tmp_path / "plain"), *once]) == 0
+    assert fork([*arguments(tmp_path / "several"), *once], 3)[0] == 0
+    plain, several = (
+        run_of(tmp_path / name, "sepm-image-pass-once") for name in ("plain", "several")
+    )
+    assert several.predictions.read_bytes() == plain.predictions.read_bytes()
+    assert several.accuracy()["timing"]["processes"] == 3
+
+
 # ---- a process killed
 
 

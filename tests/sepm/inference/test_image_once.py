@@ -7,7 +7,6 @@ with a 4-D mask in which the fine text does not see the dropped positions.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,9 +147,7 @@ def test_a_model_that_cannot_hide_tokens_says_so(evaluate: Any, monkeypatch: Any
     assert "--image-pass once needs shared prefixes, which" in said
 
 
-def test_an_evaluation_goes_on_where_it_was_and_several_processes_agree(
-    evaluate: Any, tmp_path: Path
-) -> None:
+def test_an_evaluation_goes_on_where_it_was(evaluate: Any) -> None:
     evaluate("--image-pass", "once", "--batch-size", 2)
     run = evaluate.run("sepm-image-pass-once")
     whole = run.predictions.read_bytes()
