@@ -139,7 +139,7 @@ def _calibration(table: dict[str, Any], task: str) -> Grid:
     return text.grid(rows)
 
 
-def _cells_of(table: dict[str, Any], task: str) -> dict[str, dict[str, Any]]:
+def _cells_of(table: dict[str, Any], task: str) -> dict[str, Any]:
     return {row["name"]: row["cells"][task] for row in table["rows"]}
 
 
