@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from sepm.analysis.accuracy import accuracy_of
 from sepm.analysis.metrics import summarize
-from sepm.analysis.paper import PaperValue, paper_value
-from sepm.analysis.reported import ReportedValue, reported_value
+from sepm.analysis.paper_values import PaperValue, paper_value
+from sepm.analysis.reported_elsewhere import ReportedValue, reported_value
 from sepm.errors import InputError, require_known
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.taxonomy import Taxonomy

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from sepm.analysis.accuracy import accuracy_of, answered
 from sepm.analysis.metrics import final_summary
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
-from sepm.analysis.paper import (
+from sepm.analysis.paper_values import (
     DROP_ROWS,
     MODEL_COLUMNS,
     PAPER_MODELS,
@@ -19,7 +19,7 @@ from sepm.analysis.paper import (
     value_at,
 )
 from sepm.analysis.plain_text import row_label
-from sepm.analysis.reported import reported_value
+from sepm.analysis.reported_elsewhere import reported_value
 from sepm.method.config import DEFAULT_PRESET, Drop, MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.writing import Record

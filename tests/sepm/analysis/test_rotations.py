@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.changes import SAME_INPUT, cause
+from sepm.analysis.decision_changes import SAME_INPUT, cause
 from sepm.analysis.metrics import is_off_menu, summarize
 from sepm.analysis.probabilities import final_probabilities
 from sepm.analysis.rotations import as_document, rotation_summary

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sepm.report.glossary import GLOSSARY
 from sepm.report.page import report_page
 from sepm.report.runs import read_run_groups
-from sepm.report.words import WORDS
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
@@ -286,7 +286,7 @@ def test_a_click_on_a_column_s_head_sorts_the_table_by_its_numbers(opened: Drive
 
 def test_a_column_s_head_explains_its_word(opened: Driver) -> None:
     word = opened.find_element(By.XPATH, "//th//abbr[text()='gained']")
-    assert word.get_attribute("title") == WORDS["gained"]
+    assert word.get_attribute("title") == GLOSSARY["gained"]
 
 
 def test_a_click_enlarges_a_figure_and_a_key_closes_it(opened: Driver) -> None:

@@ -8,7 +8,7 @@ from scipy.stats import entropy
 from sklearn.metrics import roc_auc_score
 
 from sepm.analysis import bootstrap
-from sepm.analysis.confidence_scores import (
+from sepm.analysis.confidence_auroc import (
     EQUATION_4,
     as_document,
     coarse_scores,

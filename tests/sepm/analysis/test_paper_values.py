@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.paper import PaperValue, paper_value
+from sepm.analysis.paper_values import PaperValue, paper_value
 
 PAPER = {
     **{"alpha": 0.1, "beta": 0.2, "drop": "foe", "letters": "kept", "rotations": 1},
