@@ -219,7 +219,7 @@ def build_table(
                 "task": task,
                 "row": row,
                 "against": labels[against],
-                **_difference(done[against], done[row]),
+                **paired_counts(pair_up(done[against].records, done[row].records)).as_json(),
             }
             for task, done in results.items()
             for row, against in table.contrasts
@@ -256,14 +256,10 @@ def _cell(
     }
     reference = done.get(REFERENCE)
     if row.name != REFERENCE and reference is not None:
-        cell["versus_zero_shot"] = _difference(reference, result)
         pairs = pair_up(reference.records, result.records)
+        cell["versus_zero_shot"] = paired_counts(pairs).as_json()
         cell["per_class"] = per_class_change(pairs, taxonomy.names)
     return cell
-
-
-def _difference(reference: CellResult, other: CellResult) -> dict[str, Any]:
-    return paired_counts(pair_up(reference.records, other.records)).as_json()
 
 
 def _spread(results: Sequence[CellResult]) -> dict[str, float]:

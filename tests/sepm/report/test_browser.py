@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from sepm.report.glossary import GLOSSARY
 from sepm.report.page import report_page
 from sepm.report.runs import read_run_groups
 
@@ -282,11 +281,6 @@ def test_a_click_on_a_column_s_head_sorts_the_table_by_its_numbers(opened: Drive
     assert values[0] > values[-1]
     head.find_element(By.TAG_NAME, "button").click()
     assert opened.execute_script(CELLS, 4) == before
-
-
-def test_a_column_s_head_explains_its_word(opened: Driver) -> None:
-    word = opened.find_element(By.XPATH, "//th//abbr[text()='gained']")
-    assert word.get_attribute("title") == GLOSSARY["gained"]
 
 
 def test_a_click_enlarges_a_figure_and_a_key_closes_it(opened: Driver) -> None:
