@@ -1,15 +1,14 @@
 """The paper's cells beside a run; the numbers are Tables 1-3's own."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from sepm.analysis.paper_values import PaperValue, paper_value
+from sepm.method.config import PRESETS
 
-PAPER = {
-    **{"alpha": 0.1, "beta": 0.2, "drop": "foe", "letters": "kept", "rotations": 1},
-    **{"sparsevlm_version": "1.5", "retain": 192, "sparsevlm_layers": None},
-}
+PAPER = asdict(PRESETS["paper"])
 N = {"emoset": 17_716, "emotion6": 594, "webemo7": 53_489, "webemo25": 53_489, "abstract": 280}
 """Of the paper's, as far as its decimals imply it."""
 

@@ -1,6 +1,7 @@
 """Numbers over the orders of the options, counted by hand."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,17 +11,10 @@ from sepm.analysis.metrics import is_off_menu, summarize
 from sepm.analysis.probabilities import final_probabilities
 from sepm.analysis.rotations import as_document, rotation_summary
 from sepm.documents import as_markdown
-from sepm.method.taxonomy import EmotionClass, Taxonomy
+from tests.sepm.joys import JOYS
 
-MOODS = Taxonomy(
-    "moods",
-    "Three classes",
-    (
-        EmotionClass("joy", "Joy", "A", "positive"),
-        EmotionClass("fear", "Fear", "B", "negative"),
-        EmotionClass("calm", "Calm", "C", "positive"),
-    ),
-)
+MOODS = replace(JOYS, classes=JOYS.classes[:3])
+"""joy, fear and calm, with the letters A, B and C."""
 
 
 def record(label: str, answers: str, prediction: str, *probs: tuple[float, ...]) -> dict[str, Any]:
