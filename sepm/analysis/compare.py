@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from sepm.analysis.accuracy import accuracy_of
-from sepm.analysis.changes import (
+from sepm.analysis.decision_changes import (
     CAUSES,
     NEAR_TIE,
     SAME_INPUT,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.changes import NEAR_TIE, SAME_INPUT
+from sepm.analysis.decision_changes import NEAR_TIE, SAME_INPUT
 from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import P_AND_INTERVAL, SIGNIFICANCE
 from sepm.documents import Document, Grid

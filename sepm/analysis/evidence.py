@@ -19,7 +19,6 @@ from sepm.datasets.evidence_maps import EvidenceMaps
 from sepm.errors import InputError
 from sepm.method.config import Drop
 from sepm.records.geometry import TokenPlaces
-from sepm.records.tiled_grid import token_places
 from sepm.records.writing import Record
 
 RESAMPLES = 2000
@@ -90,7 +89,7 @@ class EvidenceReader:
 
     def _evidence(self, run: StoredRun, record: Record) -> TokenEvidence | None:
         name = record["question_id"]
-        places = token_places(run.facts.get("visual_tokens"), record)
+        places = run.token_places(record)
         number = record.get("num_visual_tokens", len(record.get("foe_scores", ())))
         key = name, places or number
         if key not in self._known:

@@ -11,14 +11,16 @@ from msgspec import Struct
 
 from sepm.analysis.accuracy import accuracy_of
 from sepm.analysis.metrics import summarize
-from sepm.analysis.paper import PaperValue, paper_value
-from sepm.analysis.reported import ReportedValue, reported_value
+from sepm.analysis.paper_values import PaperValue, paper_value
+from sepm.analysis.reported_elsewhere import ReportedValue, reported_value
 from sepm.errors import InputError, require_known
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
 from sepm.records.folder import ACCURACY, IDENTITY, PREDICTIONS, read_json, row_files
+from sepm.records.geometry import TokenPlaces, VisualGrid
 from sepm.records.reading import read_records
+from sepm.records.tiled_grid import token_places
 from sepm.records.writing import Record
 
 
@@ -133,6 +135,20 @@ class StoredRun:
     def scored(self) -> list[Record]:
         """Records with FoE scores (`--save-scores`)."""
         return [r for r in self.records if "foe_scores" in r]
+
+    @property
+    def grid(self) -> VisualGrid | None:
+        """The grid of visual tokens that all its images share; None where it tells none.
+
+        Raises:
+            ValueError: a field of the grid is missing or has no such value.
+        """
+        stored = self.facts.get("visual_tokens")
+        return VisualGrid.from_facts(stored) if stored else None
+
+    def token_places(self, record: Record) -> TokenPlaces | None:
+        """Places of the visual tokens of one of its images; None where they are not known."""
+        return token_places(self.facts.get("visual_tokens"), record)
 
     @property
     def paper(self) -> PaperValue | None:

@@ -9,6 +9,13 @@ from sepm.documents import ABSENT, Document, Grid
 from sepm.method.config import PRESETS
 from sepm.repository import pointer
 
+OTHERS = {
+    "reported_elsewhere": "reported",
+    "reported_elsewhere_source": "source",
+    "reported_elsewhere_note": "note",
+}
+"""Columns of what others report for a cell, and its fields."""
+
 
 def as_document(table: dict[str, Any]) -> Document:
     """The table as the paper prints it, then each task with its statistics."""
@@ -47,11 +54,11 @@ def settings_line(result: dict[str, Any]) -> str:
 
 def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A flat row for every cell; accuracies and differences are fractions."""
-    has_others = bool(_values_of_others(table))
+    columns_of_others = OTHERS if _values_of_others(table) else {}
     for row, task in product(table["rows"], table["tasks"]):
         cell = row["cells"][task]
         low, high = cell.get("ci95") or (None, None)
-        versus = cell.get("versus_zero_shot", {})
+        versus, others = cell.get("versus_zero_shot", {}), cell.get("reported_elsewhere", {})
         versus_low, versus_high = versus.get("ci95") or (None, None)
         yield {
             "table": table["table"],
@@ -70,7 +77,7 @@ def as_rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "p_mcnemar": versus.get("p"),
             **{name: cell.get(name) for name in ("unread", "errors", "folder", "absent")},
             **{name: cell.get("final", {}).get(name) for name in ("brier", "ece", "auroc", "aurc")},
-            **(_others_columns(cell) if has_others else {}),
+            **{column: others.get(name) for column, name in columns_of_others.items()},
         }
 
 
@@ -78,16 +85,6 @@ def _values_of_others(table: dict[str, Any]) -> list[dict[str, Any]]:
     """What others report for the table's cells."""
     cells = (cell for row in table["rows"] for cell in row["cells"].values())
     return [cell["reported_elsewhere"] for cell in cells if "reported_elsewhere" in cell]
-
-
-def _others_columns(cell: dict[str, Any]) -> dict[str, Any]:
-    """Columns of what others report for a cell."""
-    value = cell.get("reported_elsewhere", {})
-    return {
-        "reported_elsewhere": value.get("reported"),
-        "reported_elsewhere_source": value.get("source"),
-        "reported_elsewhere_note": value.get("note"),
-    }
 
 
 def _about_others(table: dict[str, Any]) -> list[str]:
@@ -139,7 +136,7 @@ def _calibration(table: dict[str, Any], task: str) -> Grid:
     return text.grid(rows)
 
 
-def _cells_of(table: dict[str, Any], task: str) -> dict[str, dict[str, Any]]:
+def _cells_of(table: dict[str, Any], task: str) -> dict[str, Any]:
     return {row["name"]: row["cells"][task] for row in table["rows"]}
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from sepm.analysis.accuracy import accuracy_of, answered
 from sepm.analysis.metrics import final_summary
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
-from sepm.analysis.paper import (
+from sepm.analysis.paper_values import (
     DROP_ROWS,
     MODEL_COLUMNS,
     PAPER_MODELS,
@@ -19,7 +19,7 @@ from sepm.analysis.paper import (
     value_at,
 )
 from sepm.analysis.plain_text import row_label
-from sepm.analysis.reported import reported_value
+from sepm.analysis.reported_elsewhere import reported_value
 from sepm.method.config import DEFAULT_PRESET, Drop, MethodConfig
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.writing import Record
@@ -219,7 +219,7 @@ def build_table(
                 "task": task,
                 "row": row,
                 "against": labels[against],
-                **_difference(done[against], done[row]),
+                **paired_counts(pair_up(done[against].records, done[row].records)).as_json(),
             }
             for task, done in results.items()
             for row, against in table.contrasts
@@ -256,14 +256,10 @@ def _cell(
     }
     reference = done.get(REFERENCE)
     if row.name != REFERENCE and reference is not None:
-        cell["versus_zero_shot"] = _difference(reference, result)
         pairs = pair_up(reference.records, result.records)
+        cell["versus_zero_shot"] = paired_counts(pairs).as_json()
         cell["per_class"] = per_class_change(pairs, taxonomy.names)
     return cell
-
-
-def _difference(reference: CellResult, other: CellResult) -> dict[str, Any]:
-    return paired_counts(pair_up(reference.records, other.records)).as_json()
 
 
 def _spread(results: Sequence[CellResult]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
-from sepm.analysis.changes import Decision, changes, shifts
+from sepm.analysis.decision_changes import Decision, changes, shifts
 from sepm.analysis.paired import Pair
 from sepm.audit.variants import LARGEST_TIE, Comparison
 from sepm.records.writing import Record

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sepm.analysis.changes import NEAR_TIE
+from sepm.analysis.decision_changes import NEAR_TIE
 
 Precision = Literal["float32", "float16", "bfloat16"]
 

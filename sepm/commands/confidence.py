@@ -1,6 +1,6 @@
 """`sepm confidence`: is the final answer calibrated, and which score tells right from wrong?"""
 
-from sepm.analysis.confidence_scores import as_document, confidence_scores
+from sepm.analysis.confidence_auroc import as_document, confidence_scores
 from sepm.commands.options import AsJson, Runs
 from sepm.terminal import show_result
 

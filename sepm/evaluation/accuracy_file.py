@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sepm.analysis.metrics import summarize
-from sepm.analysis.paper import paper_value
-from sepm.analysis.reported import reported_value
+from sepm.analysis.paper_values import paper_value
+from sepm.analysis.reported_elsewhere import reported_value
 from sepm.datasets.files import write_whole
 from sepm.errors import InputError, RunError
 from sepm.evaluation import run_folder

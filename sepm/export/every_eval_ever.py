@@ -190,11 +190,13 @@ def _sample(record: Record, run: StoredRun, model_id: str, evaluation_id: str) -
     first = stages[0]["prompt"]
     hashed = json.dumps({"raw": first, "reference": labels}, sort_keys=True)
     about = {"image": record["image"], "image_sha256": record.get("image_sha256")}
+    evaluation: Json = {"score": float(record["correct"]), "is_correct": record["correct"]}
     if "coarse" in record:
         about |= {
             "turns": "each is a prompt of its own",
             "confidence": record["coarse"]["confidence"],
         }
+        evaluation["num_turns"] = 2
     return {
         "schema_version": SCHEMA_VERSION,
         "evaluation_id": evaluation_id,
@@ -205,6 +207,7 @@ def _sample(record: Record, run: StoredRun, model_id: str, evaluation_id: str) -
         "sample_hash": sha256(hashed),
         "input": {"raw": first, "reference": labels, "choices": list(run.taxonomy.names)},
         **(_two_turns(record) if "coarse" in record else _one_turn(record)),
+        "evaluation": evaluation,
         "metadata": _texts(about),
     }
 
@@ -213,48 +216,35 @@ def _one_turn(record: Record) -> Json:
     return {
         "interaction_type": "single_turn",
         "output": {"raw": [record["fine"]["text"]]},
-        "answer_attribution": [_answer(record, 0, "output.raw")],
-        "evaluation": _evaluation(record),
+        "answer_attribution": [_answer(0, "output.raw", record["prediction"], record["fine"])],
     }
 
 
 def _two_turns(record: Record) -> Json:
     coarse, fine = record["coarse"], record["fine"]
-    said = [
-        ("user", coarse["prompt"]),
-        ("assistant", coarse["text"]),
-        ("user", fine["prompt"]),
-        ("assistant", fine["text"]),
-    ]
-    branch = {
-        "turn_idx": 1,
-        "source": "messages[1].content",
-        "extracted_value": coarse["branch"],
-        "extraction_method": coarse["read"] or "unread",
-        "is_terminal": False,
-    }
+    said = [(stage["prompt"], stage["text"]) for stage in (coarse, fine)]
+    turns = [turn for pair in said for turn in zip(("user", "assistant"), pair, strict=True)]
+    branch = _answer(1, "messages[1].content", coarse["branch"], coarse)
     return {
         "interaction_type": "multi_turn",
         "messages": [
-            {"turn_idx": i, "role": role, "content": text} for i, (role, text) in enumerate(said)
+            {"turn_idx": i, "role": role, "content": text} for i, (role, text) in enumerate(turns)
         ],
-        "answer_attribution": [branch, _answer(record, 3, "messages[3].content")],
-        "evaluation": {**_evaluation(record), "num_turns": 2},
+        "answer_attribution": [
+            branch | {"is_terminal": False},
+            _answer(3, "messages[3].content", record["prediction"], fine),
+        ],
     }
 
 
-def _answer(record: Record, turn: int, source: str) -> Json:
+def _answer(turn: int, source: str, value: str | None, stage: Json) -> Json:
     return {
         "turn_idx": turn,
         "source": source,
-        "extracted_value": record["prediction"] or "",
-        "extraction_method": record["fine"]["read"] or "unread",
+        "extracted_value": value or "",
+        "extraction_method": stage["read"] or "unread",
         "is_terminal": True,
     }
-
-
-def _evaluation(record: Record) -> Json:
-    return {"score": float(record["correct"]), "is_correct": record["correct"]}
 
 
 def _texts(values: Json) -> dict[str, str]:

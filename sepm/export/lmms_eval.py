@@ -46,7 +46,7 @@ def lmms_eval_files(runs: Sequence[StoredRun]) -> Files:
         tasks = _by_task(list(group))
         date = datetime.fromtimestamp(max(run.written_at for run in tasks.values()), UTC)
         prefix = f"{path_part(model)}/{date:%Y%m%d_%H%M%S}"
-        samples = {task: list(map(_sample, *_columns(run))) for task, run in tasks.items()}
+        samples = {t: [_sample(*row) for row in answered_rows(run)] for t, run in tasks.items()}
         results = {**_results(tasks), **_settings(tasks, date), **_tracked(model, tasks, samples)}
         files[f"{prefix}_results.json"] = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
         for task, lines in samples.items():
@@ -63,11 +63,6 @@ def _by_task(runs: Sequence[StoredRun]) -> dict[str, StoredRun]:
             raise InputError(f"{tasks[task].folder} and {run.folder} are both task {task}")
         tasks[task] = run
     return tasks
-
-
-def _columns(run: StoredRun) -> tuple[list[int], list[Record]]:
-    indices, records = zip(*answered_rows(run), strict=True)
-    return list(indices), list(records)
 
 
 def _sample(index: int, record: Record) -> dict[str, Any]:

@@ -120,10 +120,9 @@ class TiledGrid(TokenPlaces):
 
     def view(self, width: int, height: int) -> Box:
         """The whole image, and of tiles beyond it no more than its own size to each side."""
-        left = max(-1.0, min(0.0, *(tile.left for tile in self.tiles)))
-        top = max(-1.0, min(0.0, *(tile.top for tile in self.tiles)))
-        right = min(2.0, max(1.0, *(tile.right for tile in self.tiles)))
-        bottom = min(2.0, max(1.0, *(tile.bottom for tile in self.tiles)))
+        lefts, tops, rights, bottoms = zip(*(tile[2:] for tile in self.tiles), strict=True)
+        left, top = (max(-1.0, min(0.0, *edges)) for edges in (lefts, tops))
+        right, bottom = (min(2.0, max(1.0, *edges)) for edges in (rights, bottoms))
         return Box(
             math.floor(left * width),
             math.floor(top * height),

@@ -17,7 +17,7 @@ from sepm.report.flips import draw_flips
 from sepm.report.image_folders import load_image
 from sepm.report.per_class import draw_per_class
 from sepm.report.risk_coverage import draw_risk_coverage
-from sepm.report.runs import RunGroup, places_of
+from sepm.report.runs import RunGroup
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity
 
@@ -73,7 +73,7 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
     run = next((r for r in _sepm_first(group) if r.scored), None)
     if run is None:
         yield NotDrawn("figure-4", "needs a run made with --save-scores")
-    elif not any(places_of(run, record) for record in run.scored):
+    elif not any(run.token_places(record) for record in run.scored):
         yield NotDrawn("figure-4", f"{run.name}: {PLACES_UNKNOWN}")
     elif choice.image_folder is None:
         yield NotDrawn("figure-4", "needs --image-folder")
@@ -84,7 +84,7 @@ def _dropped_tokens(group: RunGroup, choice: Choice) -> Iterator[Result]:
             else per_class_samples(run.scored, run.taxonomy, choice.per_class)
         )
         folder = choice.image_folder
-        scenes = [Scene(r, load_image(r, folder), places_of(run, r)) for r in records]
+        scenes = [Scene(r, load_image(r, folder), run.token_places(r)) for r in records]
         scale, rows = scale_of(scenes), math.ceil(len(scenes) / choice.columns)
         caption = f"Fig. 4: Visual tokens that {run.name} drops, and the scores it drops them by"
         for first in range(0, len(scenes), rows):

@@ -16,13 +16,13 @@ from sepm.analysis.stored_run import StoredRun
 from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import tables
 from sepm.report.figures import FIGURES, Choice, Drawn, draw_figures
+from sepm.report.glossary import GLOSSARY
 from sepm.report.image_folders import ImageFolders
 from sepm.report.payload import browsable, data_uri, page_payload
-from sepm.report.runs import RunGroup, places_of
+from sepm.report.runs import RunGroup
 from sepm.report.style import after_dark, rendered, styled
 from sepm.report.summary import facts, verdicts
 from sepm.report.tables import Table
-from sepm.report.words import WORDS
 
 FIGURE_ORDER = ("6", "3", "5", "risk-coverage", "flips", "confusion", "4")
 FIGURE_4_COLUMNS = 2
@@ -53,7 +53,7 @@ def report_page(
     )
     return environment.get_template("report.html.j2").render(
         places_unknown=PLACES_UNKNOWN,
-        words=WORDS,
+        words=GLOSSARY,
         version=__version__,
         command=command,
         sections=[section(group, folders) for group in groups],
@@ -134,7 +134,7 @@ def _width(drawn: Drawn, names: set[str]) -> Width:
 def _is_unplaced(run: StoredRun) -> bool:
     """Whether it dropped visual tokens of an image on which their places are not known."""
     dropping = (record for record in run.records if record.get("dropped"))
-    return any(places_of(run, record) is None for record in dropping)
+    return any(run.token_places(record) is None for record in dropping)
 
 
 def _data_uri(drawn: Drawn) -> str:

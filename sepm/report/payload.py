@@ -18,7 +18,7 @@ from sepm.records.tiled_grid import PLACES_UNKNOWN, TiledGrid, dropped_in_words
 from sepm.records.writing import Record
 from sepm.report.image_folders import ImageFolders, load_image
 from sepm.report.overlay import shrunk
-from sepm.report.runs import RunGroup, grid_of, places_of
+from sepm.report.runs import RunGroup
 from sepm.report.samples import spread_ids
 
 SCALE = 10_000
@@ -76,7 +76,7 @@ def group_payload(group: RunGroup, image_folder: Path | None, thumbnails: int) -
     runs, taxonomy = browsable(group), group.taxonomy
     samples = {r["question_id"]: r for run in reversed(runs) for r in run.records}
     ids = sorted(samples)
-    grid = next(filter(None, map(grid_of, runs)), None)
+    grid = next((run.grid for run in runs if run.grid), None)
     pictures = {
         ids.index(key): {
             **_picture(load_image(samples[key], image_folder), grid),
@@ -129,7 +129,7 @@ def _dropped_tokens(rows: Sequence[tuple[StoredRun, Record]]) -> dict[str, Any]:
         `tiles`: those of the image's own tokens, as `TiledGrid.numbered`, or None.
     """
     dropped = [row.get("dropped", []) for _, row in rows]
-    places = [places_of(run, row) for run, row in rows]
+    places = [run.token_places(row) for run, row in rows]
     said = [
         _said(gone, row, where) if gone else ""
         for gone, (_, row), where in zip(dropped, rows, places, strict=True)

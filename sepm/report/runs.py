@@ -12,9 +12,6 @@ from sepm.errors import InputError
 from sepm.evaluation.run_folder import ACCURACY, PREDICTIONS
 from sepm.method.taxonomy import Taxonomy
 from sepm.progress import tell
-from sepm.records.geometry import TokenPlaces, VisualGrid
-from sepm.records.tiled_grid import token_places
-from sepm.records.writing import Record
 from sepm.report.sweeps import Sweep, read_sweeps
 
 
@@ -109,23 +106,12 @@ def read_run(folder: Path) -> StoredRun:
     run = stored_run.read_run(folder)
     run = replace(run, records=sorted(run.records, key=lambda r: r["question_id"]))
     try:
-        grid = grid_of(run)
+        grid = run.grid
     except ValueError as error:
         raise InputError(f"{folder / ACCURACY}: {error}") from error
     if grid is not None:
         _check_tokens(run, grid.num_tokens)
     return run
-
-
-def grid_of(run: StoredRun) -> VisualGrid | None:
-    """The grid of visual tokens that all images of a run share; None where it tells none."""
-    stored = run.facts.get("visual_tokens")
-    return VisualGrid.from_facts(stored) if stored else None
-
-
-def places_of(run: StoredRun, record: Record) -> TokenPlaces | None:
-    """Places of the visual tokens of one of a run's images; None where they are not known."""
-    return token_places(run.facts.get("visual_tokens"), record)
 
 
 def _check_tokens(run: StoredRun, most: int) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sepm.analysis import plain_text as text
-from sepm.analysis.paired import SIGNIFICANCE, PairedCounts, pair_up, paired_counts
+from sepm.analysis.paired import SIGNIFICANCE, pair_up, paired_counts
 from sepm.analysis.stored_run import StoredRun
 from sepm.registry import METHODS
 from sepm.report.runs import RunGroup
@@ -60,16 +60,13 @@ def _against(reference: StoredRun, other: StoredRun) -> Verdict:
         by, can = abs(100 * counts.difference), "can" if counts.p_value < SIGNIFICANCE else "cannot"
         headline = f"{ahead.name} is ahead of {behind.name} by {by:.2f} points"
         headline += f", which {can} be told from chance"
-    return Verdict(headline, _numbers(reference, other, counts))
-
-
-def _numbers(reference: StoredRun, other: StoredRun, counts: PairedCounts) -> str:
     first, second = (
         text.percent((counts.both + right) / counts.n) for right in (counts.lost, counts.gained)
     )
-    return (
+    return Verdict(
+        headline,
         f"{other.name} {second}%, {reference.name} {first}% of {counts.n} images that both ran: "
-        f"{text.paired_words(counts.as_json())}."
+        f"{text.paired_words(counts.as_json())}.",
     )
 
 

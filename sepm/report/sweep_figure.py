@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sepm.analysis.accuracy import Accuracy, accuracy_of
-from sepm.analysis.paper import paper_value
+from sepm.analysis.paper_values import paper_value
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
 from sepm.report.runs import RunGroup, labels

@@ -100,7 +100,7 @@ def own_scenes(make_scenes: MakeScenes) -> Scenes:
 @pytest.fixture
 def any_n_is_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a handful of images stand beside the paper's numbers, as its own n would."""
-    monkeypatch.setattr("sepm.analysis.paper.paper_note", lambda reader, n: None)
+    monkeypatch.setattr("sepm.analysis.paper_values.paper_note", lambda reader, n: None)
 
 
 FAMILIES = ("tiny_llava", "tiny_vila")

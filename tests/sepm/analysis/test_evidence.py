@@ -18,7 +18,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.documents import as_markdown
 from sepm.errors import InputError
 from sepm.method.config import PRESETS
-from tests.sepm.report.hand_made import GRID
+from tests.sepm.report.hand_made import GRID, row
 
 Json = dict[str, Any]
 Marks = dict[str, list[int]]
@@ -27,11 +27,8 @@ WIDE = (32, 16)
 
 
 def record(name: str, dropped: list[int], **fields: Any) -> Json:
-    return {
-        **{"question_id": name, "image": name, "label": "fear", "prediction": "fear"},
-        **{"status": "ok", "correct": True, "dropped": dropped, **fields},
-        "fine": {"read": "letter", "text": "G", "probs": {"G": 1.0}, "prompt": ""},
-    }
+    names = {"question_id": name, "image": name}
+    return row("fear", 0, "fear") | names | {"dropped": dropped} | fields
 
 
 def stored(name: str, dropped: Mapping[str, list[int]], **settings: Any) -> StoredRun:

@@ -11,7 +11,6 @@ from PIL import Image
 
 from sepm.report.page import report_page
 from sepm.report.runs import read_run_groups
-from sepm.report.words import WORDS
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
@@ -283,11 +282,6 @@ def test_a_click_on_a_column_s_head_sorts_the_table_by_its_numbers(opened: Drive
     assert opened.execute_script(CELLS, 4) == before
 
 
-def test_a_column_s_head_explains_its_word(opened: Driver) -> None:
-    word = opened.find_element(By.XPATH, "//th//abbr[text()='gained']")
-    assert word.get_attribute("title") == WORDS["gained"]
-
-
 def test_a_click_enlarges_a_figure_and_a_key_closes_it(opened: Driver) -> None:
     figure = opened.find_element(By.CSS_SELECTOR, "figure.third")
     width, caption = figure.size["width"], figure.find_element(By.TAG_NAME, "figcaption").text
@@ -366,27 +360,21 @@ def test_figures_are_dark_where_the_page_is(opened: Driver) -> None:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_a_table_that_scrolls_says_so_and_ids_keep_their_end(opened: Driver) -> None:
+def test_on_a_narrow_screen_tables_scroll_and_say_so_the_page_does_not_and_ids_keep_their_end(
+    opened: Driver,
+) -> None:
     hint = "return getComputedStyle(document.querySelector('.scroll'), '::before').content"
     assert opened.execute_script(hint) == "none"
     opened.set_window_size(500, 900)
     try:
         WebDriverWait(opened, 5).until(lambda d: "scrolls sideways" in d.execute_script(hint))
+        widths = "return [document.documentElement.scrollWidth, window.innerWidth]"
+        width, inner = opened.execute_script(widths)
+        assert width <= inner
         parts = opened.find_elements(By.CSS_SELECTOR, ".row .id b")[:2]
         assert [part.text for part in parts] == ["amusement/amusement", "_00000.png"]
         assert parts[1].size["width"] == pytest.approx(
             opened.execute_script("return arguments[0].scrollWidth", parts[1]), abs=1
         )
-    finally:
-        opened.set_window_size(1280, 900)
-
-
-def test_a_narrow_screen_needs_no_sideways_scrolling(opened: Driver) -> None:
-    opened.set_window_size(500, 900)
-    try:
-        width, inner = opened.execute_script(
-            "return [document.documentElement.scrollWidth, window.innerWidth]"
-        )
-        assert width <= inner
     finally:
         opened.set_window_size(1280, 900)

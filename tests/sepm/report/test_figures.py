@@ -60,7 +60,7 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for ax in figure.axes for text in ax.texts]
 
 
-def test_figure_6_has_each_class_s_accuracy_under_both_runs_positive_classes_first(
+def test_figure_6_has_accuracy_and_interval_of_each_class_positive_classes_first(
     group: RunGroup, recorded: Recorded
 ) -> None:
     ax: Any = draw_per_class(*pair(group)).axes[0]
@@ -73,10 +73,6 @@ def test_figure_6_has_each_class_s_accuracy_under_both_runs_positive_classes_fir
     levels = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
     overall = [100 * accuracy(recorded(method)) for method in ("zero-shot", "sepm")]
     assert levels == pytest.approx(overall)
-
-
-def test_figure_6_s_intervals_are_wilson_s(group: RunGroup, recorded: Recorded) -> None:
-    ax: Any = draw_per_class(*pair(group)).axes[0]
     segments = ax.containers[2].lines[2][0].get_segments()
     right = sum(row["correct"] for row in recorded("sepm") if row["label"] == "amusement")
     interval = wilson_interval(right, 5) or ()

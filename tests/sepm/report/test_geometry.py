@@ -12,6 +12,8 @@ from llava.image import ImageProcessor
 from sepm.records.geometry import OUTSIDE, Box, VisualGrid
 from sepm.report.overlay import FADED, FADED_TO, faded, plain
 
+from .hand_made import GRID
+
 LLAVA = VisualGrid(24, 24, 336, 14, "pad", "row-major")
 VILA = VisualGrid(14, 14, 384, 14, "resize", "column-major")
 TINY = {"rows": 8, "columns": 8, "input_size": 112, "patch_size": 14, "order": "row-major"}
@@ -159,10 +161,7 @@ def test_padding_is_striped_and_the_image_is_left_as_it_is() -> None:
     assert set(np.unique(pixels[:10])) == {205, 235}
 
 
-STORED = {
-    **{"grid": [24, 24], "order": "row-major", "preprocessing": "pad"},
-    **{"input_size": 336, "patch_size": 14},
-}
+STORED = GRID | {"grid": [24, 24], "input_size": 336}
 
 
 @pytest.mark.parametrize(

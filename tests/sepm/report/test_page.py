@@ -20,12 +20,12 @@ from sepm.analysis.paired import P_AND_INTERVAL
 from sepm.datasets.tasks import load_taxonomy
 from sepm.records.tiled_grid import PLACES_UNKNOWN
 from sepm.report import payload
+from sepm.report.glossary import GLOSSARY
 from sepm.report.page import report_page
 from sepm.report.payload import browsable, group_payload
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.samples import spread_ids
 from sepm.report.tables import Table, paired_tests, per_class, result_cells, results
-from sepm.report.words import WORDS
 
 from .hand_made import INTERNVL, ROWS, tiled
 
@@ -142,9 +142,9 @@ def test_every_word_at_the_head_of_a_column_is_explained(group: RunGroup, page: 
     named = {"run", "class", *(run.name for run in group.runs)}
     for table in (paired_tests(group), per_class(group)):
         assert table is not None
-        assert set(table.header) - named <= WORDS.keys()
-    assert result_cells(group.runs[0]).keys() - named <= WORDS.keys()
-    assert WORDS["macro F1"] in page.titles
+        assert set(table.header) - named <= GLOSSARY.keys()
+    assert result_cells(group.runs[0]).keys() - named <= GLOSSARY.keys()
+    assert GLOSSARY["macro F1"] in page.titles
 
 
 def test_a_table_can_be_had_as_csv(page: Page, recorded: Any) -> None:

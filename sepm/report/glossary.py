@@ -1,6 +1,6 @@
 """Words at the heads of the page's columns, explained as docs/statistics.md defines them."""
 
-WORDS = {
+GLOSSARY = {
     "n": "images that the run could ask about; those with errors are left out",
     "accuracy": "right answers / n, in percent; unread answers count as wrong",
     "95% interval": "of an accuracy: Wilson's score interval; of a difference: Newcombe's score "

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sepm.analysis.changes import Change, answer_margin, changes, shifts
+from sepm.analysis.decision_changes import Change, answer_margin, changes, shifts
 
 Json = dict[str, Any]
 ALPHA = 0.1

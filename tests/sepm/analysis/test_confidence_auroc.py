@@ -8,13 +8,13 @@ from scipy.stats import entropy
 from sklearn.metrics import roc_auc_score
 
 from sepm.analysis import bootstrap
-from sepm.analysis.confidence_scores import (
-    COARSE_SCORES,
+from sepm.analysis.confidence_auroc import (
     EQUATION_4,
-    FINE_SCORES,
     as_document,
+    coarse_scores,
     compared_scores,
     confidence_scores,
+    fine_scores,
 )
 from sepm.documents import Grid
 
@@ -56,9 +56,11 @@ def found() -> dict[str, Any]:
 
 
 def test_every_score_of_a_row_is_what_other_code_finds() -> None:
-    for row in ROWS:
-        found = {name: s(row, JOYS) for name, s in (COARSE_SCORES | FINE_SCORES).items()}
-        assert found == pytest.approx(by_other_code(row))
+    found = coarse_scores(ROWS) | fine_scores(ROWS, JOYS)
+    for place, row in enumerate(ROWS):
+        assert {n: scores[place] for n, scores in found.items()} == pytest.approx(
+            by_other_code(row)
+        )
 
 
 def test_aurocs_intervals_and_paired_differences_are_those_of_the_same_resamples(
@@ -86,7 +88,7 @@ def test_scores_of_the_coarse_answer_are_measured_by_its_own_being_right(
 ) -> None:
     named = {"A": ("joy", "calm"), "B": ("fear", "grief")}
     right = [row["label"] in named[row["coarse"]["text"]] for row in ROWS]
-    assert list(found["of_coarse"]) == list(COARSE_SCORES)
+    assert list(found["of_coarse"]) == list(coarse_scores([]))
     for name, score in found["of_coarse"].items():
         expected = roc_auc_score(right, [by_other_code(row)[name] for row in ROWS])
         assert score["auroc"] == pytest.approx(expected)
@@ -102,9 +104,9 @@ def test_larger_p_margin_and_entropy_of_two_are_one_ranking_and_eq_4s_is_another
     # As they are: 0.3 - 0.05 = 0.25 < 0.6 - 0.3; divided by their sums: 0.86 > 0.67.
     spread = record("joy", "joy", "ambiguous", "A", 0.3, 0.05)
     whole = record("joy", "joy", "ambiguous", "A", 0.6, 0.3)
-    variance, larger = COARSE_SCORES[EQUATION_4], COARSE_SCORES["coarse: larger p"]
-    assert variance(spread, JOYS) < variance(whole, JOYS)
-    assert larger(spread, JOYS) > larger(whole, JOYS)
+    both = coarse_scores([spread, whole])
+    assert both[EQUATION_4][0] < both[EQUATION_4][1]
+    assert both["coarse: larger p"][0] > both["coarse: larger p"][1]
 
 
 def test_ties_count_half_and_resamples_that_are_all_right_are_left_out() -> None:
@@ -117,7 +119,7 @@ def test_ties_count_half_and_resamples_that_are_all_right_are_left_out() -> None
 
 def test_a_run_without_a_coarse_stage_has_the_fine_scores_and_no_difference() -> None:
     found = confidence_scores(stored(random_rows(30, 2, staged=False)))
-    assert list(found["of_final"]) == list(FINE_SCORES)
+    assert list(found["of_final"]) == list(fine_scores([], JOYS))
     assert not any("versus_eq4" in score for score in found["of_final"].values())
     assert found["of_coarse"] == {}
     assert found["n"] == 30
@@ -133,7 +135,7 @@ def test_the_text_has_calibration_and_a_line_for_each_score(found: dict[str, Any
     calibration, final, coarse = (p for p in as_document([found]) if isinstance(p, Grid))
     assert calibration.rows[0][:2] == ["mine", "80"]
     assert calibration.rows[0][3] == f"{found['final']['brier']:.4f}"
-    assert [line[1] for line in final.rows] == [*COARSE_SCORES, *FINE_SCORES]
-    assert [line[1] for line in coarse.rows] == list(COARSE_SCORES)
+    assert [line[1] for line in final.rows] == list(found["of_final"])
+    assert [line[1] for line in coarse.rows] == list(found["of_coarse"])
     versus = found["of_final"]["coarse: larger p"]["versus_eq4"]
     assert final.rows[1][4] == f"{versus['difference']:+.4f}"

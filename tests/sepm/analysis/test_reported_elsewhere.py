@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sepm.analysis.printed_percent import Printed
-from sepm.analysis.reported import (
+from sepm.analysis.reported_elsewhere import (
     LIKELY_N,
     ReportedValue,
     implied_n,

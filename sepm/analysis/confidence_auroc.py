@@ -5,7 +5,7 @@ which the paper's gate decides, is compared with what else the same two probabil
 what the fine answer's tell.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,58 +21,41 @@ from sepm.method.confidence import confidence
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.writing import Record
 
-Score = Callable[[Record, Taxonomy], float]
-
 EQUATION_4 = "coarse: variance (Eq. 4)"
 
 
-def eq4_variance(record: Record, taxonomy: Taxonomy) -> float:
-    """Eq. (4)'s confidence: the population variance of p_A and p_B as they are."""
-    return confidence(record["coarse"]["p_a"], record["coarse"]["p_b"], VARIANCE)
+def coarse_scores(rows: Sequence[Record]) -> dict[str, list[float]]:
+    """Scores of the coarse answers: of p_A and p_B as they are, and divided by their sum."""
+    stated = [(row["coarse"]["p_a"], row["coarse"]["p_b"]) for row in rows]
+    shares = list(map(normalised, stated))
+    return {
+        EQUATION_4: [confidence(p_a, p_b, VARIANCE) for p_a, p_b in stated],
+        "coarse: larger p": list(map(max, shares)),
+        "coarse: margin": list(map(margin, shares)),
+        "coarse: entropy": [-entropy(p) for p in shares],
+    }
 
 
-def coarse_shares(record: Record, taxonomy: Taxonomy) -> tuple[float, ...]:
-    """p_A and p_B, divided by their sum."""
-    return normalised([record["coarse"]["p_a"], record["coarse"]["p_b"]])
+def fine_scores(rows: Sequence[Record], taxonomy: Taxonomy) -> dict[str, list[float]]:
+    """Scores of the fine answers, of the options shown: their probabilities divided by their sum.
+
+    Entropy is negative, in nats: as of every other score, larger is surer.
+    """
+    shares = [normalised(list(row["fine"]["probs"].values())) for row in rows]
+    return {
+        "fine: largest p": list(map(max, shares)),
+        "fine: margin": list(map(margin, shares)),
+        "fine: entropy": [-entropy(p) for p in shares],
+        "fine: p of the answer": [_answer_share(row, taxonomy) for row in rows],
+    }
 
 
-def fine_shares(record: Record, taxonomy: Taxonomy) -> tuple[float, ...]:
-    """Probabilities of the options that the fine query showed, divided by their sum."""
-    return normalised(list(record["fine"]["probs"].values()))
-
-
-def answer_share(record: Record, taxonomy: Taxonomy) -> float:
+def _answer_share(record: Record, taxonomy: Taxonomy) -> float:
     """Probability of the class that is answered; 0 where it was not shown, and of unread ones."""
     if record["prediction"] is None:
         return 0.0
     place = taxonomy.names.index(record["prediction"])
     return final_probabilities(record, taxonomy)[place]
-
-
-def _of(
-    shares: Callable[[Record, Taxonomy], Sequence[float]],
-    measure: Callable[[Sequence[float]], float],
-) -> Score:
-    return lambda record, taxonomy: measure(shares(record, taxonomy))
-
-
-def certainty(shares: Sequence[float]) -> float:
-    """Negative entropy, in nats: larger is surer, as of every other score."""
-    return -entropy(shares)
-
-
-COARSE_SCORES: dict[str, Score] = {
-    EQUATION_4: eq4_variance,
-    "coarse: larger p": _of(coarse_shares, max),
-    "coarse: margin": _of(coarse_shares, margin),
-    "coarse: entropy": _of(coarse_shares, certainty),
-}
-FINE_SCORES: dict[str, Score] = {
-    "fine: largest p": _of(fine_shares, max),
-    "fine: margin": _of(fine_shares, margin),
-    "fine: entropy": _of(fine_shares, certainty),
-    "fine: p of the answer": answer_share,
-}
 
 
 def confidence_scores(run: StoredRun) -> dict[str, Any]:
@@ -86,8 +69,8 @@ def confidence_scores(run: StoredRun) -> dict[str, Any]:
     """
     rows, taxonomy = answered(run.records), run.taxonomy
     staged = bool(rows) and all("coarse" in r for r in rows)
-    coarse = _scored(COARSE_SCORES, rows, taxonomy) if staged else {}
-    both = coarse | _scored(FINE_SCORES, rows, taxonomy)
+    coarse = coarse_scores(rows) if staged else {}
+    both = coarse | fine_scores(rows, taxonomy)
     of_coarse = [coarse_is_correct(r, taxonomy) for r in rows] if staged else []
     return {
         "run": str(run.folder),
@@ -96,12 +79,6 @@ def confidence_scores(run: StoredRun) -> dict[str, Any]:
         "of_final": compared_scores(both, [bool(r["correct"]) for r in rows]),
         "of_coarse": compared_scores(coarse, of_coarse),
     }
-
-
-def _scored(
-    scores: Mapping[str, Score], rows: Sequence[Record], taxonomy: Taxonomy
-) -> dict[str, list[float]]:
-    return {name: [score(row, taxonomy) for row in rows] for name, score in scores.items()}
 
 
 def compared_scores(
