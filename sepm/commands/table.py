@@ -21,7 +21,7 @@ from sepm.commands.options import (
 )
 from sepm.commands.results import write_result
 from sepm.datasets.locations import QUESTION_FILE, TaskData, find_task
-from sepm.datasets.options import DataOptions, SampleOptions
+from sepm.datasets.options import DataOptions, SampleOptions, TaskOptions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation.request import EvaluationRequest, RunOptions, require_files
@@ -152,6 +152,9 @@ def find_data(files: TaskFiles, tables: Sequence[Table]) -> tuple[list[TaskData]
     if files.question_file is not None and files.image_folder is not None:
         if len(wanted) != 1:
             raise InputError("--question-file is one task's: name it, as in --tasks emoset")
+        require_files(
+            TaskOptions(question_file=files.question_file, image_folder=files.image_folder)
+        )
         return [TaskData(wanted[0], files.question_file, files.image_folder)], {}
     data: list[TaskData] = []
     absent: dict[str, str] = {}

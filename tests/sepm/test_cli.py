@@ -164,7 +164,7 @@ def test_all_that_is_not_there_is_told_at_once_before_torch_is_imported() -> Non
     assert finished.stdout == "2 False\n"
     for absent in (
         "no checkpoint: ./m",
-        "no question file q.jsonl; `sepm questions",
+        "no question file: q.jsonl is no file; `sepm questions",
         "no image folder: i",
     ):
         assert absent in finished.stderr
