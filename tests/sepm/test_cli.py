@@ -68,6 +68,12 @@ def test_every_command_has_a_help_that_says_no_default_twice(name: str, run_sepm
     assert "False]" not in text
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_no_word_of_a_help_is_taken_for_a_tag_and_lost(name: str) -> None:
+    for option in cli.command_line()[name].assemble_argument_collection():
+        assert "<" not in (option.parameter.help or "")
+
+
 def test_the_version_is_the_packages(run_sepm: RunSepm) -> None:
     assert run_sepm(["--version"]).out == f"sepm {sepm.__version__}\n"
 
