@@ -21,7 +21,7 @@ def as_document(table: dict[str, Any]) -> Document:
     """The table as the paper prints it, then each task with its statistics."""
     lines: list[str | Grid] = [f"# Table {table['table']}: {table['title']}", ""]
     lines += [settings_line(table)]
-    if not table["model_is_the_papers"]:
+    if not table["model_is_the_papers"] and _has_papers_numbers(table):
         lines += [
             "",
             f"{table['model']} is not the paper's model. '{_heading(table)}' is what the paper "
@@ -36,6 +36,10 @@ def as_document(table: dict[str, Any]) -> Document:
         lines += ["", "## Other comparisons on the same images", "", _contrasts(table)]
     lines += ["", *_repeated(table)] if table["repeated"] else []
     return [*lines, "", *_absences(table), pointer("Statistics: {}.", "docs/statistics.md")]
+
+
+def _has_papers_numbers(table: dict[str, Any]) -> bool:
+    return any(cell["paper"] for row in table["rows"] for cell in row["cells"].values())
 
 
 def settings_line(result: dict[str, Any]) -> str:
@@ -95,7 +99,7 @@ def _about_others(table: dict[str, Any]) -> list[str]:
 
 def _overview(table: dict[str, Any]) -> Grid:
     """Rows as the paper prints them, the paper's own below each, and then those of others."""
-    header = ["row", *table["tasks"], *(["average"] if table["table"] == 1 else [])]
+    header = ["row", *table["tasks"], *(["average"] if "average" in table["rows"][0] else [])]
     rows: list[list[str]] = []
     for row in table["rows"]:
         cells = [row["cells"][task] for task in table["tasks"]]

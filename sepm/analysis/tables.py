@@ -199,7 +199,7 @@ def build_table(
                 done = (cells[task].get(name) for name in ("accuracy", "n"))
                 cells[task]["reported_elsewhere"] = others.beside(*done)
         rows.append({"name": labels[row.name], "method": row.method, "cells": cells})
-        if table.number == 1:
+        if table.tasks == TASKS:
             measured = [cell for cell in cells.values() if "accuracy" in cell]
             comparable = all(cell["paper"] is not None for cell in measured)
             rows[-1]["average"] = {

@@ -21,7 +21,7 @@ class BenchRequest:
     """
 
     shape: str = "0.3b"
-    """Sizes of the model: 0.3b, llava-1.5-7b or vila1.5-8b."""
+    """Sizes of the model: 0.3b, llava-1.5-7b, vila1.5-8b, or demo, the smallest."""
     only: tuple[Part, ...] = get_args(Part)
     """Parts that are measured: a plain script on transformers alone, image by image (reference);
     SEPM at batch 1 (single); SEPM at each of --batch-sizes (batched); seven runs in one pass, and
@@ -40,7 +40,7 @@ class BenchRequest:
     threads: int | None = None
     """Threads that compute on a CPU; unless given PyTorch's own."""
     output: Path | None = None
-    """JSON file; unless given results/bench/<shape>.json."""
+    """JSON file [results/bench/SHAPE.json]."""
 
     def __post_init__(self) -> None:
         require_known("shape", self.shape, SHAPES)

@@ -13,6 +13,7 @@ from sepm.datasets.files import Problem
 from sepm.datasets.image_files import UnreadableImageError
 from sepm.datasets.question_file import scan_questions
 from sepm.datasets.tasks import load_taxonomy
+from sepm.evaluation.request import require_files
 from sepm.terminal import show_result
 
 
@@ -28,6 +29,7 @@ def run(
 
     Exit status: 0 when nothing is wrong, else 2.
     """
+    require_files(task)
     report = check_report(task.question_file, task.image_folder, task.dataset, workers)
     show_result(report, as_text(report), as_json=as_json)
     return 0 if report["ok"] else 2

@@ -79,7 +79,8 @@ def run(
     require_files(model)
     paths = list(image_files(images))
     if not any(path.exists() for path in paths):
-        raise InputError(f"no such file: {', '.join(map(str, paths[:SHOWN]))}")
+        named = ", ".join(map(str, paths[:SHOWN]))
+        raise InputError(f"no image: no file or folder {named}; give images, or folders of them")
     from sepm.inference.predict import Predictor  # imports torch, once the options are right
     from sepm.models.opening import start_model
 

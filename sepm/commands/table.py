@@ -1,9 +1,9 @@
 """`sepm table`: the cells of Tables 1-3 that are not on disk yet, then the tables."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,8 +20,8 @@ from sepm.commands.options import (
     with_settings,
 )
 from sepm.commands.results import write_result
-from sepm.datasets.locations import TaskData, find_task
-from sepm.datasets.options import DataOptions, SampleOptions
+from sepm.datasets.locations import QUESTION_FILE, TaskData, find_task
+from sepm.datasets.options import DataOptions, SampleOptions, TaskOptions
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from sepm.evaluation.request import EvaluationRequest, RunOptions, require_files
@@ -33,6 +33,9 @@ from sepm.terminal import show_result
 if TYPE_CHECKING:
     from sepm.evaluation.table_cells import Cells
 
+DEMO = "demo"
+"""The task of the bundled scenes, which may stand in every table."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFiles:
@@ -42,8 +45,9 @@ class TaskFiles:
         InputError: one of a question file and its images without the other.
     """
 
-    tasks: tuple[PaperTask, ...] | None = None
-    """Tasks that are computed [all that have data]."""
+    tasks: tuple[Literal[PaperTask, "demo"], ...] | None = None
+    """Tasks that are computed and shown [all that have data]; demo: the bundled scenes, which the
+    paper's tables do not have."""
     data: Path = Path("data")
     """Holds the data sets' folders: EmoSet-118K, Emotion6, WEBEmo, testImages_abstract."""
     questions: Path = Path("question")
@@ -84,7 +88,7 @@ def run(
 
     Exit status: 0 when all that is there was computed, 1 when a task could not be.
     """
-    tables = [TABLES[number] for number in dict.fromkeys(numbers)]
+    tables = asked_tables(numbers, files.tasks)
     config, preset = settings.config, settings.preset
     of_no_task = DataOptions(**vars(samples), question_file=Path(), image_folder=Path())
     common = EvaluationRequest(model, of_no_task, run)
@@ -95,9 +99,6 @@ def run(
         raise InputError("no task could be evaluated")  # each reason was told above
     for task, reason in absent.items():
         cells.leave_out(task, reason)
-    for task in possible_tasks(tables):
-        if files.tasks is not None and task not in files.tasks:
-            cells.leave_out(task, "not asked for (--tasks)")
     shared = {"preset": preset, "limit": samples.limit, "configuration": asdict(config)}
     taxonomies = {task: load_taxonomy(task) for task in cells.results}
     built = [
@@ -147,22 +148,21 @@ def find_data(files: TaskFiles, tables: Sequence[Table]) -> tuple[list[TaskData]
     Raises:
         InputError: none has any, or `--question-file` where several tasks are wanted.
     """
-    possible = possible_tasks(tables)
-    wanted = [task for task in possible if files.tasks is None or task in files.tasks]
-    if not wanted:
-        raise InputError(
-            f"these tables have no {' or '.join(files.tasks or ())}; they have "
-            f"{', '.join(possible)}"
-        )
+    wanted = tasks_of(tables)
     if files.question_file is not None and files.image_folder is not None:
         if len(wanted) != 1:
             raise InputError("--question-file is one task's: name it, as in --tasks emoset")
+        require_files(
+            TaskOptions(question_file=files.question_file, image_folder=files.image_folder)
+        )
         return [TaskData(wanted[0], files.question_file, files.image_folder)], {}
     data: list[TaskData] = []
     absent: dict[str, str] = {}
     for task in wanted:
         try:
-            found = find_task(task, files.data, files.questions)
+            found = (
+                find_demo(files) if task == DEMO else find_task(task, files.data, files.questions)
+            )
         except InputError as error:
             absent[task] = str(error)
         else:
@@ -177,6 +177,41 @@ def find_data(files: TaskFiles, tables: Sequence[Table]) -> tuple[list[TaskData]
     return data, absent
 
 
-def possible_tasks(tables: Sequence[Table]) -> list[str]:
+def find_demo(files: TaskFiles) -> TaskData:
+    """The bundled scenes.
+
+    Raises:
+        InputError: they are not there.
+    """
+    folder = files.data / DEMO
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}; --data names the one that holds {DEMO}")
+    return TaskData(DEMO, folder / QUESTION_FILE, folder / "image")
+
+
+def tasks_of(tables: Sequence[Table]) -> list[str]:
     """The tasks that any of the tables has, in Table 1's order."""
-    return [task for task in TASKS if any(task in table.tasks for table in tables)]
+    return [task for task in (*TASKS, DEMO) if any(task in table.tasks for table in tables)]
+
+
+def asked_tables(numbers: Sequence[TableNumber], tasks: Collection[str] | None) -> list[Table]:
+    """The tables of those numbers, with the tasks asked for alone; a note tells of one without any.
+
+    Raises:
+        InputError: none of them has any.
+    """
+    whole = [TABLES[number] for number in dict.fromkeys(numbers)]
+    if tasks is None:
+        return whole
+    tables = [
+        replace(table, tasks=tuple(t for t in (*table.tasks, DEMO) if t in tasks))
+        for table in whole
+    ]
+    if not tasks_of(tables):
+        raise InputError(
+            f"these tables have no {' or '.join(tasks)}; they have {', '.join(tasks_of(whole))}"
+        )
+    for table in tables:
+        if not table.tasks:
+            tell(f"Table {table.number} is left out: it has no {' or '.join(tasks)}")
+    return [table for table in tables if table.tasks]

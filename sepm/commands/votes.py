@@ -7,7 +7,9 @@ from cyclopts import Parameter
 
 from sepm.analysis.vote_agreement import as_document, vote_agreement, votes_by_image
 from sepm.commands.options import AsJson, Runs
+from sepm.datasets.options import absent_question_file
 from sepm.datasets.question_file import read_question_file
+from sepm.errors import InputError
 from sepm.terminal import show_result
 
 
@@ -21,6 +23,8 @@ def run(
     """Compare option probabilities with votes, and accuracies under each label rule."""
     from sepm.report.runs import read_run_groups
 
+    for absent in absent_question_file(question_file):
+        raise InputError(absent)
     found = []
     for group in read_run_groups(runs):
         content = read_question_file(question_file, group.taxonomy, question_file.parent)

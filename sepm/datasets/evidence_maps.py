@@ -19,6 +19,11 @@ from sepm.errors import InputError
 MOST_COLOUR = 16
 """Largest distance between a grey pixel's colours that the compression of a JPEG leaves."""
 
+EXPECTED = (
+    "a folder of grey images, or a JSON object of lists of visual tokens or of [left, top, right, "
+    "bottom] by question id"
+)
+
 Token = Annotated[int, Meta(ge=0)]
 
 
@@ -107,15 +112,14 @@ def read_evidence_maps(path: Path) -> EvidenceMaps:
     """
     if path.is_dir():
         return MapFolder(path)
+    if not path.exists():
+        raise InputError(f"no maps: {path} is no file or folder; give {EXPECTED}")
     text = read_text(path)
     try:
         marks = msgspec.json.decode(text, type=dict[str, list[Token | PixelBox]])
         return MapFile(path, {name: _marks(name, found) for name, found in marks.items()})
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: {error}; expected a folder of grey images, or a JSON object of lists of "
-            "visual tokens or of [left, top, right, bottom] by question id"
-        ) from error
+        raise InputError(f"{path}: {error}; expected {EXPECTED}") from error
 
 
 def _marks(question_id: str, marks: list[Token | PixelBox]) -> Boxes | MarkedTokens:

@@ -10,6 +10,15 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 
 
+def absent_question_file(path: Path) -> Iterator[str]:
+    """A question file's path where there is none, and what to do."""
+    if not path.exists() or path.is_dir():
+        yield (
+            f"no question file: {path} is {'a folder' if path.is_dir() else 'no file'}; `sepm "
+            f"questions TASK --root DIR --output {path}` makes one of a data set"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskOptions:
     """Question file, images and task."""
@@ -23,11 +32,7 @@ class TaskOptions:
 
     def absent(self) -> Iterator[str]:
         """The question file and the folder of the images where they are absent, and what to do."""
-        if not self.question_file.exists():
-            yield (
-                f"no question file {self.question_file}; `sepm questions TASK --root DIR --output "
-                f"{self.question_file}` makes one of a data set"
-            )
+        yield from absent_question_file(self.question_file)
         if not self.image_folder.is_dir():
             yield f"no image folder: {self.image_folder} is no folder; give the one of the data set"
 

@@ -88,6 +88,8 @@ def class_table(task: str) -> list[dict[str, Any]]:
 def _load(task: str) -> tuple[Path, dict[str, Any]]:
     """The path and the checked content of a task's taxonomy file."""
     path = Path(task) if task.endswith(".toml") else TAXONOMY_FOLDER / f"{task}.toml"
+    if task.endswith(".toml") and not path.is_file():
+        raise InputError(f"no taxonomy file: {task} is no file; `sepm tasks` lists names of tasks")
     if not path.is_file():
         names = unknown_name("dataset", task, task_names())
         raise InputError(f"{names}, or a taxonomy file (*.toml)")

@@ -69,9 +69,10 @@ def _tell_unreadable(data: DataOptions, questions: Sequence[Question], hashes: I
     listed = "\n".join(lines)
     found = f"{len(bad)} of {len(questions)} images cannot be read"
     if data.on_bad_image == "stop":
-        raise InputError(
-            f"{found}:\n{listed}\nMend them, or record them as errors with --on-bad-image skip"
-        )
+        advice = "Mend them, or record them as errors with --on-bad-image skip"
+        if len(bad) == len(questions):
+            advice = f"Is --image-folder {data.image_folder} the right one? {advice}"
+        raise InputError(f"{found}:\n{listed}\n{advice}")
     tell(f"{found} and are recorded as errors:\n{listed}")
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sepm.datasets.options import DataOptions
+from sepm.datasets.options import DataOptions, TaskOptions
 from sepm.errors import InputError
 from sepm.models.options import ModelOptions
 
@@ -36,7 +36,7 @@ class RunOptions:
             check_batch_size(self.batch_size)
 
 
-def require_files(*options: ModelOptions | DataOptions) -> None:
+def require_files(*options: ModelOptions | TaskOptions) -> None:
     """Check that the files and folders that options name are there, before anything is loaded.
 
     Raises:

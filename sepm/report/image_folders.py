@@ -31,10 +31,12 @@ def image_folders(given: Sequence[str], groups: Sequence[RunGroup]) -> ImageFold
         dataset, found, path = text.partition("=")
         named = bool(found) and not Path(text).is_dir()
         if named and dataset not in datasets:
-            raise InputError(f"image folder {text}: the runs are of {', '.join(datasets)}")
+            raise InputError(f"--image-folder {text}: the runs are of {', '.join(datasets)}")
         folder = Path(path if named else text)
         if not folder.is_dir():
-            raise InputError(f"image folder {folder}: no such folder")
+            raise InputError(
+                f"no image folder: {folder} is no folder; give the one that the runs were made with"
+            )
         folders |= dict.fromkeys([dataset] if named else datasets, folder)
     return folders
 

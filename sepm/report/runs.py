@@ -80,7 +80,7 @@ def run_folders(folder: Path) -> list[Path]:
         InputError: there is none.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise InputError(f"no run: {folder} is no folder; give a run's folder, or one above it")
     names = (ACCURACY, PREDICTIONS)
     inside: list[Path] = []
     for path in sorted({found.parent for name in names for found in folder.rglob(name)}):

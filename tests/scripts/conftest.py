@@ -55,10 +55,10 @@ def prompts() -> PromptTokenizer:
 
 @pytest.fixture
 def outcome_of(tmp_path: Path) -> Callable[..., Outcome]:
-    """A function that runs a script with settings, over a Python that only writes down its words.
+    """A function that runs a script over a Python that only writes down its words.
 
-    `STATUS` is what that Python exits with. The images and the question file are there unless the
-    settings DATA and QUESTIONS say otherwise.
+    It takes the script's options and settings. `STATUS` is what that Python exits with. The images
+    and the question file are there unless the settings DATA and QUESTIONS say otherwise.
     """
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
@@ -71,13 +71,13 @@ def outcome_of(tmp_path: Path) -> Callable[..., Outcome]:
     questions.touch()
     words = tmp_path / "words"
 
-    def run(script: str, **settings: str) -> Outcome:
+    def run(script: str, *options: str, **settings: str) -> Outcome:
         words.write_text("")
         own = {"SEPM_PYTHON": str(python), "WORDS": str(words)}
         there = {"DATA": str(data), "QUESTIONS": str(questions)}
         environment = {**os.environ, **own, **there, **settings}
         done = subprocess.run(
-            ["bash", ROOT / "scripts" / script],
+            ["bash", ROOT / "scripts" / script, *options],
             env=environment,
             check=False,
             cwd=tmp_path,

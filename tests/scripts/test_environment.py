@@ -81,3 +81,12 @@ def test_an_extra_is_looked_for_when_it_is_asked_for(
     assert usable_python.main([]) == 0
     assert usable_python.main(["dev"]) == 2
     assert "it lacks no-such-tool" in capsys.readouterr().err
+
+
+def test_the_quickstart_keeps_the_rows_that_are_there_unless_told_otherwise(outcome_of) -> None:
+    for options in ((), ("--overwrite",)):
+        outcome = outcome_of("quickstart.sh", *options)
+        assert outcome.status == 0
+        assert [words[2] for words in outcome.commands] == ["predict", "eval", "report"]
+        assert outcome.commands[1][-1:] == [*(options or ("--save-scores",))]
+        assert "results/demo has rows of them, which stay" in outcome.errors

@@ -55,6 +55,12 @@ def test_every_command_has_a_help_that_says_no_default_twice(name: str, run_sepm
     assert "False]" not in text
 
 
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_no_word_of_a_help_is_taken_for_a_tag_and_lost(name: str) -> None:
+    for option in cli.command_line()[name].assemble_argument_collection():
+        assert "<" not in (option.parameter.help or "")
+
+
 def test_the_version_is_the_packages(run_sepm: RunSepm) -> None:
     assert run_sepm(["--version"]).out == f"sepm {sepm.__version__}\n"
 
@@ -151,7 +157,7 @@ def test_all_that_is_not_there_is_told_at_once_before_torch_is_imported() -> Non
     assert finished.stdout == "2 False\n"
     for absent in (
         "no checkpoint: ./m",
-        "no question file q.jsonl; `sepm questions",
+        "no question file: q.jsonl is no file; `sepm questions",
         "no image folder: i",
     ):
         assert absent in finished.stderr

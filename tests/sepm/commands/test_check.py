@@ -104,7 +104,6 @@ def test_a_file_of_another_task_is_told_to_be_one_and_a_wrong_class_among_good_o
     ("options", "said"),
     [
         ("", "q.jsonl: no questions in it"),
-        ("--question-file absent.jsonl", "absent.jsonl: no such file"),
         ("--workers 0 --question-file {good}", "workers must be at least 1, got 0"),
     ],
 )

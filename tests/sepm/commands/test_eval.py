@@ -205,6 +205,13 @@ def test_all_images_that_cannot_be_read_are_listed_before_a_model_is_loaded(eval
     assert f"{file}:1: {questions[0]['image']}: cannot be decoded" in said
     assert f"{file}:3: {questions[2]['image']}: no such file" in said
     assert "--on-bad-image skip" in said
+    assert "the right one?" not in said
+
+
+def test_where_no_image_can_be_read_the_folder_is_asked_for(evaluate: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    said = refused(evaluate, "--image-folder", tmp_path / "empty")
+    assert f"Is --image-folder {tmp_path / 'empty'} the right one? Mend them" in said
 
 
 def test_skipped_images_are_errors_until_they_are_mended_and_need_no_model(evaluate: Any) -> None:

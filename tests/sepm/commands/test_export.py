@@ -34,7 +34,6 @@ def test_the_files_of_a_computed_run_are_written_and_named(
     [
         ([], "nothing to do: give --format, --push or both"),
         (["--format", "every-eval-ever"], "needs --developer"),
-        (["--format", "lmms-eval"], "no such folder"),
     ],
 )
 def test_what_is_wrong_is_status_2(

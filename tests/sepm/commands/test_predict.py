@@ -108,7 +108,7 @@ def test_where_no_file_is_there_no_model_is_loaded(
     tmp_path: Path, run_sepm: Any, tiny_model: Path
 ) -> None:
     shown = run_sepm(predict(tiny_model, tmp_path / "absent.png"), status=2)
-    assert "no such file: " in shown.err
+    assert f"no image: no file or folder {tmp_path / 'absent.png'}; give images" in shown.err
     assert "loading" not in shown.err
 
 

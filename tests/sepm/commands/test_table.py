@@ -1,6 +1,7 @@
 """`sepm table` end to end on a tiny model."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,39 @@ def test_the_cells_of_all_tables_are_those_of_the_records(output: Path) -> None:
         if versus := cell.get("versus_zero_shot"):
             assert versus["gained"] == sum(right[key] > zero_shot[key] for key in right)
             assert versus["lost"] == sum(right[key] < zero_shot[key] for key in right)
+
+
+def test_only_the_tasks_asked_for_are_shown(output: Path) -> None:
+    for number in (1, 2, 3):
+        stem = output / "tables" / "llava-tiny" / f"table{number}"
+        table = json.loads(stem.with_suffix(".json").read_text())
+        assert table["tasks"] == ["emoset"]
+        assert "average" not in table["rows"][0]
+        text = stem.with_suffix(".md").read_text(encoding="utf-8")
+        assert not any(other in text for other in ("emotion6", "webemo7", "average", "--tasks"))
+
+
+def test_the_bundled_scenes_are_a_task_of_their_own_without_the_papers_numbers(
+    scenes: Any, command: Any, tmp_path: Path, run_sepm: Any
+) -> None:
+    options = command(scenes, tmp_path, "--tasks", "demo", "--limit", 2)[3:]
+    shown = run_sepm(["table", "3", *options]).out
+    assert re.search(r"^row +demo$", shown, re.MULTILINE)
+    assert "emoset" not in shown
+    assert "paper (" not in shown
+    assert (tmp_path / "demo/llava-tiny/sepm/accuracy.json").is_file()
+
+
+def test_a_table_without_any_task_asked_for_is_left_out_and_told(
+    tmp_path: Path, tiny_llava: Path, run_sepm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = ["table", "1", "3", "--tasks", "abstract", "--model-path", tiny_llava]
+    said = run_sepm(line, status=2).err
+    assert "Table 3 is left out: it has no abstract" in said
+    assert "abstract: no data set at data/testImages_abstract" in said
+    line[4] = "demo"
+    assert "no folder data/demo; --data names the one that holds demo" in run_sepm(line, 2).err
 
 
 def test_a_table_again_computes_nothing(
