@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sepm.datasets.files import FirstLines, numbered_lines, read_rows
-from sepm.datasets.reading import Reading, need, require_image
+from sepm.datasets.reader_parts import Reading, need, require_image
 from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sepm.datasets.daemon_threads import in_threads
 from sepm.datasets.image_files import UnreadableImageError, image_hash, read_image_and_hash
-from sepm.datasets.threads import in_threads
 from sepm.errors import InputError
 
 ImageHashes = dict[str, str | UnreadableImageError]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sepm.datasets.files import FirstLines, read_rows, read_text
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, require_image, split_path
+from sepm.datasets.reader_parts import Reading, need, require_image, split_path
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from sepm.datasets.files import FirstLines, Problem, numbered_lines, raise_problems, read_rows
 from sepm.datasets.folder import read_folder
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, require_image, split_path
+from sepm.datasets.reader_parts import Reading, need, require_image, split_path
 from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
 from sepm.errors import InputError, require_known, unknown_name
 from sepm.method.taxonomy import Taxonomy

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
+from sepm.datasets.folder_walk import files_below, folders_in
 from sepm.datasets.image_files import file_fault
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need
+from sepm.datasets.reader_parts import Reading, need
 from sepm.datasets.tasks import composed, is_unicode
-from sepm.datasets.tree import files_below, folders_in
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 

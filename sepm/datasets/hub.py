@@ -20,7 +20,7 @@ from sepm.datasets.parquet import (
     local_files,
 )
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need
+from sepm.datasets.reader_parts import Reading, need
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
 

@@ -10,7 +10,7 @@ from sepm.datasets.emoset import read_emoset
 from sepm.datasets.emotion6 import read_emotion6
 from sepm.datasets.folder import read_folder
 from sepm.datasets.hub import read_hub
-from sepm.datasets.reading import Reading
+from sepm.datasets.reader_parts import Reading
 from sepm.datasets.webemo import read_webemo
 
 Option = str | tuple[str, ...] | None

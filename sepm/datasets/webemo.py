@@ -8,10 +8,10 @@ from typing import Any, Literal, cast
 
 from sepm.datasets.files import FirstLines, numbered_lines, read_rows, read_text
 from sepm.datasets.folder import images_below
+from sepm.datasets.folder_walk import folders_in
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, split_path
+from sepm.datasets.reader_parts import Reading, need, split_path
 from sepm.datasets.tasks import class_table
-from sepm.datasets.tree import folders_in
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 

@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from sepm.errors import InputError, did_you_mean
-from sepm.models.heap import keep_freed_memory
+from sepm.models.malloc import keep_freed_memory
 from sepm.processes import local_index
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -86,7 +86,7 @@ def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
 
     Args:
         device: as `choose_device` gives it.
-        keep_memory: on a CPU, keep what is freed (`sepm.models.heap`).
+        keep_memory: on a CPU, keep what is freed (`sepm.models.malloc`).
     """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.reading import Reading
+from sepm.datasets.reader_parts import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.datasets.webemo import Level, bundled_triples, check_category_file, read_list, read_webemo
 from sepm.errors import InputError
