@@ -25,7 +25,6 @@ def image_hashes(
     Args:
         images: their paths in the folder; one may stand there several times.
         decoded: those that are decoded to the last row too.
-        image_folder: the folder.
         workers: threads that read; by default one for each processor.
 
     Raises:

@@ -23,7 +23,6 @@ def make_question_file(
         task: name of a reader.
         root: folder of the unpacked data set.
         given: the reader's options that differ from its defaults.
-        output: question file to write.
 
     Raises:
         InputError: unknown task, an option that the task does not know, data that is wrong, or a

@@ -76,7 +76,6 @@ def scan_questions(
     """The questions of the good rows, and what is wrong with each of the others.
 
     Args:
-        taxonomy: the classes that its labels are of.
         image_folder: what the images' paths are relative to.
         content: the file's bytes where they have been read.
 

@@ -112,11 +112,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def environment(place: Placement, attention: str = "sdpa") -> dict[str, Any]:
-    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere.
-
-    Args:
-        attention: implementation of it.
-    """
+    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere."""
     on_cuda = place.device.type == "cuda"
     return {
         "python": platform.python_version(),
