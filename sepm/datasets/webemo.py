@@ -3,10 +3,11 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sepm.datasets.files import FirstLines, numbered_lines, read_rows, read_text
+from sepm.datasets.files import numbered_lines, read_rows, read_text, require_new
 from sepm.datasets.folder import images_below
 from sepm.datasets.folder_walk import folders_in
 from sepm.datasets.question_file import Question
@@ -151,7 +152,7 @@ def read_list(path: Path, n_classes: int) -> list[tuple[int, int, str]]:
     Raises:
         InputError: the file is absent or empty, or a row is wrong or stands twice.
     """
-    seen = FirstLines()
+    seen: dict[Hashable, int] = {}
 
     def list_row(line: int, text: str) -> tuple[int, int, str]:
         address, _, number = text.strip().rpartition(" ")
@@ -161,7 +162,7 @@ def read_list(path: Path, n_classes: int) -> list[tuple[int, int, str]]:
         label = int(number)
         if label >= n_classes:
             raise ValueError(f"label {label}; expected 0 to {n_classes - 1}")
-        seen.require_new((label, file), line, f"'{file}' with label {label}")
+        require_new(seen, (label, file), line, f"'{file}' with label {label}")
         return line, label, file
 
     rows = read_rows(path, numbered_lines(path), list_row)

@@ -67,15 +67,11 @@ def choose_device(name: str) -> torch.device:
         raise InputError("device 'mps' is not available here; use --device cpu")
     if kind != "cuda":
         return torch.device(kind)
-    number, count = int(index) if index else _own_gpu(), torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    number = int(index) if index else (0 if count == 1 else local_index())
     if number >= count:
         raise InputError(f"device 'cuda:{number}': {count} CUDA devices are visible")
     return torch.device("cuda", number)
-
-
-def _own_gpu() -> int:
-    """Number of the GPU that this process takes, among those that it sees."""
-    return 0 if torch.cuda.device_count() == 1 else local_index()
 
 
 def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
