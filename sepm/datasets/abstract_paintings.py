@@ -13,7 +13,7 @@ TABLE = "ABSTRACT_groundTruth.csv"
 TREE = f"unpack testImages_abstract.zip; its folder holds abstract_NNNN.jpg and {TABLE}"
 
 
-def read_abstract(root: Path, taxonomy: Taxonomy, *, ties: str) -> Reading:
+def read_abstract(root: Path, taxonomy: Taxonomy, *, ties: str = "first") -> Reading:
     """One question a row of the vote table; `question_id` is `<label>/<file>`.
 
     The label is the class with the most votes. The paper's decimals fit all 280 images, so ties

@@ -17,7 +17,7 @@ NO_SEPARATOR = re.compile(r"[^\s,]")
 TREE = "unpack EmoSet-118K.zip so that the root holds train.json, val.json, test.json and image/"
 
 
-def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str) -> Reading:
+def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str = "test") -> Reading:
     """The rows of one split, in its order; `question_id` is `<class>/<file>` as the paper's.
 
     A row is `[label, image path, annotation path]` in the file as released and

@@ -23,7 +23,12 @@ Listed = list[tuple[int, str]]
 
 
 def read_emotion6(
-    root: Path, taxonomy: Taxonomy, *, split: str | None, label: str, ties: str | None
+    root: Path,
+    taxonomy: Taxonomy,
+    *,
+    split: str | None = None,
+    label: str = "folder",
+    ties: str | None = None,
 ) -> Reading:
     """The images of a list, or all 1,980, labelled by their folder or by the votes.
 

@@ -34,14 +34,14 @@ def read_hub(
     root: Path,
     taxonomy: Taxonomy,
     *,
-    repo: str | None,
-    revision: str | None,
-    parquet: str | None,
-    split: str | None,
-    image_column: str,
-    label_column: str,
-    label_names: Sequence[str],
-    match_folder: str | None,
+    repo: str | None = None,
+    revision: str | None = None,
+    parquet: str | None = None,
+    split: str | None = None,
+    image_column: str = "image",
+    label_column: str = "label",
+    label_names: Sequence[str] = (),
+    match_folder: str | None = None,
 ) -> Reading:
     """The rows of parquet files; their images are written to the root, byte by byte as they were.
 

@@ -17,7 +17,8 @@ from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 Level = Literal["fine", "middle", "sign"]
-"""25 classes, 7 or 2."""
+LEVELS: dict[str, Level] = {"webemo25": "fine", "webemo7": "middle", "webemo2": "sign"}
+"""By task, of 25 classes, 7 or 2."""
 
 TREE = "put train25.txt, test25.txt and category.txt there and the images anywhere below"
 NO_LIST = "read from folders: without a list, images that could not be fetched are not counted"
@@ -29,7 +30,7 @@ Triple = tuple[str, str, str]
 """Fine class, middle class, sign; the position in the table is the label in the lists."""
 
 
-def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> Reading:
+def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str = "test") -> Reading:
     """The rows of a list whose images are there, or of a tree with a folder for each class.
 
     An image may stand under several labels, so a row is a label together with a file.
@@ -40,7 +41,7 @@ def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> 
         InputError: neither list nor tree is there, a row is wrong, or no image is found.
     """
     need(root, TREE)
-    triples = bundled_triples()
+    triples, level = bundled_triples(), LEVELS[taxonomy.name]
     inputs: tuple[Path, ...] = ()
     category_file = root / "category.txt"
     if category_file.is_file():
