@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from sepm.analysis.plain_text import as_csv
 from sepm.commands.options import COMMAND, AsJson, MethodOptions, Model, Settings
 from sepm.datasets.files import write_whole
+from sepm.datasets.folder_walk import files_below
 from sepm.datasets.tasks import load_taxonomy
-from sepm.datasets.tree import files_below
 from sepm.errors import InputError, RunError
 from sepm.evaluation.request import require_files
 from sepm.method.confidence import gate_in_words

@@ -1,9 +1,10 @@
 """Abstract paintings (Machajdik & Hanbury, ACM MM 2010): flat images and a table of votes."""
 
+from collections.abc import Hashable
 from pathlib import Path
 
-from sepm.datasets.files import FirstLines, numbered_lines, read_rows
-from sepm.datasets.reading import Reading, need, require_image
+from sepm.datasets.files import numbered_lines, read_rows, require_new
+from sepm.datasets.reader_parts import Reading, need, require_image
 from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
@@ -12,7 +13,7 @@ TABLE = "ABSTRACT_groundTruth.csv"
 TREE = f"unpack testImages_abstract.zip; its folder holds abstract_NNNN.jpg and {TABLE}"
 
 
-def read_abstract(root: Path, taxonomy: Taxonomy, *, ties: str) -> Reading:
+def read_abstract(root: Path, taxonomy: Taxonomy, *, ties: str = "first") -> Reading:
     """One question a row of the vote table; `question_id` is `<label>/<file>`.
 
     The label is the class with the most votes. The paper's decimals fit all 280 images, so ties
@@ -37,7 +38,7 @@ def _read_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
     if len(lines) < 2:
         raise InputError(f"{path}: expected a header and a row for each image")
     columns = _columns(path, *lines[0], taxonomy)
-    seen = FirstLines()
+    seen: dict[Hashable, int] = {}
 
     def vote_row(line: int, text: str) -> VoteRow:
         image, *cells = _cells(text)
@@ -45,7 +46,7 @@ def _read_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
             raise ValueError(f"{len(cells) + 1} cells; expected {len(columns) + 1}, by commas")
         if not image or "/" in image:
             raise ValueError(f"image '{image}'; expected a file name")
-        seen.require_new(image, line, f"image '{image}'")
+        require_new(seen, image, line, f"image '{image}'")
         votes = parse_votes(cells)
         require_image(path.parent / image)
         return VoteRow(line, image, dict(zip(columns, votes, strict=True)))

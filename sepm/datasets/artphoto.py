@@ -5,7 +5,7 @@ from pathlib import Path
 from sepm.datasets.files import shortened
 from sepm.datasets.folder import images_below
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need
+from sepm.datasets.reader_parts import Reading, need
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 

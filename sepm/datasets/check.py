@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sepm.datasets.daemon_threads import in_threads
 from sepm.datasets.image_files import UnreadableImageError, image_hash, read_image_and_hash
-from sepm.datasets.threads import in_threads
 from sepm.errors import InputError
 
 ImageHashes = dict[str, str | UnreadableImageError]
@@ -25,7 +25,6 @@ def image_hashes(
     Args:
         images: their paths in the folder; one may stand there several times.
         decoded: those that are decoded to the last row too.
-        image_folder: the folder.
         workers: threads that read; by default one for each processor.
 
     Raises:

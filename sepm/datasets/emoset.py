@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, cast
 
-from sepm.datasets.files import FirstLines, read_rows, read_text
+from sepm.datasets.files import read_rows, read_text, require_new
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, require_image, split_path
+from sepm.datasets.reader_parts import Reading, need, require_image, split_path
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
@@ -16,7 +17,7 @@ NO_SEPARATOR = re.compile(r"[^\s,]")
 TREE = "unpack EmoSet-118K.zip so that the root holds train.json, val.json, test.json and image/"
 
 
-def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str) -> Reading:
+def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str = "test") -> Reading:
     """The rows of one split, in its order; `question_id` is `<class>/<file>` as the paper's.
 
     A row is `[label, image path, annotation path]` in the file as released and
@@ -28,11 +29,11 @@ def read_emoset(root: Path, taxonomy: Taxonomy, *, split: str) -> Reading:
     """
     image_folder = need(root / "image", TREE)
     path = split_path(split, {name: root / f"{name}.json" for name in SPLITS}, TREE)
-    seen = FirstLines()
+    seen: dict[Hashable, int] = {}
 
     def question(line: int, row: Any) -> Question:
         image, label = _image_and_label(row, taxonomy)
-        seen.require_new(image, line, f"image '{image}'")
+        require_new(seen, image, line, f"image '{image}'")
         require_image(image_folder / image)
         return Question(question_id=image, image=image, label=label, line=line)
 

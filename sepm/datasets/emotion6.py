@@ -1,11 +1,12 @@
 """Emotion6 (Peng et al., CVPR 2015): a folder for each class, a table of votes, outside splits."""
 
+from collections.abc import Hashable
 from pathlib import Path, PurePosixPath
 
-from sepm.datasets.files import FirstLines, Problem, numbered_lines, raise_problems, read_rows
+from sepm.datasets.files import Problem, numbered_lines, raise_problems, read_rows, require_new
 from sepm.datasets.folder import read_folder
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, require_image, split_path
+from sepm.datasets.reader_parts import Reading, need, require_image, split_path
 from sepm.datasets.votes import VoteRow, parse_votes, questions_by_votes
 from sepm.errors import InputError, require_known, unknown_name
 from sepm.method.taxonomy import Taxonomy
@@ -22,7 +23,12 @@ Listed = list[tuple[int, str]]
 
 
 def read_emotion6(
-    root: Path, taxonomy: Taxonomy, *, split: str | None, label: str, ties: str | None
+    root: Path,
+    taxonomy: Taxonomy,
+    *,
+    split: str | None = None,
+    label: str = "folder",
+    ties: str | None = None,
 ) -> Reading:
     """The images of a list, or all 1,980, labelled by their folder or by the votes.
 
@@ -76,7 +82,7 @@ def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
             f"{path}:{lines[0][0]}: no column [{absent[0]}] among {len(header)}; expected a "
             "header in brackets, separated by tabs"
         )
-    seen = FirstLines()
+    seen: dict[Hashable, int] = {}
 
     def vote_row(line: int, text: str) -> VoteRow:
         cells = [cell.strip() for cell in text.split("\t")]
@@ -84,7 +90,7 @@ def read_vote_table(path: Path, taxonomy: Taxonomy) -> list[VoteRow]:
             raise ValueError(f"{len(cells)} cells; expected {len(header)}, separated by tabs")
         row = dict(zip(header, cells, strict=True))
         image = row[IMAGE_COLUMN]
-        seen.require_new(image, line, f"image '{image}'")
+        require_new(seen, image, line, f"image '{image}'")
         votes = parse_votes([row[f"prob. {name}"] for name in names])
         return VoteRow(line, image, dict(zip(names, votes, strict=True)))
 
@@ -97,7 +103,7 @@ def _own_lists(root: Path) -> dict[str, Path]:
 
 
 def _listed_images(path: Path, image_folder: Path, taxonomy: Taxonomy) -> Listed:
-    seen = FirstLines()
+    seen: dict[Hashable, int] = {}
 
     def listed(line: int, text: str) -> tuple[int, str]:
         parts = PurePosixPath(text.strip()).parts
@@ -106,7 +112,7 @@ def _listed_images(path: Path, image_folder: Path, taxonomy: Taxonomy) -> Listed
             raise ValueError(f"'{image}'; expected <class>/<N>.jpg alone")
         if parts[0] not in taxonomy.names:
             raise ValueError(unknown_name("class", parts[0], taxonomy.names))
-        seen.require_new(image, line, f"'{image}'")
+        require_new(seen, image, line, f"'{image}'")
         require_image(image_folder / image)
         return line, image
 

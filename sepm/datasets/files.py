@@ -61,20 +61,14 @@ def read_rows(
     return results
 
 
-class FirstLines:
-    """Lines on which keys stood first, so that none stands twice in a file."""
+def require_new(first_lines: dict[Hashable, int], key: Hashable, line: int, what: str) -> None:
+    """Note down the line on which a key stands first in a file.
 
-    def __init__(self) -> None:
-        self._first: dict[Hashable, int] = {}
-
-    def require_new(self, key: Hashable, line: int, what: str) -> None:
-        """Note down the key.
-
-        Raises:
-            ValueError: it stood on an earlier line.
-        """
-        if (first := self._first.setdefault(key, line)) != line:
-            raise ValueError(f"{what} is on line {first} already")
+    Raises:
+        ValueError: it stood on an earlier line.
+    """
+    if (first := first_lines.setdefault(key, line)) != line:
+        raise ValueError(f"{what} is on line {first} already")
 
 
 def shortened(lines: Sequence[str]) -> str:

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
+from sepm.datasets.folder_walk import files_below, folders_in
 from sepm.datasets.image_files import file_fault
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need
+from sepm.datasets.reader_parts import Reading, need
 from sepm.datasets.tasks import composed, is_unicode
-from sepm.datasets.tree import files_below, folders_in
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
@@ -23,7 +23,9 @@ def read_folder(root: Path, taxonomy: Taxonomy) -> Reading:
     need(root, "give the folder that holds a folder for each class")
     questions: list[Question] = []
     others = 0
-    for folder in _in_order_of(taxonomy, folders_in(root)):
+    order = {name: position for position, name in enumerate(taxonomy.names)}
+    # Folders of no class come first, so that they are met at once.
+    for folder in sorted(folders_in(root), key=lambda path: order.get(composed(path.name), -1)):
         label = composed(folder.name)
         if label not in taxonomy.names:
             raise InputError(f"{folder}: {unknown_name('class', label, taxonomy.names)}")
@@ -62,12 +64,6 @@ def images_below(folder: Path) -> tuple[list[str], int]:
         if not is_unicode(name):
             raise InputError(f"{folder}: file name {name!r} is not UTF-8; rename the file")
     return sorted(images, key=_natural), others
-
-
-def _in_order_of(taxonomy: Taxonomy, folders: list[Path]) -> list[Path]:
-    """Folders in the order of the classes; the unknown first, so that they are met at once."""
-    order = {name: position for position, name in enumerate(taxonomy.names)}
-    return sorted(folders, key=lambda folder: order.get(composed(folder.name), -1))
 
 
 def _natural(name: str) -> list[int | str]:

@@ -20,7 +20,7 @@ from sepm.datasets.parquet import (
     local_files,
 )
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need
+from sepm.datasets.reader_parts import Reading, need
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
 
@@ -34,14 +34,14 @@ def read_hub(
     root: Path,
     taxonomy: Taxonomy,
     *,
-    repo: str | None,
-    revision: str | None,
-    parquet: str | None,
-    split: str | None,
-    image_column: str,
-    label_column: str,
-    label_names: Sequence[str],
-    match_folder: str | None,
+    repo: str | None = None,
+    revision: str | None = None,
+    parquet: str | None = None,
+    split: str | None = None,
+    image_column: str = "image",
+    label_column: str = "label",
+    label_names: Sequence[str] = (),
+    match_folder: str | None = None,
 ) -> Reading:
     """The rows of parquet files; their images are written to the root, byte by byte as they were.
 
@@ -51,13 +51,10 @@ def read_hub(
 
     Args:
         root: folder of the images, made where it is absent.
-        taxonomy: the classes.
         repo: data set of the hub.
         revision: its commit.
         parquet: folder of parquet files instead.
         split: word in the files' paths; None: all files.
-        image_column: column of the images.
-        label_column: column of the labels.
         label_names: names of the labels 0, 1, …, or `VALUE=CLASS` for values that are no classes.
         match_folder: folder of another copy of the images.
 
@@ -177,7 +174,9 @@ class ImageFolder:
         copy = self._copies.find(row.content, sha256, label)
         if copy is None:
             image = f"{label}/{sha256[:DIGITS]}{_suffix(row)}"
-            self._write(self._root / image, row)
+            path = self._root / image
+            if not (path.is_file() and path.stat().st_size == len(row.content)):
+                write_whole(path, row.content)  # else an earlier run did: its name is its content's
         else:
             image = copy
             self._link(self._root / image, Path(self._copies.folder or "", copy))
@@ -206,11 +205,6 @@ class ImageFolder:
         if self._copies.folder is None or not absent:
             return ()
         return (f"{absent} questions are of images without a copy in {self._copies.folder}",)
-
-    def _write(self, path: Path, row: ImageRow) -> None:
-        """Write an image, unless an earlier run did: its name follows from its content."""
-        if not (path.is_file() and path.stat().st_size == len(row.content)):
-            write_whole(path, row.content)
 
     def _link(self, path: Path, copy: Path) -> None:
         if path.exists() and path.samefile(copy):

@@ -8,8 +8,8 @@ from typing import Any
 
 from sepm.datasets.files import file_sha256, write_whole
 from sepm.datasets.question_file import write_questions
+from sepm.datasets.reader_parts import Reading
 from sepm.datasets.readers import READERS, Option, Reader
-from sepm.datasets.reading import Reading
 from sepm.datasets.tasks import grades, load_taxonomy
 from sepm.errors import InputError, require_known
 
@@ -23,7 +23,6 @@ def make_question_file(
         task: name of a reader.
         root: folder of the unpacked data set.
         given: the reader's options that differ from its defaults.
-        output: question file to write.
 
     Raises:
         InputError: unknown task, an option that the task does not know, data that is wrong, or a

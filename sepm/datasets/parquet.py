@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from sepm.datasets.tree import files_below
+from sepm.datasets.folder_walk import files_below
 from sepm.errors import InputError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

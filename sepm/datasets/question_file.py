@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
@@ -76,7 +76,6 @@ def scan_questions(
     """The questions of the good rows, and what is wrong with each of the others.
 
     Args:
-        taxonomy: the classes that its labels are of.
         image_folder: what the images' paths are relative to.
         content: the file's bytes where they have been read.
 
@@ -87,7 +86,7 @@ def scan_questions(
         raise InputError(f"image folder '{image_folder}' is not a folder")
     questions: list[Question] = []
     problems: list[Problem] = []
-    first_lines: dict[str, int] = {}
+    first_lines: dict[Hashable, int] = {}
     for line, text in numbered_lines(path, content):
         try:
             row = _row(text)
@@ -96,9 +95,8 @@ def scan_questions(
             continue
         faults = list(_faults(row, taxonomy, image_folder))
         question_id = row.get("question_id")
-        if question_id and first_lines.setdefault(str(question_id), line) != line:
-            first_line = first_lines[str(question_id)]
-            faults.append(f"question_id '{question_id}' already stands on line {first_line}")
+        if question_id and (first := first_lines.setdefault(str(question_id), line)) != line:
+            faults.append(f"question_id '{question_id}' already stands on line {first}")
         problems.extend(Problem(path, line, fault) for fault in faults)
         if not faults:
             questions.append(_question(row, line))

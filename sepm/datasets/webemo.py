@@ -3,20 +3,22 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sepm.datasets.files import FirstLines, numbered_lines, read_rows, read_text
+from sepm.datasets.files import numbered_lines, read_rows, read_text, require_new
 from sepm.datasets.folder import images_below
+from sepm.datasets.folder_walk import folders_in
 from sepm.datasets.question_file import Question
-from sepm.datasets.reading import Reading, need, split_path
+from sepm.datasets.reader_parts import Reading, need, split_path
 from sepm.datasets.tasks import class_table
-from sepm.datasets.tree import folders_in
 from sepm.errors import InputError, unknown_name
 from sepm.method.taxonomy import Taxonomy
 
 Level = Literal["fine", "middle", "sign"]
-"""25 classes, 7 or 2."""
+LEVELS: dict[str, Level] = {"webemo25": "fine", "webemo7": "middle", "webemo2": "sign"}
+"""By task, of 25 classes, 7 or 2."""
 
 TREE = "put train25.txt, test25.txt and category.txt there and the images anywhere below"
 NO_LIST = "read from folders: without a list, images that could not be fetched are not counted"
@@ -28,7 +30,7 @@ Triple = tuple[str, str, str]
 """Fine class, middle class, sign; the position in the table is the label in the lists."""
 
 
-def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> Reading:
+def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str = "test") -> Reading:
     """The rows of a list whose images are there, or of a tree with a folder for each class.
 
     An image may stand under several labels, so a row is a label together with a file.
@@ -39,7 +41,7 @@ def read_webemo(root: Path, taxonomy: Taxonomy, *, split: str, level: Level) -> 
         InputError: neither list nor tree is there, a row is wrong, or no image is found.
     """
     need(root, TREE)
-    triples = bundled_triples()
+    triples, level = bundled_triples(), LEVELS[taxonomy.name]
     inputs: tuple[Path, ...] = ()
     category_file = root / "category.txt"
     if category_file.is_file():
@@ -151,7 +153,7 @@ def read_list(path: Path, n_classes: int) -> list[tuple[int, int, str]]:
     Raises:
         InputError: the file is absent or empty, or a row is wrong or stands twice.
     """
-    seen = FirstLines()
+    seen: dict[Hashable, int] = {}
 
     def list_row(line: int, text: str) -> tuple[int, int, str]:
         address, _, number = text.strip().rpartition(" ")
@@ -161,7 +163,7 @@ def read_list(path: Path, n_classes: int) -> list[tuple[int, int, str]]:
         label = int(number)
         if label >= n_classes:
             raise ValueError(f"label {label}; expected 0 to {n_classes - 1}")
-        seen.require_new((label, file), line, f"'{file}' with label {label}")
+        require_new(seen, (label, file), line, f"'{file}' with label {label}")
         return line, label, file
 
     rows = read_rows(path, numbered_lines(path), list_row)

@@ -14,10 +14,10 @@ from typing import Any, cast
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from sepm.datasets.daemon_threads import unanswered
 from sepm.datasets.image_files import SECONDS_TO_READ, UnreadableImageError, read_image_and_hash
-from sepm.datasets.threads import unanswered
 from sepm.errors import RunError
-from sepm.models.heap import give_back_freed_memory
+from sepm.models.malloc import give_back_freed_memory
 from sepm.processes import local_count
 
 MOST_WORKERS = 4

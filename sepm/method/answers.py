@@ -20,9 +20,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sepm.method.answer_words import Options, words_of
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import EmotionClass
+from sepm.method.word_kinds import Options, words_of
 
 _ANSWER = 3
 """Weight of what is said to be the answer, above every statement, also a concluding one."""

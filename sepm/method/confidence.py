@@ -55,8 +55,6 @@ def choose_branch(letter: str | None, p_a: float, p_b: float, *, ambiguous: bool
     Args:
         letter: the coarse answer; anything but A and B is off the menu, and then the larger of
             p_A and p_B decides, A on a tie.
-        p_a: probability of A.
-        p_b: probability of B.
         ambiguous: whether the confidence does not suffice.
     """
     if ambiguous:

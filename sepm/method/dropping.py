@@ -43,11 +43,8 @@ def lowest_scored(scores: Sequence[float], drop_ratio: float) -> tuple[int, ...]
 def highest_scored(scores: Sequence[float], drop_ratio: float) -> tuple[int, ...]:
     """Indices of as many visual tokens with the highest scores, ascending: Eq. 9 upside down.
 
-    A control: where the scores say what matters, a method without it does worst.
-
-    Args:
-        scores: one per visual token; among equal scores the lower index goes first.
-        drop_ratio: β in [0, 1).
+    A control: where the scores say what matters, a method without it does worst. Arguments and ties
+    are those of `lowest_scored`.
     """
     return lowest_scored([-score for score in scores], drop_ratio)
 

@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from sepm.errors import InputError, did_you_mean
-from sepm.models.heap import keep_freed_memory
+from sepm.models.malloc import keep_freed_memory
 from sepm.processes import local_index
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -67,15 +67,11 @@ def choose_device(name: str) -> torch.device:
         raise InputError("device 'mps' is not available here; use --device cpu")
     if kind != "cuda":
         return torch.device(kind)
-    number, count = int(index) if index else _own_gpu(), torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    number = int(index) if index else (0 if count == 1 else local_index())
     if number >= count:
         raise InputError(f"device 'cuda:{number}': {count} CUDA devices are visible")
     return torch.device("cuda", number)
-
-
-def _own_gpu() -> int:
-    """Number of the GPU that this process takes, among those that it sees."""
-    return 0 if torch.cuda.device_count() == 1 else local_index()
 
 
 def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
@@ -86,7 +82,7 @@ def prepare_device(device: torch.device, *, keep_memory: bool = True) -> None:
 
     Args:
         device: as `choose_device` gives it.
-        keep_memory: on a CPU, keep what is freed (`sepm.models.heap`).
+        keep_memory: on a CPU, keep what is freed (`sepm.models.malloc`).
     """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -112,11 +108,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def environment(place: Placement, attention: str = "sdpa") -> dict[str, Any]:
-    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere.
-
-    Args:
-        attention: implementation of it.
-    """
+    """Machine and software of a run, for its results; facts of CUDA devices are None elsewhere."""
     on_cuda = place.device.type == "cuda"
     return {
         "python": platform.python_version(),

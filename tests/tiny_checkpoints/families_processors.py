@@ -68,7 +68,8 @@ class ProcessorRecipe:
     chat_template: str | None
     options: Json = field(default_factory=dict)
     """Further entries of `processor_config.json`."""
-    video_processor: Json | None = None
+    video_processor_type: str | None = None
+    """Class of a video processor with the image processor's settings."""
 
 
 def write_processor(
@@ -76,16 +77,17 @@ def write_processor(
 ) -> None:
     """The JSON files of the processor and, where there is one, its `chat_template.jinja`."""
     name = {"processor_class": recipe.processor_class}
-    image, video = {**recipe.image_processor, **name}, recipe.video_processor
-    options: Json = {**recipe.options, **name}
-    if layout == "one file":
-        options["image_processor"] = image
-        if video is not None:
-            options["video_processor"] = {**video, **name}
-    else:
-        write_json(folder / "preprocessor_config.json", image)
-        if video is not None:
-            write_json(folder / "video_preprocessor_config.json", {**video, **name})
+    image, options = {**recipe.image_processor, **name}, {**recipe.options, **name}
+    parts = {"image_processor": ("preprocessor_config.json", image)}
+    if kind := recipe.video_processor_type:
+        video = {k: v for k, v in image.items() if k != "image_processor_type"}
+        video["video_processor_type"] = kind
+        parts["video_processor"] = ("video_preprocessor_config.json", video)
+    for part, (file_name, content) in parts.items():
+        if layout == "one file":
+            options[part] = content
+        else:
+            write_json(folder / file_name, content)
     if layout == "one file" or recipe.options:
         write_json(folder / "processor_config.json", options)
     if chat_template is not None:
@@ -97,7 +99,7 @@ def _qwen(processor: str, template: str, size: Json, colours: Json, video: str) 
     return ProcessorRecipe(
         processor_class=processor,
         image_processor={"image_processor_type": "Qwen2VLImageProcessor", **pixels},
-        video_processor={"video_processor_type": video, **pixels},
+        video_processor_type=video,
         chat_template=template,
     )
 
@@ -135,10 +137,7 @@ PROCESSORS: dict[str, ProcessorRecipe] = {
             "image_processor_type": "LlavaOnevisionImageProcessor", **STEPS, **CLIP_COLOURS,
             "do_pad": True, "image_grid_pinpoints": PINPOINTS, "size": {"height": 28, "width": 28},
         },
-        video_processor={
-            "video_processor_type": "LlavaOnevisionVideoProcessor", **STEPS, **CLIP_COLOURS,
-            "size": {"height": 28, "width": 28},
-        },
+        video_processor_type="LlavaOnevisionVideoProcessor",
         options={
             "image_token": "<image>", "video_token": "<video>", "num_image_tokens": 49,
             "vision_aspect_ratio": "anyres_max_9", "vision_feature_select_strategy": "full",
@@ -159,10 +158,7 @@ PROCESSORS: dict[str, ProcessorRecipe] = {
             "size": {"height": 32, "width": 32}, "crop_to_patches": False, "min_patches": 1,
             "max_patches": 4,
         },
-        video_processor={
-            "video_processor_type": "InternVLVideoProcessor", **STEPS, **CLIP_COLOURS,
-            "size": {"height": 32, "width": 32},
-        },
+        video_processor_type="InternVLVideoProcessor",
         options={"image_seq_length": 16},
         chat_template=_turns(QWEN_TURN, "<IMG_CONTEXT>\n", "<|im_end|>\n", QWEN_ANSWER),
     ),
@@ -186,10 +182,7 @@ PROCESSORS: dict[str, ProcessorRecipe] = {
             "do_image_splitting": True, "do_pad": True, "size": {"longest_edge": 64},
             "max_image_size": {"longest_edge": 32},
         },
-        video_processor={
-            "video_processor_type": "SmolVLMVideoProcessor", **STEPS, **HALVES, "fps": 1,
-            "num_frames": 8, "size": {"longest_edge": 32},
-        },
+        video_processor_type="SmolVLMVideoProcessor",
         options={"image_seq_len": 16},
         chat_template="<|im_start|>" + _turns(
             "{{ message['role'] | capitalize }}:"
@@ -215,10 +208,7 @@ PROCESSORS: dict[str, ProcessorRecipe] = {
             "image_processor_type": "Glm4vImageProcessor", **STEPS, **CLIP_COLOURS, **GRID,
             "size": AREA,
         },
-        video_processor={
-            "video_processor_type": "Glm4vVideoProcessor", **STEPS, **CLIP_COLOURS, **GRID,
-            "size": AREA,
-        },
+        video_processor_type="Glm4vVideoProcessor",
         chat_template="[gMASK]<sop>" + _turns(
             "<|{{ message['role'] }}|>\n", "<|begin_of_image|><|image|><|end_of_image|>", "",
             "<|assistant|>\n",

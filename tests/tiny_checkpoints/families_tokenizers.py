@@ -52,7 +52,11 @@ class TokenizerRecipe:
 
 def write_tokenizer(folder: Path, recipe: TokenizerRecipe) -> Tokenizer:
     """`tokenizer.json` and `tokenizer_config.json`."""
-    tokenizer = byte_level(recipe) if recipe.byte_level else sentencepiece_like(recipe)
+    if recipe.byte_level:
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        tokenizer = byte_level(_bpe(recipe, alphabet, space="Ġ"), QWEN_WORDS)
+    else:
+        tokenizer = sentencepiece_like(recipe)
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True, normalized=False) for token in recipe.special_tokens()]
     )
@@ -75,16 +79,12 @@ def write_tokenizer(folder: Path, recipe: TokenizerRecipe) -> Tokenizer:
     return tokenizer
 
 
-def byte_level(recipe: TokenizerRecipe) -> Tokenizer:
-    """BPE over bytes, split into words as Qwen does."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(_bpe(recipe, alphabet, space="Ġ"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(QWEN_WORDS), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+def byte_level(bpe: models.BPE, words: str) -> Tokenizer:
+    """BPE over bytes, split into words by a pattern."""
+    tokenizer = Tokenizer(bpe)
+    split = pre_tokenizers.Split(Regex(words), "isolated")
+    bytes_of = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_of])
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from sepm.models.auto.processor import open_processor
 from sepm.models.auto.prompts import ChatTemplate
@@ -101,17 +101,6 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> 
 
     assert one == same
     assert [file for file in one if one[file] != other[file]] == ["model.safetensors"]
-
-
-def test_changes_reach_the_parts_of_the_configuration_and_the_chat_template(tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"text_config": {"attn_logit_softcapping": 50.0}}
-    write_family("gemma3", tmp_path, chat_template=None, **changes)
-    config = AutoConfig.from_pretrained(tmp_path)
-
-    assert config.text_config.attn_logit_softcapping == 50.0
-    assert config.text_config.num_hidden_layers == 4
-    assert not (tmp_path / "chat_template.jinja").exists()
-    assert AutoTokenizer.from_pretrained(tmp_path).chat_template is None
 
 
 def test_an_image_processor_is_read_from_the_file_of_the_processor_too(tmp_path: Path) -> None:

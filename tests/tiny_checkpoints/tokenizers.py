@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from llava.conversation import VICUNA_V1, VILA_SYSTEM
 from sepm.analysis.tables import TASKS
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.config import PRESETS
 from sepm.method.prompts import AMBIGUOUS_SENTENCE, CHAIN_OF_THOUGHT, coarse_body, fine_body
+from tests.tiny_checkpoints.families_tokenizers import QWEN_WORDS, byte_level
 from tests.tiny_checkpoints.weights import write_json
 
-LLAMA_3_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+LLAMA_3_WORDS = QWEN_WORDS.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 LLAMA_3_SPECIAL = [
     *("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>"),
     *("<|eot_id|>", "[PAD]"),
@@ -65,11 +63,7 @@ def write_llama_tokenizer(folder: Path) -> SentencePieceProcessor:
 
 def write_llama_3_tokenizer(folder: Path, *, adds_bos: bool) -> Tokenizer:
     """A byte-level BPE tokenizer trained on the queries, its special tokens the last ids."""
-    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
-    words = pre_tokenizers.Split(Regex(LLAMA_3_WORDS), "isolated")
-    bytes_of = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, bytes_of])
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer = byte_level(models.BPE(ignore_merges=True), LLAMA_3_WORDS)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=900, show_progress=False, initial_alphabet=alphabet)
     headers = [f"{role}\n\n" for role in ("system", "user", "assistant")]

@@ -10,6 +10,7 @@ from transformers import LlavaForConditionalGeneration as HubLlava
 
 from llava import load_checkpoint
 from llava.conversation import VICUNA_V1
+from tests.tiny_checkpoints.families_processors import CLIP_LLAVA
 from tests.tiny_checkpoints.llava import write_llava
 from tests.tiny_checkpoints.variants import Variant
 from tests.tiny_checkpoints.weights import write_json
@@ -103,12 +104,6 @@ def write_processor(original: Path, converted: Path, variant: Variant) -> None:
     own.pop("feature_extractor_type")
     images = {"image_processor_type": "CLIPImageProcessor", "processor_class": "LlavaProcessor"}
     write_json(converted / "preprocessor_config.json", own | images)
-    processor = {
-        "processor_class": "LlavaProcessor",
-        "image_token": IMAGE,
-        "patch_size": variant.patch,
-        "num_additional_image_tokens": 1,
-        "vision_feature_select_strategy": "default",
-    }
+    processor = {**CLIP_LLAVA, "processor_class": "LlavaProcessor", "patch_size": variant.patch}
     write_json(converted / "processor_config.json", processor)
     (converted / "chat_template.jinja").write_text(TEMPLATE)

@@ -44,15 +44,7 @@ def decode(
     max_new_tokens: int,
     end_ids: Collection[int],
 ) -> list[list[int]]:
-    """Greedy ids of some rows' answers, without the id that ends each.
-
-    Args:
-        model: made the prefill.
-        prefill: of B prompts.
-        rows: of the B.
-        max_new_tokens: ids at most.
-        end_ids: ids that end an answer.
-    """
+    """Greedy ids of the answers of some of a prefill's B rows, without the id that ends each."""
     device = prefill.logits.device
     chosen = torch.tensor(list(rows), device=device)
     cache = rows_of_cache(prefill.cache, chosen)

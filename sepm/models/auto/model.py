@@ -55,12 +55,8 @@ class AutoVisionLanguageModel:
 
     Args:
         model: as `AutoModelForImageTextToText` loads it.
-        prompts: tokenizer within the chat template.
-        preprocess: image to the model's input.
         attention_layer: decoder layer, from 0, whose attention is read.
         positions: of the tokens that stay where others are dropped.
-        end_ids: ids that end an answer.
-        max_positions: positions that the model has.
     """
 
     max_visual_tokens = None

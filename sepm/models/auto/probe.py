@@ -32,7 +32,6 @@ def probe_processor(processor: Any, prompt: str, image_id: int, given: Settings)
 
     Args:
         processor: a `ProcessorMixin`.
-        prompt: a rendered one.
         image_id: id of a visual token's placeholder.
         given: settings of the image processor that differ from the checkpoint's.
 

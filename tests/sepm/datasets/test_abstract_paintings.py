@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sepm.datasets.abstract_paintings import TABLE, read_abstract
-from sepm.datasets.reading import Reading
+from sepm.datasets.reader_parts import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from tests.sepm.datasets.trees import replace_text

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.emotion6 import read_emotion6, read_vote_table
-from sepm.datasets.reading import Reading
+from sepm.datasets.emotion6 import read_emotion6
+from sepm.datasets.reader_parts import Reading
 from sepm.datasets.tasks import load_taxonomy
 from sepm.errors import InputError
 from tests.sepm.datasets.trees import replace_text
@@ -88,13 +88,6 @@ def test_votes_of_images_that_a_list_leaves_out_need_no_image(emotion6_root: Pat
     split.write_text("sadness/10.jpg\n")
     (emotion6_root / "images" / "anger" / "2.jpg").unlink()
     assert labels(read(emotion6_root, split, "votes")) == {"sadness/10.jpg": ("fear",)}
-
-
-def test_the_header_with_blanks_and_brackets_is_read(emotion6_root: Path):
-    rows = read_vote_table(emotion6_root / "ground_truth.txt", EMOTION6)
-    assert rows[1].image == "sadness/10.jpg"
-    assert rows[1].votes["fear"] == 0.322222
-    assert rows[1].votes["neutral"] == 0.372222
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.reading import Reading
+from sepm.datasets.reader_parts import Reading
 from sepm.datasets.tasks import load_taxonomy
-from sepm.datasets.webemo import Level, bundled_triples, check_category_file, read_list, read_webemo
+from sepm.datasets.webemo import bundled_triples, check_category_file, read_list, read_webemo
 from sepm.errors import InputError
 from tests.sepm.datasets.trees import write_image
 
 
-def read(root: Path, level: Level = "fine", split: str = "test") -> Reading:
-    taxonomy = load_taxonomy("webemo25" if level == "fine" else "webemo7")
-    return read_webemo(root, taxonomy, split=split, level=level)
+def read(root: Path, task: str = "webemo25", split: str = "test") -> Reading:
+    return read_webemo(root, load_taxonomy(task), split=split)
 
 
 def ids(reading: Reading) -> list[str]:
@@ -48,7 +47,7 @@ def test_images_that_could_not_be_fetched_are_counted_and_left_out(webemo_root: 
 
 
 def test_two_fine_classes_of_one_middle_class_stay_two_rows(webemo_root: Path):
-    reading = read(webemo_root, "middle")
+    reading = read(webemo_root, "webemo7")
     assert ids(reading) == [
         "love/affection/220_F_1_aa.jpg",
         "love/lust/220_F_1_aa.jpg",
@@ -59,7 +58,7 @@ def test_two_fine_classes_of_one_middle_class_stay_two_rows(webemo_root: Path):
 
 
 def test_two_classes_are_the_signs_and_fine_classes_stay_rows(webemo_root: Path):
-    reading = read_webemo(webemo_root, load_taxonomy("webemo2"), split="test", level="sign")
+    reading = read(webemo_root, "webemo2")
     assert ids(reading) == [
         "positive/affection/220_F_1_aa.jpg",
         "positive/lust/220_F_1_aa.jpg",
@@ -72,7 +71,7 @@ def test_two_classes_are_the_signs_and_fine_classes_stay_rows(webemo_root: Path)
 def test_folders_of_two_classes_are_read_where_there_is_no_list(tmp_path: Path):
     for name in ("positive/1.jpg", "negative/1.jpg"):
         write_image(tmp_path / "test" / name)
-    reading = read_webemo(tmp_path, load_taxonomy("webemo2"), split="test", level="sign")
+    reading = read(tmp_path, "webemo2")
     assert sorted(q.label for q in reading.questions) == ["negative", "positive"]
 
 
@@ -103,12 +102,12 @@ def test_named_folders_are_read_where_there_is_no_list(tmp_path: Path):
     write_image(tmp_path / "test" / "zest" / "a.jpg")
     write_image(tmp_path / "test" / "irritabilty" / "a.jpg")
     assert ids(read(tmp_path)) == ["irritabilty/a.jpg", "zest/a.jpg"]
-    assert ids(read(tmp_path, "middle")) == ["anger/irritabilty/a.jpg", "joy/zest/a.jpg"]
+    assert ids(read(tmp_path, "webemo7")) == ["anger/irritabilty/a.jpg", "joy/zest/a.jpg"]
 
 
 def test_folders_named_by_middle_class_are_read_for_seven_classes(tmp_path: Path):
     write_image(tmp_path / "test" / "love" / "a.jpg")
-    assert ids(read(tmp_path, "middle", split=str(tmp_path / "test"))) == ["love/love/a.jpg"]
+    assert ids(read(tmp_path, "webemo7", split=str(tmp_path / "test"))) == ["love/love/a.jpg"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.method.algorithm import coarse_to_fine
 from sepm.method.config import PRESETS, MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply, Sample
-from sepm.registry import METHODS, get_method
+from sepm.registry import METHODS
 from sepm.token_dropping.selectors import dropped_tokens
 
 EMOSET = load_taxonomy("emoset")
@@ -137,11 +137,6 @@ def test_chain_of_thought_replaces_the_last_line() -> None:
         "Let's think step by step, then answer with the option's letter from the given choices "
         "directly."
     )
-
-
-def test_an_unknown_method_is_told_with_the_nearest_name() -> None:
-    with pytest.raises(ValueError, match=r"unknown method 'spem'; did you mean 'sepm'\? available"):
-        get_method("spem")
 
 
 @pytest.mark.parametrize(("p_a", "offered"), [(0.95, "A"), (0.05, "B"), (0.6, "AB")])

@@ -33,8 +33,12 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_accelerator")
-def test_auto_is_the_cpu_where_there_is_nothing_else() -> None:
-    assert choose_device("auto") == torch.device("cpu")
+@pytest.mark.parametrize(("mps", "expected"), [(False, "cpu"), (True, "mps")])
+def test_auto_is_mps_on_a_mac_and_the_cpu_where_there_is_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, mps: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto") == torch.device(expected)
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -63,12 +67,6 @@ def test_a_task_that_sees_one_gpu_takes_it_whatever_its_number(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("SLURM_LOCALID", "2")
     assert choose_device("cuda") == torch.device("cuda", 0)
-
-
-@pytest.mark.usefixtures("no_accelerator")
-def test_auto_is_mps_on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert choose_device("auto") == torch.device("mps")
 
 
 @pytest.mark.parametrize(

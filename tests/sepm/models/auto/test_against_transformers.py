@@ -1,8 +1,7 @@
 """What the adapter computes, held against transformers' own forward pass and `generate`."""
 
+import copy
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,8 @@ import torch
 from torch import Tensor
 
 from llava.answer_text import answer_text
+from sepm.models.auto.attention_rows import IMPLEMENTATION
+from sepm.models.auto.decoder_inputs import edited_arguments
 from sepm.models.auto.model import AutoVisionLanguageModel
 from tests.sepm.models.auto.conftest import PHRASE, QUERY, Family
 
@@ -61,8 +62,11 @@ def test_attention_rows_are_those_of_eager_attention(family: Family) -> None:
 
 def test_dropped_tokens_at_kept_positions_are_as_if_masked_everywhere(family: Family) -> None:
     model, gone = with_positions(family, "kept"), family.dropped()
-    hidden = family.visual[list(gone)]
-    with torch.no_grad(), edited(family.plain, lambda given: masked(given, hidden)):
+    hidden, decoder = family.visual[list(gone)], family.plain.get_decoder()
+    with (
+        torch.no_grad(),
+        edited_arguments(decoder, lambda given: masked(given, hidden)),
+    ):
         expected = family.plain(**family.inputs, use_cache=False).logits[:, -1]
     ours = model.prefill([family.prompt], [family.encoded[0]], [gone])
     torch.testing.assert_close(ours.logits, expected, atol=1e-5, rtol=0)
@@ -75,11 +79,12 @@ def test_renumbered_is_the_sequence_built_by_hand(name: str, open_family: Any) -
     kept = torch.ones(family.inputs["input_ids"].shape[1], dtype=torch.bool)
     kept[family.visual[list(gone)]] = False
     seen: dict[str, Any] = {}
-    with torch.no_grad(), edited(family.plain, lambda given: seen.update(given) or given):
+    decoder = family.plain.get_decoder()
+    with torch.no_grad(), edited_arguments(decoder, lambda given: seen.update(given) or given):
         family.plain(**family.inputs, use_cache=False)
         embeds = seen["inputs_embeds"][:, kept]
     with torch.no_grad():
-        states = family.plain.get_decoder()(inputs_embeds=embeds, use_cache=False)
+        states = decoder(inputs_embeds=embeds, use_cache=False)
         expected = family.plain.lm_head(states.last_hidden_state[:, -1])
     ours = family.model.prefill([family.prompt], [family.encoded[0]], [gone])
     torch.testing.assert_close(ours.logits, expected, atol=1e-5, rtol=0)
@@ -126,8 +131,6 @@ def test_an_option_letter_is_the_token_that_an_answer_begins_with(family: Family
 
 
 def test_every_other_layer_keeps_its_own_attention(family: Family) -> None:
-    from sepm.models.auto.attention_rows import IMPLEMENTATION
-
     inner: Any = family.model.model
     named = {
         name
@@ -140,23 +143,9 @@ def test_every_other_layer_keeps_its_own_attention(family: Family) -> None:
 
 def with_positions(family: Family, positions: Any) -> AutoVisionLanguageModel:
     """The family's model, numbering kept tokens in another way."""
-    import copy
-
     model = copy.copy(family.model)
     model.positions = positions
     return model
-
-
-@contextmanager
-def edited(model: Any, edit: Any) -> Iterator[None]:
-    """Within it, the language model gets other arguments."""
-    hook = model.get_decoder().register_forward_pre_hook(
-        lambda _, args, given: (args, edit(dict(given))), with_kwargs=True
-    )
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def masked(given: dict[str, Any], hidden: Tensor) -> dict[str, Any]:

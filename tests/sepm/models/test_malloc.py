@@ -4,7 +4,7 @@ import ctypes
 
 import pytest
 
-from sepm.models.heap import give_back_freed_memory, keep_freed_memory
+from sepm.models.malloc import give_back_freed_memory, keep_freed_memory
 
 
 class Glibc:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sepm.datasets.folder import images_below
-from sepm.datasets.tree import folders_in
+from sepm.datasets.folder_walk import folders_in
 from sepm.errors import InputError
 from tests.sepm.datasets.trees import write_image
 

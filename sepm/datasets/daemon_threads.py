@@ -23,7 +23,6 @@ def in_threads(
     Args:
         function: what to do with an item; it raises nothing.
         items: all different.
-        workers: threads.
 
     Raises:
         TimeoutError: no answer came for `SECONDS_TO_READ`; the message names what was awaited.
