@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sepm.analysis.tables import CellResult, Row, Table
 from sepm.datasets.locations import TaskData
 from sepm.errors import InputError
-from sepm.evaluation.evaluate import evaluated
+from sepm.evaluation.evaluate import evaluate
 from sepm.evaluation.request import EvaluationRequest
 from sepm.method.config import MethodConfig
 from sepm.models.opening import OpenedModel
@@ -53,7 +53,7 @@ class Cells:
         content = request.data.read()
         images = len(content.questions[: request.data.limit])
         tell(f"{task}: {images} images of {request.data.image_folder}, {len(runs)} runs")
-        found = evaluated(request, list(runs), content, opened)
+        found = evaluate(request, list(runs), content, opened)
         self.results[task] = {row.name: found[run] for run, rows in runs.items() for row in rows}
 
 
