@@ -3,7 +3,7 @@
 from sepm.analysis.eval_text import as_document
 from sepm.analysis.plain_text import ways_read
 from sepm.commands.options import AsJson, Data, MethodOptions, Methods, Model, Run, Settings
-from sepm.evaluation.request import EvaluationRequest, RunOptions
+from sepm.evaluation.request import EvaluationRequest, RunOptions, require_files
 from sepm.progress import tell
 from sepm.records.folder import ACCURACY, read_json
 from sepm.terminal import show_result
@@ -24,7 +24,7 @@ def run(
     """
     request = EvaluationRequest(model, data, run)
     runs = settings.runs(method)
-    request.require_files()
+    require_files(model, data)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
