@@ -1,6 +1,5 @@
 """The three functions of `import sepm`, for notebooks and scripts."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from sepm.inference.predict import Decision, ImageSource, Predictor
 from sepm.method.config import DEFAULT_PRESET, MethodConfig
 from sepm.models.opening import OpenedModel, start_model
 from sepm.models.options import ModelOptions
+from sepm.records.folder import ACCURACY, read_json
 from sepm.registry import MethodRun, get_preset
 
 
@@ -115,8 +115,8 @@ def evaluate(
     )
     request = EvaluationRequest(model.options, data, run)
     runs = [_run(name, preset, settings) for name in names]
-    paths = evaluate_on_disk(request, runs, data.read(), model)
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = evaluate_on_disk(request, runs, data.read(), model)
+    return [read_json(run.folder / ACCURACY) for run in found.values()]
 
 
 def _run(method: str, preset: str, settings: dict[str, Any]) -> MethodRun:

@@ -17,12 +17,13 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
+from sepm.datasets.question_file import Question
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference import answering
 from sepm.inference.batch_size import Batcher
-from sepm.inference.batching import run_dialogues
+from sepm.inference.image_loader import LoadedImage
+from sepm.inference.runner import run_window
 from sepm.method.config import DEFAULT_PRESET, PRESETS
-from sepm.method.dialogue import Sample
 from sepm.models.auto.checkpoint import AutoCheckpoint
 from sepm.models.device import choose_device, peak_memory, prepare_device
 from sepm.models.opening import open_model
@@ -105,13 +106,11 @@ def timed(model: Any, inputs: list[Any], size: int) -> dict[str, Any]:
     run, taxonomy = MethodRun("sepm", PRESETS[DEFAULT_PRESET]), load_taxonomy("emoset")
     batcher = Batcher(size, print)
 
+    window = [Question(str(i), str(i), taxonomy.names[0]) for i in range(len(inputs))]
+    loaded = [LoadedImage(content, "") for content in inputs]
+
     def once() -> int:
-        encoded = list(batcher.map(model.encode, inputs))
-        dialogues = [
-            (i, run.dialogue(Sample(str(i), image.num_tokens), taxonomy))
-            for i, image in enumerate(encoded)
-        ]
-        return len(list(run_dialogues(model, dialogues, encoded, batcher.map)))
+        return len(list(run_window(model, window, loaded, [run], taxonomy, batcher)))
 
     once()
     started = time.perf_counter()

@@ -1,12 +1,11 @@
 """`sepm eval`: methods over a question file, records and accuracy on disk."""
 
-import json
-
 from sepm.analysis.eval_text import as_document
 from sepm.analysis.plain_text import ways_read
 from sepm.commands.options import AsJson, Data, MethodOptions, Methods, Model, Run, Settings
-from sepm.evaluation.request import EvaluationRequest, RunOptions
+from sepm.evaluation.request import EvaluationRequest, RunOptions, require_files
 from sepm.progress import tell
+from sepm.records.folder import ACCURACY, read_json
 from sepm.terminal import show_result
 
 
@@ -25,13 +24,14 @@ def run(
     """
     request = EvaluationRequest(model, data, run)
     runs = settings.runs(method)
-    request.require_files()
+    require_files(model, data)
     from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
     content = data.read()
-    paths = evaluate(request, runs, content, start_model(model))
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = evaluate(request, runs, content, start_model(model))
+    paths = [run.folder / ACCURACY for run in found.values()]
+    results = list(map(read_json, paths))
     show_result(results, as_document(results, paths), as_json=as_json)
     for path, result in zip(paths, results, strict=True):
         if (ways := ways_read(result)) is not None:

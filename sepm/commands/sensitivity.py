@@ -18,7 +18,7 @@ from sepm.analysis.sweep_text import as_document, as_rows, as_summary
 from sepm.commands.options import COMMAND, AsJson, Data, MethodOptions, Model, Run, Settings
 from sepm.commands.results import write_result
 from sepm.datasets.tasks import load_taxonomy
-from sepm.evaluation.request import EvaluationRequest, RunOptions
+from sepm.evaluation.request import EvaluationRequest, RunOptions, require_files
 from sepm.method.confidence import Variance
 from sepm.registry import MethodRun
 from sepm.terminal import show_result
@@ -52,12 +52,12 @@ def run(
     outer = outer_runs(config, preset, alphas)
     betas, when = distinct(options.betas), config.ambiguous_when
     by_beta = [MethodRun("sepm", replace(config, beta=beta), preset) for beta in betas]
-    request.require_files()
-    from sepm.evaluation.evaluate import evaluated  # imports torch, once the options are right
+    require_files(model, data)
+    from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
     runs, opened = dict.fromkeys([*outer, *by_beta]), start_model(request.model)
-    found = evaluated(request, list(runs), request.data.read(), opened)
+    found = evaluate(request, list(runs), request.data.read(), opened)
     low, high, *beta_records = (found[run].records for run in (*outer, *by_beta))
     result = {
         "dataset": load_taxonomy(request.data.dataset).name,

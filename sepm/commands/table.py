@@ -128,13 +128,13 @@ def compute(
         InputError: the checkpoint is not there, or of another family.
         RunError: a run failed on the way.
     """
-    from sepm.evaluation.table_cells import Cells, request_for  # imports torch
+    from sepm.evaluation.table_cells import Cells  # imports torch
     from sepm.models.opening import start_model
 
     cells, failed, opened = Cells(tables), False, start_model(common.model)
     for found in data:
         try:
-            cells.fill(request_for(common, found), config, preset, opened)
+            cells.fill(common, found, config, preset, opened)
         except InputError as error:
             tell(f"{found.task}: {error}")
             cells.leave_out(found.task, str(error))

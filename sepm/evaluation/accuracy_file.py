@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from sepm.analysis.metrics import summarize
@@ -33,10 +32,11 @@ class Measured:
     """The first prompt of each stage as the model reads it, a placeholder for the image."""
 
 
-def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> Path:
-    """The `accuracy.json` written for a run; the records on disk are all it is made from.
+def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> list[Record]:
+    """The records of a run, which its `accuracy.json` is written from, and from nothing else.
 
-    Records that several processes wrote come into one file first.
+    They are in the order of the question file. What several processes wrote comes into one file
+    first.
 
     Raises:
         RunError: the files cannot be written.
@@ -62,11 +62,10 @@ def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> P
     others = reported_value(*made)
     if others is not None and summary["accuracy"] is not None:
         content["reported_elsewhere"] = others.beside(summary["accuracy"], summary["n"])
-    path = folder / ACCURACY
     with _rows_are_kept():
         write_released_files(folder, plan.covered, records, taxonomy, identity["model"])
-        write_whole(path, as_json(content))
-    return path
+        write_whole(folder / ACCURACY, as_json(content))
+    return records
 
 
 def _joined_records(plan: PlannedRun, taxonomy: Taxonomy) -> list[Record]:

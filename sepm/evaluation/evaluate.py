@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +27,6 @@ from sepm.models.device import dtype_name, environment
 from sepm.models.opening import OpenedModel
 from sepm.processes import current_processes
 from sepm.records.folder import PREDICTIONS
-from sepm.records.reading import read_records
 from sepm.records.writing import RecordFile, error_record
 from sepm.registry import MethodRun
 
@@ -38,8 +36,10 @@ def evaluate(
     runs: Sequence[MethodRun],
     content: QuestionFile,
     opened: OpenedModel,
-) -> list[Path]:
-    """The `accuracy.json` of each run, in the order asked for; all share one pass over the images.
+) -> dict[MethodRun, CellResult]:
+    """Folder of each run, and its records of the questions asked; `accuracy.json` is written.
+
+    What is not on disk is computed; all runs share one pass over the images.
 
     Args:
         content: of the request's question file.
@@ -70,29 +70,11 @@ def evaluate(
         active = [plan for plan in planned if plan.missing or not plan.summed_up]
         work = Work(request, opened, active, questions, content.taxonomy, hashes)
         measured = work.carry_out(machine)
-        return [
-            write_results(plan, content.taxonomy, work.measured_of(plan, measured))
-            for plan in planned
-        ]
-
-
-def evaluated(
-    request: EvaluationRequest,
-    runs: Sequence[MethodRun],
-    content: QuestionFile,
-    opened: OpenedModel,
-) -> dict[MethodRun, CellResult]:
-    """Folder and records of each run, of the questions asked, computed where they are not on disk.
-
-    Arguments and errors are those of `evaluate`.
-    """
-    found: dict[MethodRun, CellResult] = {}
-    for run, path in zip(runs, evaluate(request, runs, content, opened), strict=True):
-        rows = [path.parent / PREDICTIONS]
-        records = read_records(rows, content.taxonomy, content.questions, run.facts)
-        asked = content.questions[: request.data.limit]
-        found[run] = CellResult(path.parent, [records[q.question_id] for q in asked])
-    return found
+        found: dict[MethodRun, CellResult] = {}
+        for plan in planned:
+            records = write_results(plan, content.taxonomy, work.measured_of(plan, measured))
+            found[plan.run] = CellResult(plan.folder, records[: len(questions)])
+        return found
 
 
 def _identity(

@@ -55,10 +55,6 @@ class EvaluationRequest:
     data: DataOptions
     run: RunOptions
 
-    def require_files(self) -> None:
-        """Raise `InputError` where the checkpoint, the question file or the images are absent."""
-        require_files(self.model, self.data)
-
 
 def check_batch_size(size: int) -> None:
     """Raise `InputError` where a batch size is out of its range."""

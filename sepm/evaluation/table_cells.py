@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sepm.analysis.tables import CellResult, Row, Table
 from sepm.datasets.locations import TaskData
 from sepm.errors import InputError
-from sepm.evaluation.evaluate import evaluated
+from sepm.evaluation.evaluate import evaluate
 from sepm.evaluation.request import EvaluationRequest
 from sepm.method.config import MethodConfig
 from sepm.models.opening import OpenedModel
@@ -30,6 +30,7 @@ class Cells:
     def fill(
         self,
         request: EvaluationRequest,
+        data: TaskData,
         config: MethodConfig,
         preset: str,
         opened: OpenedModel,
@@ -40,7 +41,8 @@ class Cells:
             InputError: the task's data is wrong.
             RunError: the run failed on the way.
         """
-        task = request.data.dataset
+        task, file, folder = data.task, data.question_file, data.image_folder
+        options = replace(request.data, dataset=task, question_file=file, image_folder=folder)
         runs: dict[MethodRun, list[Row]] = {}
         for row in (row for t in self.tables if task in t.tasks for row in t.rows):
             run = row.run(config, preset)
@@ -50,19 +52,8 @@ class Cells:
                 self.absent[task, row.name] = str(error)
             else:
                 runs.setdefault(run, []).append(row)
-        content = request.data.read()
-        images = len(content.questions[: request.data.limit])
-        tell(f"{task}: {images} images of {request.data.image_folder}, {len(runs)} runs")
-        found = evaluated(request, list(runs), content, opened)
+        content = options.read()
+        images = len(content.questions[: options.limit])
+        tell(f"{task}: {images} images of {folder}, {len(runs)} runs")
+        found = evaluate(replace(request, data=options), list(runs), content, opened)
         self.results[task] = {row.name: found[run] for run, rows in runs.items() for row in rows}
-
-
-def request_for(request: EvaluationRequest, data: TaskData) -> EvaluationRequest:
-    """The request, for a task's data."""
-    options = replace(
-        request.data,
-        dataset=data.task,
-        question_file=data.question_file,
-        image_folder=data.image_folder,
-    )
-    return replace(request, data=options)

@@ -90,7 +90,9 @@ def _answer_reduced(
 def read_replies(model: VisionLanguageModel, prefill: Prefill, asks: Sequence[Ask]) -> list[Reply]:
     """Replies that a prefill of B asks gives, with scores where it has attention."""
     letters = _leading_letters(model, prefill, asks)
-    texts = _decoded_texts(model, prefill, [row for row, x in enumerate(letters) if x is None])
+    unset = [row for row, letter in enumerate(letters) if letter is None]
+    decoded = model.decode(prefill, unset, MAX_NEW_TOKENS) if unset else []
+    texts = dict(zip(unset, decoded, strict=True))
     probs = prefill.logits.softmax(dim=-1)  # [B, V], over the whole vocabulary (Eq. 3)
     replies: list[Reply] = []
     for row, (ask, letter, of_row) in enumerate(zip(asks, letters, probs.cpu(), strict=True)):
@@ -123,12 +125,3 @@ def _leading_letters(
             if follows is not None and not follows.startswith(SETS_OFF):
                 letters[row] = None
     return letters
-
-
-def _decoded_texts(
-    model: VisionLanguageModel, prefill: Prefill, rows: Sequence[int]
-) -> dict[int, str]:
-    """The answers of some rows as text, by row."""
-    if not rows:
-        return {}
-    return dict(zip(rows, model.decode(prefill, rows, MAX_NEW_TOKENS), strict=True))

@@ -23,6 +23,10 @@ Command = Callable[..., list[str]]
 RunSepm = Callable[..., Any]
 
 
+def json_lines(path: Path) -> list[Json]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 @dataclass(frozen=True)
 class Scenes:
     """A question file and the folder of its images."""
@@ -31,7 +35,7 @@ class Scenes:
     image_folder: Path
 
     def questions(self) -> list[Json]:
-        return [json.loads(line) for line in self.question_file.read_text().splitlines()]
+        return json_lines(self.question_file)
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,13 @@ class Run:
         return self.folder / "predictions.jsonl"
 
     def records(self) -> dict[str, Json]:
-        rows = map(json.loads, self.predictions.read_text(encoding="utf-8").splitlines())
-        return {row["question_id"]: row for row in rows}
+        return {row["question_id"]: row for row in json_lines(self.predictions)}
 
     def accuracy(self) -> Json:
         return json.loads((self.folder / "accuracy.json").read_text(encoding="utf-8"))
 
     def lines(self, name: str) -> list[Json]:
-        return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+        return json_lines(self.folder / name)
 
 
 MakeScenes = Callable[..., Scenes]

@@ -76,32 +76,30 @@ def llama_writer(make_llava: Callable[..., Path], tmp_path: Path) -> Callable[[s
     return make
 
 
-def check(
-    checkpoint: Path,
-    text: str,
-    emotion: str | None,
-    scenes: Any,
-    output: Path,
-    run_sepm: Any,
-) -> None:
-    """See that eval, at batch 1 and 8, and predict keep a text and read it as a class."""
-    model = ("--model-path", checkpoint, "--device", "cpu", "--method", "zero-shot")
-    data = ("--question-file", scenes.question_file, "--image-folder", scenes.image_folder)
-    for size in (1, 8):
-        folder = output / str(size)
-        options = ("--limit", 8, "--batch-size", size, "--output-dir", folder)
-        run_sepm(["eval", *model, *data, *options])
-        (path,) = folder.rglob("predictions.jsonl")
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        assert len(rows) == 8
-        assert {row["fine"]["text"] for row in rows} == {text}
-        assert {row["prediction"] for row in rows} == {emotion}
-        assert {row["fine"]["read"] for row in rows} == {"text" if emotion else None}
-        counts = json.loads(path.with_name("accuracy.json").read_text())["answers"]
-        assert counts == {"letter": 0, "text": 8 * bool(emotion), "unread": 8 * (not emotion)}
-    image = scenes.image_folder / scenes.questions()[0]["image"]
-    (decision,) = json.loads(run_sepm(["predict", *model, "--json", image]).out)
-    assert (decision["fine"]["text"], decision["prediction"]) == (text, emotion)
+@pytest.fixture
+def check(scenes: Any, tmp_path: Path, run_sepm: Any) -> Callable[[Path, str, str | None], None]:
+    """A function that sees that eval, at batch 1 and 8, and predict keep and read a text."""
+
+    def see(checkpoint: Path, text: str, emotion: str | None) -> None:
+        model = ("--model-path", checkpoint, "--device", "cpu", "--method", "zero-shot")
+        data = ("--question-file", scenes.question_file, "--image-folder", scenes.image_folder)
+        for size in (1, 8):
+            folder = tmp_path / "out" / str(size)
+            options = ("--limit", 8, "--batch-size", size, "--output-dir", folder)
+            run_sepm(["eval", *model, *data, *options])
+            (path,) = folder.rglob("predictions.jsonl")
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            assert len(rows) == 8
+            assert {row["fine"]["text"] for row in rows} == {text}
+            assert {row["prediction"] for row in rows} == {emotion}
+            assert {row["fine"]["read"] for row in rows} == {"text" if emotion else None}
+            counts = json.loads(path.with_name("accuracy.json").read_text())["answers"]
+            assert counts == {"letter": 0, "text": 8 * bool(emotion), "unread": 8 * (not emotion)}
+        image = scenes.image_folder / scenes.questions()[0]["image"]
+        (decision,) = json.loads(run_sepm(["predict", *model, "--json", image]).out)
+        assert (decision["fine"]["text"], decision["prediction"]) == (text, emotion)
+
+    return see
 
 
 @pytest.mark.parametrize(
@@ -113,15 +111,9 @@ def check(
     ],
 )
 def test_an_answer_that_begins_as_a_letter_does_is_read_as_it_is_written(
-    pieces: list[str],
-    text: str,
-    emotion: str | None,
-    writer: Callable[[list[str]], Path],
-    scenes: Any,
-    tmp_path: Path,
-    run_sepm: Any,
+    pieces: list[str], text: str, emotion: str | None, writer: Any, check: Any
 ) -> None:
-    check(writer(pieces), text, emotion, scenes, tmp_path / "out", run_sepm)
+    check(writer(pieces), text, emotion)
 
 
 @pytest.mark.skipif(not LLAMA.is_file(), reason=f"LLaMA's tokenizer is not at {GOLDEN}")
@@ -134,12 +126,5 @@ def test_an_answer_that_begins_as_a_letter_does_is_read_as_it_is_written(
         ("I think the answer is E.", "disgust"),
     ],
 )
-def test_with_llamas_tokenizer_too(
-    text: str,
-    emotion: str,
-    llama_writer: Callable[[str], Path],
-    scenes: Any,
-    tmp_path: Path,
-    run_sepm: Any,
-) -> None:
-    check(llama_writer(text), text, emotion, scenes, tmp_path / "out", run_sepm)
+def test_with_llamas_tokenizer_too(text: str, emotion: str, llama_writer: Any, check: Any) -> None:
+    check(llama_writer(text), text, emotion)
