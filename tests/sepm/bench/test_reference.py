@@ -58,6 +58,7 @@ def test_the_reference_runs_the_whole_tower_with_eager_attention(workload: Workl
     assert parts.language_model.config._attn_implementation == "eager"
 
 
+@pytest.mark.parametrize("workload", ["vila"], indirect=True, scope="session")
 def test_in_a_process_of_its_own_it_decides_the_same(workload: Workload) -> None:
     request = BenchRequest(images=len(workload.questions), repeats=1, dtype="float32", threads=1)
     place = Placement(workload.model.device, torch.float32, torch.float32)

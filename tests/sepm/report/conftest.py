@@ -89,3 +89,9 @@ def recorded(runs: Path) -> Callable[[str], list[Json]]:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     return lines
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without figures, which take most of their time."""
+    monkeypatch.setattr("sepm.report.page._shown_figures", lambda group, image_folder: [])

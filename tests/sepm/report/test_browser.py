@@ -238,6 +238,7 @@ def test_the_picture_fades_the_dropped_tokens_and_stripes_the_padding(opened: Dr
     assert opened.execute_script(PIXEL, *middle[6])[0] < 20
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_picture_fades_tokens_of_tiles_and_below_it_those_of_the_thumbnail(
     chromium: Driver, tmp_path: Path, write_run: Any, image_folder: Path
 ) -> None:

@@ -246,6 +246,7 @@ def test_pictures_hold_the_image_the_dropped_tokens_and_where_the_input_lies(pag
     assert group["boxes"][6] == [0.5, 0.25, 0.75, 0.5]
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("tiles", [INTERNVL, None])
 def test_pictures_hold_the_tiles_of_their_own_image_or_say_that_none_are_known(
     tmp_path: Path, write_run: Any, image_folder: Path, tiles: Any
