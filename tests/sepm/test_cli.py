@@ -53,12 +53,7 @@ def test_every_command_has_a_help_that_says_no_default_twice(name: str, run_sepm
     assert text.startswith(f"Usage: sepm {name}")
     assert "None]" not in text
     assert "False]" not in text
-
-
-@pytest.mark.parametrize("name", cli.COMMANDS)
-def test_no_word_of_a_help_is_taken_for_a_tag_and_lost(name: str) -> None:
-    for option in cli.command_line()[name].assemble_argument_collection():
-        assert "<" not in (option.parameter.help or "")
+    assert "/." not in text  # of a path with a word in angle brackets, which is taken for a tag
 
 
 def test_the_version_is_the_packages(run_sepm: RunSepm) -> None:
