@@ -116,7 +116,7 @@ def evaluate(
     request = EvaluationRequest(model.options, data, run)
     runs = [_run(name, preset, settings) for name in names]
     found = evaluate_on_disk(request, runs, data.read(), model)
-    return [read_json(run.folder / ACCURACY) for run in found.values()]
+    return [read_json(folder / ACCURACY) for folder in found.values()]
 
 
 def _run(method: str, preset: str, settings: dict[str, Any]) -> MethodRun:

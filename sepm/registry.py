@@ -1,9 +1,9 @@
 """Every method by name (the rows of Tables 1-3), and a run: a method with its settings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
@@ -181,11 +181,6 @@ class MethodRun:
     def require_model(self, model: ModelFacts) -> None:
         """Raise `InputError` where the run is not possible on a model."""
         METHODS[self.method].check(self.config, model)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Method and settings, with which the run's rows must agree."""
-        return {"method": self.method, "configuration": asdict(self.config)}
 
     @property
     def asks_behind_one_image(self) -> bool:

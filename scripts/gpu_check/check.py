@@ -160,10 +160,13 @@ def methods(check: Check) -> str:
 
 def settings(check: Check) -> str:
     few = replace(check, scenes=max(1, check.scenes // 4))
-    for setting in SETTINGS:
+
+    def runs(name: str, device: str) -> Path:
         both = "zero-shot", "sepm"
-        cpu = few.evaluate("settings-cpu", both, "cpu", *setting.split())
-        gpu = few.evaluate("settings-gpu", both, "auto", *setting.split())
+        folders = [few.evaluate(name, both, device, *setting.split()) for setting in SETTINGS]
+        return folders[0]  # that of all of them
+
+    cpu, gpu = runs("settings-cpu", "cpu"), runs("settings-gpu", "auto")
     return compared(cpu, gpu, few.scenes * 2 * len(SETTINGS))
 
 

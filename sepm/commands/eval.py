@@ -30,7 +30,7 @@ def run(
 
     content = data.read()
     found = evaluate(request, runs, content, start_model(model))
-    paths = [run.folder / ACCURACY for run in found.values()]
+    paths = [folder / ACCURACY for folder in found.values()]
     results = list(map(read_json, paths))
     show_result(results, as_document(results, paths), as_json=as_json)
     for path, result in zip(paths, results, strict=True):

@@ -53,11 +53,11 @@ def run(
     betas, when = distinct(options.betas), config.ambiguous_when
     by_beta = [MethodRun("sepm", replace(config, beta=beta), preset) for beta in betas]
     require_files(model, data)
-    from sepm.evaluation.evaluate import evaluate  # imports torch, once the options are right
+    from sepm.evaluation.evaluate import evaluated  # imports torch, once the options are right
     from sepm.models.opening import start_model
 
     runs, opened = dict.fromkeys([*outer, *by_beta]), start_model(request.model)
-    found = evaluate(request, list(runs), request.data.read(), opened)
+    found = evaluated(request, list(runs), request.data.read(), opened)
     low, high, *beta_records = (found[run].records for run in (*outer, *by_beta))
     result = {
         "dataset": load_taxonomy(request.data.dataset).name,

@@ -32,11 +32,10 @@ class Measured:
     """The first prompt of each stage as the model reads it, a placeholder for the image."""
 
 
-def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> list[Record]:
-    """The records of a run, which its `accuracy.json` is written from, and from nothing else.
+def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> None:
+    """Write a run's `accuracy.json`; the records on disk are all it is made from.
 
-    They are in the order of the question file. What several processes wrote comes into one file
-    first.
+    Records that several processes wrote come into one file first.
 
     Raises:
         RunError: the files cannot be written.
@@ -65,7 +64,6 @@ def write_results(plan: PlannedRun, taxonomy: Taxonomy, measured: Measured) -> l
     with _rows_are_kept():
         write_released_files(folder, plan.covered, records, taxonomy, identity["model"])
         write_whole(folder / ACCURACY, as_json(content))
-    return records
 
 
 def _joined_records(plan: PlannedRun, taxonomy: Taxonomy) -> list[Record]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ from sepm.models.device import dtype_name, environment
 from sepm.models.opening import OpenedModel
 from sepm.processes import current_processes
 from sepm.records.folder import PREDICTIONS
+from sepm.records.reading import read_records
 from sepm.records.writing import RecordFile, error_record
 from sepm.registry import MethodRun
 
@@ -36,8 +38,8 @@ def evaluate(
     runs: Sequence[MethodRun],
     content: QuestionFile,
     opened: OpenedModel,
-) -> dict[MethodRun, CellResult]:
-    """Folder of each run, and its records of the questions asked; `accuracy.json` is written.
+) -> dict[MethodRun, Path]:
+    """Folder of each run, with its `accuracy.json` written.
 
     What is not on disk is computed; all runs share one pass over the images.
 
@@ -70,11 +72,27 @@ def evaluate(
         active = [plan for plan in planned if plan.missing or not plan.summed_up]
         work = Work(request, opened, active, questions, content.taxonomy, hashes)
         measured = work.carry_out(machine)
-        found: dict[MethodRun, CellResult] = {}
         for plan in planned:
-            records = write_results(plan, content.taxonomy, work.measured_of(plan, measured))
-            found[plan.run] = CellResult(plan.folder, records[: len(questions)])
-        return found
+            write_results(plan, content.taxonomy, work.measured_of(plan, measured))
+        return {plan.run: plan.folder for plan in planned}
+
+
+def evaluated(
+    request: EvaluationRequest,
+    runs: Sequence[MethodRun],
+    content: QuestionFile,
+    opened: OpenedModel,
+) -> dict[MethodRun, CellResult]:
+    """Folder of each run, and its records of the questions asked, all of them in memory.
+
+    Arguments and errors are those of `evaluate`.
+    """
+    asked = content.questions[: request.data.limit]
+    found: dict[MethodRun, CellResult] = {}
+    for run, folder in evaluate(request, runs, content, opened).items():
+        records = read_records([folder / PREDICTIONS], content.taxonomy, content.questions)
+        found[run] = CellResult(folder, [records[q.question_id] for q in asked])
+    return found
 
 
 def _identity(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sepm.analysis.tables import CellResult, Row, Table
 from sepm.datasets.locations import TaskData
 from sepm.errors import InputError
-from sepm.evaluation.evaluate import evaluate
+from sepm.evaluation.evaluate import evaluated
 from sepm.evaluation.request import EvaluationRequest
 from sepm.method.config import MethodConfig
 from sepm.models.opening import OpenedModel
@@ -55,5 +55,5 @@ class Cells:
         content = options.read()
         images = len(content.questions[: options.limit])
         tell(f"{task}: {images} images of {folder}, {len(runs)} runs")
-        found = evaluate(replace(request, data=options), list(runs), content, opened)
+        found = evaluated(replace(request, data=options), list(runs), content, opened)
         self.results[task] = {row.name: found[run] for run, rows in runs.items() for row in rows}
