@@ -1,4 +1,4 @@
-"""`scripts/transformers/eval`: their commands on a tiny Qwen2.5-VL, and the settings they pass on."""
+"""`scripts/transformers/eval`: their commands on a tiny Qwen2.5-VL, and the settings passed on."""
 
 import json
 from collections.abc import Callable
