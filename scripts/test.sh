@@ -12,4 +12,4 @@ ruff format --check .
 pyright --pythonpath "$sepm_python"
 lint-imports --no-logo --no-cache
 step "Tests: all of them or those named, in two processes"
-python -m pytest --numprocesses 2 --quiet "$@"
+python -m pytest --numprocesses 2 --dist worksteal --quiet "$@"  # a module's fixtures are made once

@@ -1,7 +1,7 @@
 """`sepm` command lines, each in a fork of one process that has imported torch once.
 
-Reads lists of runs from standard input, a line of JSON each, and answers each with a line that
-lists the exit statuses (-9: killed by SIGKILL). Of each run:
+Reads lists of runs from standard input, a line of JSON each, and answers each with the list of
+their exit statuses (-9: killed by SIGKILL). Of each run:
 
 - `arguments`: the command line.
 - `log`: file that its standard output and error go to.

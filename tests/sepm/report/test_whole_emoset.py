@@ -1,4 +1,4 @@
-"""The report page of two runs over as many samples as EmoSet has: its size, how soon it opens."""
+"""The page of two runs over as many samples as EmoSet has: its size, and how soon it opens."""
 
 import time
 from pathlib import Path
