@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from accelerate import init_empty_weights
 from torch import nn
 from transformers import LlamaConfig, PreTrainedTokenizerBase
 
-from llava.checkpoints.parts import build_language_model, end_ids
+from llava.checkpoints.parts import build_language_model, empty_parameters, end_ids
 from llava.checkpoints.weights import StoredWeights, load_weights
 from llava.conversation import Conversation
 from llava.errors import CheckpointError, checkpoint_errors
@@ -84,7 +83,7 @@ class Checkpoint:
         folder = self.folders[0]
         language_model = build_language_model(self.language, folder / "config.json")
         path = self.folder / "config.json"
-        with checkpoint_errors(path), init_empty_weights(include_buffers=False):
+        with checkpoint_errors(path), empty_parameters():
             projector, vision_tower = self.build_projector(), self.build_tower()
         tokenizer = self.load_tokenizer()
         with checkpoint_errors(folder):

@@ -1,5 +1,7 @@
 """Parts that both families read and build alike from a checkpoint's files, and their checks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +17,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 from transformers.activations import ACT2FN
+from transformers.initialization import no_init_weights
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -116,13 +119,20 @@ def read_tower(kind: type[TowerConfig], stored: dict[str, Any], place: Path | st
     return config
 
 
+@contextmanager
+def empty_parameters() -> Iterator[None]:
+    """Within it, models have parameters on the meta device, which nothing initialises."""
+    with init_empty_weights(include_buffers=False), no_init_weights():
+        yield
+
+
 def build_language_model(config: LlamaConfig, place: Path) -> LlamaForCausalLM:
     """LLaMA, its parameters on the meta device, tied where the configuration says so.
 
     Raises:
         CheckpointError: it cannot be built so, or its rotary embedding is not finite.
     """
-    with checkpoint_errors(place), init_empty_weights(include_buffers=False):
+    with checkpoint_errors(place), empty_parameters():
         model = LlamaForCausalLM(config)
     model.tie_weights()  # one parameter then, to fill once
     if not torch.isfinite(model.model.rotary_emb.inv_freq).all():

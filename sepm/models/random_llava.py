@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import init_empty_weights
 from torch import Tensor, nn
 from transformers import (
     CLIPVisionConfig,
@@ -29,6 +28,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from llava import Llava
+from llava.checkpoints.parts import empty_parameters
 from llava.checkpoints.weights import set_parameter
 from llava.conversation import VICUNA_V1
 from llava.image import ImageProcessor
@@ -75,7 +75,7 @@ def random_model(shape: Shape, device: torch.device, dtype: torch.dtype, seed: i
     tokenizer = LlamaTokenizer.from_pretrained(TOKENIZER)
     tower, language = shape.tower, shape.language
     is_clip = tower.kind == "clip"
-    with init_empty_weights(include_buffers=False):
+    with empty_parameters():
         language_model = LlamaForCausalLM(language_config(language))
         widths = tower.hidden_size, language.hidden_size
         projector = (
