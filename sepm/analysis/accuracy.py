@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.stats import binomtest
-
 from sepm.records.writing import Record
 
 
@@ -57,5 +55,7 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float] | None:
     """95% Wilson score interval of a fraction; None for n = 0."""
     if n == 0:
         return None
+    from scipy.stats import binomtest  # half a second, which a command's help need not take
+
     interval = binomtest(correct, n).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)

@@ -90,7 +90,7 @@ class CellResult:
 ZERO_SHOT = Row(REFERENCE, "zero-shot", "zero-shot")
 DROP_RATES = (0.1, 0.2)
 SEEDS = range(5)
-SELECTORS: tuple[Drop, ...] = ("query", "cls", "divprune", "highest")
+OTHER_DROPS: tuple[Drop, ...] = ("query", "cls", "divprune", "highest")
 """What stands beside FoE scores and chance in Table 2+."""
 
 
@@ -100,7 +100,7 @@ def _selector_rows(beta: float) -> tuple[Row, ...]:
         Row(f"random {seed} β={beta}", "sepm", beta=beta, drop="random", seed=seed)
         for seed in SEEDS
     )
-    others = (Row(f"{drop} β={beta}", "sepm", beta=beta, drop=drop) for drop in SELECTORS)
+    others = (Row(f"{drop} β={beta}", "sepm", beta=beta, drop=drop) for drop in OTHER_DROPS)
     return (Row(f"foe β={beta}", "sepm", beta=beta), *by_chance, *others)
 
 
@@ -147,7 +147,7 @@ TABLES: dict[TableNumber, Table] = {
             for b in DROP_RATES
             for against in (
                 "cci+fp",
-                *(f"{drop} β={b}" for drop in ("random 0", *SELECTORS)),
+                *(f"{drop} β={b}" for drop in ("random 0", *OTHER_DROPS)),
             )
         ),
         tuple(tuple(f"random {seed} β={b}" for seed in SEEDS) for b in DROP_RATES),

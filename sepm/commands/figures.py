@@ -25,7 +25,7 @@ class FigureOptions:
     output: Path = Path("figures")
     """Folder of the figures."""
     figure: tuple[str, ...] = ()
-    """Some of 3, 4, 5, 6, confusion, risk-coverage, flips [all that the runs give]."""
+    """Some of them by name, as 4 or flips; an unknown name lists all [all that the runs give]."""
     samples: tuple[str, ...] = ()
     """Question ids of figure 4."""
     per_class: int = 1

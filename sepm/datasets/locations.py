@@ -25,9 +25,11 @@ SOURCES = {
     "emoset": "https://github.com/JingyuanYY/EmoSet",
     "webemo7": "https://github.com/slifer0918/WEBEmo",
     "webemo25": "https://github.com/slifer0918/WEBEmo",
+    "webemo2": "https://github.com/slifer0918/WEBEmo",
     "abstract": "https://www.imageemotion.org/testImages_abstract.zip",
+    "artphoto": "https://www.imageemotion.org/testImages_artphoto.zip",
 }
-"""Addresses that each data set comes from."""
+"""Addresses that data sets come from; FI has none, its authors give it on request."""
 
 QUESTION_FILE = "stage_1.jsonl"
 README = "data/README.md"
@@ -56,7 +58,7 @@ def require_data(task: str, root: Path) -> None:
     if root.is_dir() or task not in IMAGE_FOLDERS:
         return
     raise InputError(
-        f"no data set: {root} is no folder. Get it from {SOURCES[task]}"
+        f"no data set: {root} is no folder. Get it from {SOURCES.get(task, 'its authors')}"
         f"{pointer(' as {} says', README)}, or name the folder where it lies."
         f"\n\n{_how_to_get(task)}".rstrip()
     )

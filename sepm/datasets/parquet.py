@@ -16,7 +16,7 @@ ROWS_AT_ONCE = 64
 """Images that are held in memory together."""
 
 Label = str | int
-NEEDS = "the hub's data needs pyarrow: pip install 'sepm[hub]'"
+NEEDS = "the hub's data needs pyarrow: pip install -e '.[hub]' in the checkout"
 
 
 @dataclass(frozen=True)

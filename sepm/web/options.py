@@ -28,4 +28,4 @@ class ServerOptions:
 def require_gradio() -> None:
     """Raise `InputError` where gradio is not installed."""
     if find_spec("gradio") is None:
-        raise InputError("the live page needs gradio: pip install 'sepm[web]'")
+        raise InputError("the live page needs gradio: pip install -e '.[web]' in the checkout")

@@ -6,7 +6,7 @@ from shlex import split
 
 import pytest
 
-from sepm import cli
+from sepm.cli import command_line
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "data/README.md", *ROOT.glob("data/demo/*.md")])
@@ -65,10 +65,11 @@ def test_the_pages_have_a_demo_command_for_every_command_of_theirs() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_sepm_command_that_is_shown_whole_is_one(
-    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path,
 ) -> None:
-    monkeypatch.setattr(cli, "_run", lambda module, args: 0)
+    """Its options are known, have values of their kinds, and none that is required is missing."""
     for command in readme_commands.commands(page.read_text("utf-8")):
-        words = split(command, comments=True)
+        words = split(command.replace("$beta", "0.1").replace("$pass", "once"), comments=True)
         if "sepm" in words[:3] and "…" not in command:
-            assert cli.main(words[words.index("sepm") + 1 :]) == 0, command
+            line = words[words.index("sepm") + 1 :]
+            command_line().parse_args(line, print_error=False, exit_on_error=False)

@@ -29,12 +29,13 @@ FUNCTIONS = (fine_body, fine_key, lowest_scored)
 @pytest.fixture
 def twice(monkeypatch: pytest.MonkeyPatch) -> MethodRun:
     """The page's method, registered."""
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     known: dict[str, Any] = {thing.__name__: thing for thing in (*NAMES, *FUNCTIONS)}
     known["Dialogue"] = Dialogue
-    exec(code, known)
-    reads = frozenset({"fine_question", "fine_answer", "beta"})
-    monkeypatch.setitem(registry.METHODS, "twice", Method("asked twice", known["twice"], reads))
+    monkeypatch.setattr(registry, "METHODS", registry.METHODS.copy())
+    known |= {"METHODS": registry.METHODS, "Method": Method, "WORDING": registry.WORDING}
+    for code in blocks:
+        exec(code, known)
     return MethodRun("twice", MethodConfig(beta=0.25))
 
 

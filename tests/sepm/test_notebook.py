@@ -39,7 +39,7 @@ def test_the_readmes_first_python_runs_as_written(
     decided, measured = capsys.readouterr().out.splitlines()
     assert decided.startswith("fear [")
     assert 0 <= float(measured.split()[0]) <= 1
-    assert (tmp_path / "results" / "emoset" / "llava-demo" / "sepm" / "accuracy.json").is_file()
+    assert (tmp_path / "results" / "demo" / "llava-demo" / "sepm" / "accuracy.json").is_file()
 
 
 def test_a_decision_is_what_the_command_prints_as_json(

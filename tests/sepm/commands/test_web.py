@@ -75,7 +75,7 @@ def test_without_gradio_it_tells_what_to_install(
 ) -> None:
     monkeypatch.setattr("sepm.web.options.find_spec", lambda name: None)
     assert main(["web"]) == 2
-    said = "sepm web: the live page needs gradio: pip install 'sepm[web]'\n"
+    said = "sepm web: the live page needs gradio: pip install -e '.[web]' in the checkout\n"
     assert capsys.readouterr().err == said
 
 

@@ -249,5 +249,5 @@ def test_without_the_extra_its_name_is_told(
         raise ImportError(name)
 
     monkeypatch.setattr(parquet, "import_module", absent)
-    with pytest.raises(InputError, match=r"pip install 'sepm\[hub\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[hub\]'"):
         make(tmp_path, files)

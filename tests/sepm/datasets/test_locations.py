@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sepm.datasets.locations import find_task, require_data
+from sepm.datasets.locations import IMAGE_FOLDERS, find_task, require_data
 from sepm.datasets.make_question_file import make_question_file, manifest_path
 from sepm.errors import InputError
 
@@ -57,6 +57,14 @@ def test_a_file_made_with_defaults_tells_how_to_make_another(
     found = find_task("emotion6", tmp_path, tmp_path / "q")
     rest = f"--root {emotion6_root} --split LIST --output {found.question_file}"
     assert any(f"sepm questions emotion6 {rest}" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("task", IMAGE_FOLDERS)
+def test_every_data_set_that_is_not_there_is_told_with_where_to_get_it(
+    task: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"absent is no folder\. Get it from (http|its authors)"):
+        require_data(task, tmp_path / "absent")
 
 
 def test_a_data_set_that_is_not_there_is_told_with_the_readmes_section_if_there_is_one(

@@ -1,6 +1,8 @@
 """A tiny model, opened, and a session over it."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,17 @@ from sepm.web.session import LiveImage, Session
 
 SETTINGS = {"retain": 64, "sparsevlm_layers": (0, 1, 2)}
 """SparseVLM's, for three decoder layers."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ports_of_this_process() -> Iterator[None]:
+    """Ports that tests in another process do not find free at the same moment."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 7860 + 100 * worker
+    with pytest.MonkeyPatch.context() as patch:
+        if find_spec("gradio"):
+            patch.setattr("sepm.web.server.PORTS", range(first, first + 100))
+        yield
 
 
 @pytest.fixture(scope="session")
