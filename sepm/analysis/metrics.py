@@ -14,7 +14,7 @@ from sepm.analysis.rotations import rotation_summary
 from sepm.method.answers import COARSE_KEY
 from sepm.method.confidence import choose_branch
 from sepm.method.taxonomy import Polarity, Taxonomy, no_class
-from sepm.records.options import classes_by_letter, labels_of
+from sepm.records.labels import classes_by_letter, labels_of
 from sepm.records.writing import Record
 
 UNREAD = "unread"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import classes_by_letter
+from sepm.records.labels import classes_by_letter
 from sepm.records.writing import Record
 
 

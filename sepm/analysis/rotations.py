@@ -9,7 +9,7 @@ from sepm.analysis.accuracy import Accuracy, ratio
 from sepm.baselines.rotations import rotated_orders
 from sepm.documents import Document
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import answers_by_order, labels_of
+from sepm.records.labels import answers_by_order, labels_of
 from sepm.records.writing import Record
 
 

@@ -17,7 +17,7 @@ from sepm.analysis.stored_run import StoredRun
 from sepm.documents import Document
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import labels_of
+from sepm.records.labels import labels_of
 from sepm.records.writing import Record
 
 HARD, FULL, LARGEST, SOFT = "hard gate", "all options", "all options, largest s", "soft gate"

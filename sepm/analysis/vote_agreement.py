@@ -16,7 +16,7 @@ from sepm.datasets.votes import top_classes
 from sepm.documents import Document
 from sepm.errors import InputError
 from sepm.method.taxonomy import Taxonomy
-from sepm.records.options import labels_of
+from sepm.records.labels import labels_of
 from sepm.records.writing import Record
 
 Votes = Mapping[str, float]

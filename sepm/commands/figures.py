@@ -93,7 +93,7 @@ def write_figures(
 ) -> tuple[list[str], list[str]]:
     """Paths written below `<output>/<dataset>/<model>/`, and what could not be drawn."""
     from sepm.report.figures import Drawn, draw_figures
-    from sepm.report.flips import flip_table
+    from sepm.report.flips_figure import flip_table
     from sepm.report.style import FORMATS, rendered, styled
 
     folder = output / group.dataset / group.model

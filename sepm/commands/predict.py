@@ -24,7 +24,7 @@ from sepm.terminal import complain, show, show_json
 
 if TYPE_CHECKING:
     from sepm.inference.predict import Decision
-    from sepm.report.dropped_tokens import Scene
+    from sepm.report.dropped_tokens_figure import Scene
     from sepm.report.style import Format
 
 
@@ -205,7 +205,7 @@ def scene_of(decision: "Decision", visual_grid: dict[str, Any] | None) -> "Scene
         visual_grid: places on any image; None: not known, or each image's own.
     """
     from sepm.records.tiled_grid import token_places
-    from sepm.report.dropped_tokens import Scene
+    from sepm.report.dropped_tokens_figure import Scene
     from sepm.report.overlay import shrunk
 
     record = decision.as_dict()

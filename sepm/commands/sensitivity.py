@@ -16,7 +16,7 @@ from sepm.analysis.sweep import (
 )
 from sepm.analysis.sweep_text import as_document, as_rows, as_summary
 from sepm.commands.options import COMMAND, AsJson, Data, MethodOptions, Model, Run, Settings
-from sepm.commands.results import write_result
+from sepm.commands.result_files import write_result
 from sepm.datasets.tasks import load_taxonomy
 from sepm.evaluation.request import EvaluationRequest, RunOptions, require_files
 from sepm.method.confidence import Variance

@@ -19,7 +19,7 @@ from sepm.commands.options import (
     Samples,
     with_settings,
 )
-from sepm.commands.results import write_result
+from sepm.commands.result_files import write_result
 from sepm.datasets.locations import QUESTION_FILE, TaskData, find_task
 from sepm.datasets.options import DataOptions, SampleOptions, TaskOptions
 from sepm.datasets.tasks import load_taxonomy

@@ -20,7 +20,7 @@ from sepm.export.run_facts import (
     sha256,
     software_version,
 )
-from sepm.records.options import labels_of
+from sepm.records.labels import labels_of
 from sepm.records.writing import Record, as_line
 
 SCHEMA_VERSION = "0.3.0"

@@ -18,7 +18,7 @@ from sepm.method.dropping import num_dropped
 from sepm.method.taxonomy import Taxonomy, renumbered
 from sepm.progress import tell
 from sepm.records.fields import ROUNDING, RecordFields, answer_given
-from sepm.records.options import answers_by_order, classes_by_letter
+from sepm.records.labels import answers_by_order, classes_by_letter
 from sepm.records.writing import Record
 from sepm.registry import METHODS
 

@@ -15,10 +15,10 @@ from sepm.method.confidence import gate_in_words
 from sepm.method.config import MethodConfig
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
-from sepm.records.options import classes_by_letter
+from sepm.records.labels import classes_by_letter
 from sepm.records.tiled_grid import PLACES_UNKNOWN, dropped_in_words
 from sepm.records.writing import Record
-from sepm.report.dropped_tokens import (
+from sepm.report.dropped_tokens_figure import (
     Scene,
     draw_dropped,
     draw_scale,

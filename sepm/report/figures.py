@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from sepm.analysis.stored_run import StoredRun
 from sepm.records.tiled_grid import PLACES_UNKNOWN
-from sepm.report.confidence import draw_confidence
-from sepm.report.confusion import draw_confusion, draw_difference
-from sepm.report.dropped_tokens import Scene, draw_dropped_tokens, scale_of
-from sepm.report.flips import draw_flips
+from sepm.report.confidence_figure import draw_confidence
+from sepm.report.confusion_figure import draw_confusion, draw_difference
+from sepm.report.dropped_tokens_figure import Scene, draw_dropped_tokens, scale_of
+from sepm.report.flips_figure import draw_flips
 from sepm.report.image_folders import load_image
-from sepm.report.per_class import draw_per_class
-from sepm.report.risk_coverage import draw_risk_coverage
+from sepm.report.per_class_figure import draw_per_class
+from sepm.report.risk_coverage_figure import draw_risk_coverage
 from sepm.report.runs import RunGroup
 from sepm.report.samples import per_class_samples, samples_by_id
 from sepm.report.sweep_figure import draw_sensitivity

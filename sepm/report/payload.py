@@ -13,7 +13,7 @@ from sepm.method.confidence import Branch
 from sepm.method.prompts import COARSE_OPTIONS
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.geometry import TokenPlaces, VisualGrid
-from sepm.records.options import classes_by_letter
+from sepm.records.labels import classes_by_letter
 from sepm.records.tiled_grid import PLACES_UNKNOWN, TiledGrid, dropped_in_words
 from sepm.records.writing import Record
 from sepm.report.image_folders import ImageFolders, load_image

@@ -11,7 +11,7 @@ from sepm.analysis.compare import flat
 from sepm.analysis.paired import P_AND_INTERVAL, pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
 from sepm.documents import ABSENT
-from sepm.report.per_class import by_polarity
+from sepm.report.per_class_figure import by_polarity
 from sepm.report.runs import RunGroup
 
 MADE_OF = (

@@ -18,7 +18,7 @@ from sepm.datasets.tasks import load_taxonomy
 from sepm.documents import as_markdown
 from sepm.errors import InputError
 from sepm.method.config import PRESETS
-from tests.sepm.report.hand_made import GRID, row
+from tests.sepm.hand_made import GRID, row
 
 Json = dict[str, Any]
 Marks = dict[str, list[int]]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sepm.analysis.stored_run import StoredRun, read_run
+from tests.sepm.hand_made import row
 from tests.sepm.report.conftest import write_run  # noqa: F401 - a fixture
-from tests.sepm.report.hand_made import row
 
 WRITTEN = 1_764_230_400  # 2025-11-27 08:00:00 UTC
 FAILED = {

@@ -11,8 +11,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from llava.image import ImageProcessor
 from sepm.records.geometry import OUTSIDE, Box, VisualGrid
 from sepm.report.overlay import FADED, FADED_TO, faded, plain
-
-from .hand_made import GRID
+from tests.sepm.hand_made import GRID
 
 LLAVA = VisualGrid(24, 24, 336, 14, "pad", "row-major")
 VILA = VisualGrid(14, 14, 384, 14, "resize", "column-major")

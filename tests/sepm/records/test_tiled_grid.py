@@ -7,8 +7,7 @@ from PIL import Image
 from sepm.records.geometry import OUTSIDE, Box
 from sepm.records.tiled_grid import TiledGrid, dropped_in_words, token_places
 from sepm.report.overlay import faded, plain
-
-from .hand_made import GRID, INTERNVL
+from tests.sepm.hand_made import GRID, INTERNVL
 
 QWEN = TiledGrid.from_record([[5, 8, 0, 0, 1, 1]])
 CROPPED = TiledGrid.from_record([[2, 2, 0.25, 0, 0.75, 1]])

@@ -12,8 +12,7 @@ from PIL import Image
 from sepm.datasets.tasks import load_taxonomy
 from sepm.method.config import PRESETS
 from sepm.report.runs import RunGroup, read_run_groups
-
-from .hand_made import GRID, ROWS, Json, sepm_rows, under
+from tests.sepm.hand_made import GRID, ROWS, Json, sepm_rows, under
 
 WriteRun = Callable[..., Path]
 

@@ -19,8 +19,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.chromium import Driver, driven, forget, needs_chromium, requests
-
-from .hand_made import INTERNVL, ROWS, tiled
+from tests.sepm.hand_made import INTERNVL, ROWS, tiled
 
 pytestmark = needs_chromium
 

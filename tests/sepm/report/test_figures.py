@@ -18,21 +18,20 @@ from sepm.analysis.stored_run import StoredRun
 from sepm.method.config import PRESETS
 from sepm.records.geometry import VisualGrid
 from sepm.records.tiled_grid import PLACES_UNKNOWN, token_places
-from sepm.report.confidence import draw_confidence
-from sepm.report.confusion import differences, draw_confusion, draw_difference
+from sepm.report.confidence_figure import draw_confidence
+from sepm.report.confusion_figure import differences, draw_confusion, draw_difference
 from sepm.report.decision import draw_decisions, pages_of
-from sepm.report.dropped_tokens import Scene, draw_dropped_tokens
+from sepm.report.dropped_tokens_figure import Scene, draw_dropped_tokens
 from sepm.report.figures import FIGURES, Choice, Drawn, NotDrawn, draw_figures
-from sepm.report.flips import draw_flips, flip_table
+from sepm.report.flips_figure import draw_flips, flip_table
 from sepm.report.overlay import faded
-from sepm.report.per_class import draw_per_class
-from sepm.report.risk_coverage import draw_risk_coverage
+from sepm.report.per_class_figure import draw_per_class
+from sepm.report.risk_coverage_figure import draw_risk_coverage
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.style import FORMATS, picture_files, rendered, styled
 from sepm.report.sweep_figure import curves, draw_sensitivity, swept_curves
 from sepm.report.sweeps import read_sweeps
-
-from .hand_made import INTERNVL, ROWS, SWEEP, tiled
+from tests.sepm.hand_made import INTERNVL, ROWS, SWEEP, tiled
 
 Json = dict[str, Any]
 Recorded = Callable[[str], list[Json]]

@@ -26,8 +26,7 @@ from sepm.report.payload import browsable, group_payload
 from sepm.report.runs import RunGroup, read_run_groups
 from sepm.report.samples import spread_ids
 from sepm.report.tables import Table, paired_tests, per_class, result_cells, results
-
-from .hand_made import INTERNVL, ROWS, tiled
+from tests.sepm.hand_made import INTERNVL, ROWS, tiled
 
 Json = dict[str, Any]
 

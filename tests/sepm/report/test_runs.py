@@ -10,8 +10,7 @@ from sepm.errors import InputError
 from sepm.report.page import report_page
 from sepm.report.runs import labels, read_run_groups
 from sepm.report.sweeps import read_sweeps
-
-from .hand_made import SWEEP
+from tests.sepm.hand_made import SWEEP
 
 
 def test_runs_are_found_below_a_folder_and_grouped_by_data_set_and_model(

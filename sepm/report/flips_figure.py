@@ -8,7 +8,7 @@ from sepm.analysis.metrics import UNREAD
 from sepm.analysis.paired import pair_up, paired_counts, per_class_change
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import no_class
-from sepm.report.per_class import LOOKS, by_polarity
+from sepm.report.per_class_figure import LOOKS, by_polarity
 from sepm.report.style import DARK
 
 

@@ -15,7 +15,7 @@ from sepm.analysis.paired import pair_up
 from sepm.analysis.stored_run import StoredRun
 from sepm.method.taxonomy import Taxonomy, no_class
 from sepm.records.writing import Record
-from sepm.report.per_class import by_polarity
+from sepm.report.per_class_figure import by_polarity
 from sepm.report.style import BLUE, DARK, GREY, ON_DARK, VERMILION
 
 Place = tuple[str, str]
