@@ -149,6 +149,8 @@ def _told(error: CycloptsError) -> str:
     """What is wrong; an unknown option first, which may be why another is missing."""
     unused = error.unused_tokens or []
     if isinstance(error, UnknownCommandError):
+        if unused[0].startswith("-"):
+            return f"unknown option {unused[0]}{did_you_mean(unused[0], ('--help', '--version'))}"
         return unknown_name("command", unused[0], COMMANDS)
     if isinstance(error, UnknownOptionError):
         unused = [error.token.keyword or error.token.value]

@@ -151,7 +151,7 @@ class Told:
         """
         if self.number and self._as_json:
             show_json(self._records)
-        if self.number and self._options.csv:
+        if self._rows and self._options.csv:
             columns = dict.fromkeys(max(self._rows, key=len))
             write_whole(self._options.csv, as_csv([columns | row for row in self._rows]))
             tell(f"{self._options.csv}: {len(self._rows)} images")

@@ -38,10 +38,18 @@ def _carry_out(assignment: object) -> None:
 def meet() -> None:
     """Wait until all processes are there; from then on each hears at once when another ends.
 
+    Ctrl-C ends the wait, of which Python itself would not hear.
+
     Raises:
         LostProcessError: one has ended already.
     """
-    current_processes().gather(None)
+    processes = current_processes()
+    if processes.count > 1:
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            processes.gather(None)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def dismiss(status: int) -> None:

@@ -136,7 +136,7 @@ def finished_records(
             f"{'.'.join(parts)} is {_shown(before)} there, {_shown(wish)} now"
             for parts, before, wish in differences
         )
-        options = dict.fromkeys(_option(parts) for parts, *_ in differences)
+        options = dict.fromkeys(option for parts, *_ in differences for option in _options(parts))
         raise InputError(
             f"{folder} holds a run with another configuration: {told}. {ways_out(options)}"
         )
@@ -180,11 +180,10 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def ways_out(options: Iterable[str]) -> str:
-    """Advice where a folder holds rows of something else, which those options name."""
-    return (
-        f"If that is a mistake, mend {', '.join(options)}. Else choose another --output-dir, or "
-        "start afresh with --overwrite"
-    )
+    """Advice where a folder holds rows of something else, which those options name, if any do."""
+    mend = f"If that is a mistake, mend {named}. Else " if (named := ", ".join(options)) else ""
+    choose = "choose" if mend else "Choose"
+    return f"{mend}{choose} another --output-dir, or start afresh with --overwrite"
 
 
 def _differences(
@@ -199,10 +198,14 @@ def _differences(
             yield (*within, key), there, now
 
 
-def _option(parts: Sequence[str]) -> str:
-    """The option that decides a part of an identity, such as `configuration`, `alpha`."""
+def _options(parts: Sequence[str]) -> list[str]:
+    """The option that decides a part of an identity, such as `configuration`, `alpha`; if any."""
+    if parts in (("configuration",), ("sha256",)):
+        return []
+    if parts == ("sha256", "conversation"):  # the template's content: --conversation has its name
+        return ["--model-path"]
     name = parts[1] if len(parts) > 1 else parts[0]
-    return OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    return [OPTIONS.get(name, f"--{name.replace('_', '-')}")]
 
 
 def _shown(value: object) -> str:

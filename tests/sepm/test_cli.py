@@ -74,6 +74,7 @@ def test_the_help_shows_the_default_presets_values(run_sepm: RunSepm) -> None:
     ("line", "said"),
     [
         ("evla", "unknown command 'evla'; did you mean 'eval'? available: eval, predict"),
+        ("--verson", "unknown option --verson; did you mean '--version'?"),
         ("eval --methd sepm", "unknown option --methd; did you mean '--method'?"),
         ("tasks --zzz", "unknown option --zzz\n"),
         ("tasks emoset", "there is no place for emoset"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("gradio", reason="gradio is not installed: pip install 'sepm[web]'")
+pytest.importorskip("gradio", reason="gradio is not installed: the extra web")
 
 from sepm.cli import main
 from sepm.web import demo, server

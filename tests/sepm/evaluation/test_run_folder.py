@@ -71,6 +71,7 @@ def test_differences_are_named_with_both_values(tmp_path: Path) -> None:
         ({"sha256": {"question_file": "now"}}, "--question-file"),
         ({"sha256": {"model_files": {"a": "now"}, "checkpoint": "now"}}, "--model-path"),
         ({"sha256": {"taxonomy": "now"}}, "--dataset"),
+        ({"sha256": {"conversation": "now"}}, "--model-path"),
         ({"configuration": {"vision_dtype": "now"}}, "--vision-dtype"),
         ({"configuration": {"processor": {"size": "now"}}}, "--processor"),
     ],

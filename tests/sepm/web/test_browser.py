@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("gradio", reason="gradio is not installed: pip install 'sepm[web]'")
+pytest.importorskip("gradio", reason="gradio is not installed: the extra web")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from selenium.webdriver.common.by import By

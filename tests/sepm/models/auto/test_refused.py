@@ -43,6 +43,15 @@ def test_a_chat_template_that_queries_cannot_be_asked_with(
         _ = opened(tmp_path / "model").model
 
 
+def test_a_legacy_chat_template_goes_before_the_other_as_in_transformers(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write_family("llava", folder)
+    first = opened(folder).checkpoint.template
+    other = first.replace("\n", " ") + "{# legacy #}"
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": other}))
+    assert opened(folder).checkpoint.template == other != first
+
+
 def test_soft_capped_attention_unless_eager_is_accepted(tmp_path: Path) -> None:
     capped = {"model_type": "gemma2", "attn_logit_softcapping": 50.0, "sliding_window": 4096}
     write_family("paligemma", tmp_path / "model", text_config=capped)
