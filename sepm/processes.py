@@ -1,9 +1,9 @@
 """The processes of one command under `accelerate launch`, and what they tell each other.
 
 The first process runs the command, and it alone reads and writes results and speaks to the user;
-the others wait for its assignments (`sepm.evaluation.helper_process`) and say only why they end. Who is who stands in the
-environment that the launcher makes; without one there is a single process. Nothing here imports
-torch.
+the others wait for its assignments (`sepm.evaluation.helper_process`) and say only why they end.
+Who is who stands in the environment that the launcher makes; without one there is a single process.
+Nothing here imports torch.
 """
 
 import atexit
