@@ -20,8 +20,8 @@ NOT_RUN = re.compile(r"\s# (?:needs|takes) ")
 
 
 def commands(text: str) -> list[str]:
-    """Commands in a page's indented blocks, one a line."""
-    joined = re.sub(r"\\\n\s*", "", text)
+    """Commands in a page's indented blocks, one a line; fenced blocks are of other languages."""
+    joined = re.sub(r"```.*?```|\\\n\s*", "", text, flags=re.DOTALL)
     return [line.strip() for line in joined.split("\n") if line.startswith("    ")]
 
 

@@ -17,6 +17,7 @@ readme_commands = import_module("scripts.readme_commands")
 
 def test_a_command_is_an_indented_line_with_its_continuations() -> None:
     text = "Do:\n\n    sepm eval \\\n        --limit 8\n    sepm check\n\nnot this `sepm table`\n"
+    text += "```python\ncall(\n    sepm.predict\n)\n```\n"
     assert readme_commands.commands(text) == ["sepm eval --limit 8", "sepm check"]
 
 
