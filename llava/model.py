@@ -134,7 +134,7 @@ class Llava(nn.Module):
             embeds = self.splice(prompts, visual_tokens)
             return language.prefill(self.language_model, embeds, spliced, span)
         _require_prefix(text_prefix, prompts, rows)
-        after = self.embed([p.input_ids[position + 1 :] for p in prompts])
+        after = self.embed([p.after_image for p in prompts])
         embeds = torch.cat([visual_tokens.to(after), after], dim=1)
         own_rows = [row - position for row in spliced]
         return language.prefill(self.language_model, embeds, own_rows, span, text_prefix.cache)
@@ -142,9 +142,8 @@ class Llava(nn.Module):
     @torch.inference_mode()
     def text_prefix(self, prompt: Prompt) -> Prefix:
         """Prefix of all prompts: the text before the image."""
-        before_image = prompt.input_ids[: prompt.image_position]
-        embeds = self.embed([before_image])
-        return Prefix(before_image, language.prefix_cache(self.language_model, embeds))
+        embeds = self.embed([prompt.before_image])
+        return Prefix(prompt.before_image, language.prefix_cache(self.language_model, embeds))
 
     @torch.inference_mode()
     def image_prefix(self, text_prefix: Prefix, images: Sequence[VisualTokens]) -> Prefix:
@@ -177,7 +176,7 @@ class Llava(nn.Module):
         for alike, wanted in zip(prompts, rows, strict=True):
             after_image = _image_position(alike, wanted) + 1
             _require_prefix(image_prefix, alike, wanted)
-            texts.append(self.embed([p.input_ids[after_image:] for p in alike]))
+            texts.append(self.embed([p.after_image for p in alike]))
             own_rows.append([row - after_image for row in wanted])
         start, cache = len(image_prefix.before_image), image_prefix.cache.select_rows(indices)
         span = slice(start, cache.length)
@@ -194,9 +193,8 @@ class Llava(nn.Module):
     @torch.inference_mode()
     def splice(self, prompts: Sequence[Prompt], visual_tokens: Tensor) -> Tensor:
         """Embeddings float[B, T, D] of B prompts with float[B, N, D] in the image's place."""
-        position = prompts[0].image_position
-        before = self.embed([p.input_ids[:position] for p in prompts])
-        after = self.embed([p.input_ids[position + 1 :] for p in prompts])
+        before = self.embed([p.before_image for p in prompts])
+        after = self.embed([p.after_image for p in prompts])
         return torch.cat([before, visual_tokens.to(before), after], dim=1)
 
     @torch.inference_mode()
@@ -325,7 +323,7 @@ def _require_prefix(prefix: Prefix, prompts: Sequence[Prompt], rows: Sequence[in
     Attention of the prefix's own positions is not computed.
     """
     position = prompts[0].image_position
-    if any(prompt.input_ids[:position] != prefix.before_image for prompt in prompts):
+    if any(prompt.before_image != prefix.before_image for prompt in prompts):
         raise ValueError("a prompt does not begin as the prefix does")
     if min(rows, default=position + 1) <= position:
         raise ValueError("attention rows of a text after a prefix are that text's own")

@@ -41,9 +41,9 @@ def main(pages: list[str]) -> int:
     run: set[tuple[str, ...]] = set()
     for page in map(Path, pages):
         for command in demo_commands(page.read_text(encoding="utf-8")):
-            if words_of(command) in run:
+            if (words := words_of(command)) in run:
                 continue
-            run.add(words_of(command))
+            run.add(words)
             print(f"== {page}: {command}", flush=True)
             started = time.monotonic()
             if status := subprocess.run(["bash", "-c", command], check=False).returncode:
