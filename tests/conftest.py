@@ -1,5 +1,6 @@
-"""Tiny checkpoints that all tests may load."""
+"""What all tests start from, and tiny checkpoints that they may load."""
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,13 @@ import pytest
 from tests.tiny_checkpoints import Variant, VilaVariant, write_llava, write_vila
 
 MakeCheckpoint = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A script's background command ignores SIGINT, and so would all processes of the tests."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

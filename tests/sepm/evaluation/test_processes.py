@@ -16,7 +16,10 @@ import pytest
 
 from sepm.cli import main
 
-LAUNCH = "--mixed_precision no --dynamo_backend no --num_machines 1 --main_process_port 0"
+LAUNCH = (
+    "--multi_gpu --mixed_precision no --dynamo_backend no --num_machines 1 --main_process_port 0"
+)
+"""Options of accelerate's launcher; `--multi_gpu` is its word for several processes."""
 SECONDS = 300
 """After which a launch counts as one that hangs."""
 
@@ -35,10 +38,9 @@ def launch() -> Callable[..., Launch]:
     """A function that runs a `sepm` command line under `accelerate launch` in some processes."""
 
     def run(arguments: list[str], processes: int) -> Launch:
-        several = ["--multi_gpu"] if processes > 1 else []  # accelerate's word for one launcher
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "accelerate.commands.launch", *several, *LAUNCH.split()),
+                *(sys.executable, "-m", "accelerate.commands.launch", *LAUNCH.split()),
                 *("--num_processes", str(processes), "-m", "sepm", *arguments),
             ],
             capture_output=True,
@@ -145,17 +147,24 @@ def assert_same_runs(run_of: Any, output: Path, plain: dict[str, Any]) -> None:
 # ---- undisturbed
 
 
-@pytest.mark.parametrize("processes", [1, 3])
-def test_any_number_of_processes_gives_the_rows_of_a_plain_run_and_speaks_with_one_voice(
-    processes: int, launch: Any, arguments: Any, run_of: Any, plain: dict, tmp_path: Path
+def test_processes_give_the_rows_of_a_plain_run_and_speak_with_one_voice(
+    launch: Any, arguments: Any, run_of: Any, plain: dict, tmp_path: Path
 ) -> None:
-    done = launch(arguments(tmp_path), processes)
+    done = launch(arguments(tmp_path), 3)
     assert done.status == 0
     assert_same_runs(run_of, tmp_path, plain)
     timing = run_of(tmp_path).accuracy()["timing"]
-    assert (timing["processes"], timing["images"], timing["batch_size"]) == (processes, 24, 1)
+    assert (timing["processes"], timing["images"], timing["batch_size"]) == (3, 24, 1)
     assert done.printed.count("95% interval") == 1
     assert done.errors.count("100%") == 1
+
+
+def test_a_launcher_may_start_one_process_only(
+    fork: Any, arguments: Any, run_of: Any, plain: dict, tmp_path: Path
+) -> None:
+    assert fork(arguments(tmp_path), 1)[0] == 0
+    assert_same_runs(run_of, tmp_path, plain)
+    assert run_of(tmp_path).accuracy()["timing"]["processes"] == 1
 
 
 def test_images_that_are_prefilled_once_give_the_same_rows_in_several_processes(
