@@ -5,7 +5,7 @@ the window's size alone, never on how many processes there are.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,7 +96,10 @@ def carry_out(
     size = processes.from_main(batch_size)
     started = time.perf_counter()
     batcher = Batcher(size, lambda note: tell_own(note, processes))
-    _append_rows(assignment, model, batcher, processes)
+    with ExitStack() as stack:
+        folders = assignment.folders
+        files = processes.agreed(lambda: [stack.enter_context(_rows_file(f)) for f in folders])
+        _append_rows(assignment, model, batcher, files)
     sizes, peaks = zip(*processes.gather((batcher.size, peak_memory(model.device))), strict=True)
     seconds = time.perf_counter() - started
     return {
@@ -155,16 +158,18 @@ def _check_same_model(assignment: Assignment, opened: OpenedModel) -> None:
 
 
 def _append_rows(
-    assignment: Assignment, model: VisionLanguageModel, batcher: Batcher, processes: Processes
+    assignment: Assignment,
+    model: VisionLanguageModel,
+    batcher: Batcher,
+    files: Sequence[RecordFile],
 ) -> None:
-    """Compute this process's windows, and write each row as it is made."""
+    """Compute this process's windows, and write each row as it is made into its run's file."""
+    processes = current_processes()
     mine = dealt(assignment.questions, assignment.pending, batcher.size, processes)
     rows_left = {
         q.question_id: sum(q.question_id in missing for missing in assignment.missing) for q in mine
     }
-    with worker_failures(GOES_ON), ExitStack() as stack:
-        files = [stack.enter_context(_rows_file(f, processes)) for f in assignment.folders]
-        bar = stack.enter_context(_progress(assignment, rows_left, processes))
+    with worker_failures(GOES_ON), _progress(assignment, rows_left, processes) as bar:
         for result in run_questions(
             model,
             mine,
@@ -180,8 +185,9 @@ def _append_rows(
 
 
 @contextmanager
-def _rows_file(folder: Path, processes: Processes) -> Iterator[RecordFile]:
+def _rows_file(folder: Path) -> Iterator[RecordFile]:
     """The file of a run that this process appends to, held by it alone."""
+    processes = current_processes()
     with ExitStack() as stack:
         if not processes.is_main:  # which holds the whole folder
             stack.enter_context(run_folder.locked(folder, processes.index))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sepm.cli import main
+from sepm.evaluation import run_folder
 
 LAUNCH = (
     "--multi_gpu --mixed_precision no --dynamo_backend no --num_machines 1 --main_process_port 0"
@@ -264,6 +265,17 @@ def test_wrong_input_is_told_once_and_ends_all_processes(
     assert status != 0
     assert said.count("CUDA devices are visible") == 1
     assert not (tmp_path / "emoset").exists()
+
+
+def test_a_process_whose_file_is_held_ends_all_of_them_with_its_reason(
+    fork: Any, arguments: Any, run_of: Any, tmp_path: Path
+) -> None:
+    folder = run_of(tmp_path).folder
+    with run_folder.locked(folder, 1):  # by a process that an earlier run left on another machine
+        status, said = fork(arguments(tmp_path), 2)
+    assert status != 0
+    assert said.count(f"process 2 of 2: {folder} is being written by another run") == 1
+    assert rows_on_disk(folder) == []
 
 
 def test_processes_started_by_hand_end_where_the_first_fails_before_it_needs_them() -> None:
