@@ -24,7 +24,7 @@ import sepm
 from sepm.errors import InputError, RunError, did_you_mean, unknown_name
 from sepm.evaluation import helper_process
 from sepm.processes import LostProcessError, current_processes
-from sepm.terminal import bear_any_encoding, complain
+from sepm.terminal import bear_any_encoding, complain, outlive_standard_error
 
 COMMANDS: dict[str, str] = {
     "eval": "Evaluate methods on a question file.",
@@ -85,6 +85,7 @@ def command_line() -> App:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of a command line; of several processes the first runs it, the others help."""
     bear_any_encoding()
+    outlive_standard_error()
     try:
         return _command(argv) if current_processes().is_main else helper_process.serve()
     except (InputError, LostProcessError) as error:  # of the processes themselves

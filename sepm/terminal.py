@@ -5,9 +5,12 @@ File names, class names and model answers come from elsewhere. In files they sta
 
 import io
 import json
+import os
 import re
 import shutil
 import sys
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 from sepm.documents import Document, for_terminal
 
@@ -67,3 +70,43 @@ def bear_any_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def outlive_standard_error() -> None:
+    """Let standard error fall silent, instead of failing, once it can take no more."""
+    if not isinstance(sys.stderr, _Expendable):
+        sys.stderr = cast("TextIO", _Expendable(sys.stderr))
+
+
+class _Expendable:
+    """A stream of notes and progress, which may be lost while the work goes on.
+
+    A log on a full disk, or a pipe whose reader has gone, must neither end a run of hours nor pass
+    for the end of one.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._fall_silent()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        """Lead the stream, and what it still holds, to nowhere."""
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,8 +1,10 @@
 """Runs that were cut off, and what the same command makes of what they left."""
 
 import json
+import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,3 +160,28 @@ def test_a_full_disk_is_status_1_a_plain_message_and_leaves_only_valid_rows_to_g
         assert lines
         assert all(map(json.loads, lines))
     go_on(output)
+
+
+# ---- what is said is lost
+
+
+def broken_pipe() -> int:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize("opened", [broken_pipe, full_disk])
+def test_a_run_outlives_its_log(
+    opened: Callable[[], int], evaluate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with os.fdopen(opened(), "w", buffering=1) as log:
+        monkeypatch.setattr(sys, "stderr", log)
+        evaluate("--limit", 3)
+        log.write("and it can be closed")
+    assert len(evaluate.run().records()) == 3
+    assert evaluate.run().accuracy()["n"] == 3
