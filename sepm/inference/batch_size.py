@@ -18,7 +18,7 @@ class Batcher:
     """
 
     def __init__(self, size: int, tell: Callable[[str], None]) -> None:
-        self.size = size
+        self._asked_for = self.size = size
         self.tell = tell
 
     def map(self, function: Callable[..., Sequence[T]], *columns: Sequence[Any]) -> Iterator[T]:
@@ -36,9 +36,11 @@ class Batcher:
                 if not is_out_of_memory(error):
                     raise
                 if len(batch[0]) == 1:
+                    # A window's images stay in memory, also where its batches shrink.
+                    smaller = "a smaller --batch-size, " if self._asked_for > 1 else ""
                     raise RunError(
                         f"memory does not suffice for a batch of 1: {error} The rows before are "
-                        "kept. Try --dtype float16, or a device with more memory"
+                        f"kept. Try {smaller}--dtype float16, or a device with more memory"
                     ) from error
                 self.size = max(1, min(self.size, len(batch[0])) // 2)
                 self.tell(f"out of memory: going on with batches of {self.size}")

@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from sepm.errors import RunError
 from sepm.inference.answering import PreparedAsk, prepare
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
+from sepm.models.memory import is_out_of_memory
 from sepm.models.protocol import VisionLanguageModel
 
 
@@ -49,7 +51,12 @@ class Scheduler:
         return self._prepared[ask]
 
     def reply(self, image: int, ask: Ask, reply: Reply) -> None:
-        """Let the dialogues that wait for this go on to their next ask or their end."""
+        """Let the dialogues that wait for this go on to their next ask or their end.
+
+        Raises:
+            RunError: memory does not suffice for what a dialogue computes by itself. It has ended
+                with that, so that a smaller batch would not help.
+        """
         unscored = replace(ask, scored_by=None)
         for number in self._numbers[image]:
             waiting_for = self._asks.get(number)
@@ -64,6 +71,13 @@ class Scheduler:
         except StopIteration as stop:
             del self._asks[number]
             self._outcomes.append((number, stop.value))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(
+                f"memory does not suffice for what a method computes by itself: {error} The rows "
+                "before are kept. Try a smaller --batch-size"
+            ) from error
 
     def take_outcomes(self) -> Iterable[tuple[int, Outcome]]:
         """Outcomes since the last time, each with the number of its dialogue."""

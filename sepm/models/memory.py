@@ -4,6 +4,8 @@ import gc
 
 import torch
 
+from sepm.errors import RunError
+
 OUT_OF_MEMORY = (
     "out of memory",  # CUDA's caching allocator, its driver ("CUDA error: …"), HIP, XPU, MPS
     "can't allocate memory",  # a CPU
@@ -20,11 +22,13 @@ OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on any device."""
+    """Whether memory ran out, on any device, and nobody has judged what follows from it yet."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
+    if not isinstance(error, RuntimeError) or isinstance(error, RunError):
+        return False
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(wording in said for wording in OUT_OF_MEMORY)
+    return any(wording in said for wording in OUT_OF_MEMORY)
 
 
 def free_memory() -> None:

@@ -36,7 +36,7 @@ def cosine_distances(features: "Tensor") -> "Tensor":
     Raises:
         RunError: a feature is no number.
     """
-    values = features.float().cpu()
+    values = features.cpu().float()
     if not values.isfinite().all():
         raise RunError("a visual token's features are not numbers; try --vision-dtype float32")
     normed = values / values.norm(dim=1, keepdim=True).clamp_min(LEAST_NORM)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
 
 from llava import Llava
+from llava.model import VisualTokens
 from sepm.inference.batch_size import Batcher, is_out_of_memory
 
 from ..same_rows import assert_same_rows
@@ -67,7 +69,27 @@ def test_too_little_memory_for_one_image_is_status_1(limit_batches: Any, evaluat
     limit_batches("prefill", 0)
     said = evaluate("--limit", 3, status=1).err
     assert f"memory does not suffice for a batch of 1: {OUT_OF_MEMORY}" in said
-    assert "Try --dtype float16" in said
+    assert "--dtype float16" in said
+
+
+def test_too_little_memory_for_the_images_of_a_window_is_told_with_what_would_help(
+    scenes: Any, evaluate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, held = Llava.encode, WeakSet[Any]()
+
+    def on_a_small_device(model: Llava, inputs: Any) -> Any:
+        if len(held) + len(inputs) > 10:
+            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+        images = encode(model, inputs)
+        held.update(images)
+        return images
+
+    monkeypatch.setattr(Llava, "encode", on_a_small_device)
+    monkeypatch.setattr(VisualTokens, "__hash__", object.__hash__)
+    said = evaluate("--batch-size", 2, scenes=scenes, status=1).err
+    assert "Try a smaller --batch-size" in said
+    evaluate("--batch-size", 1, scenes=scenes)
+    assert len(evaluate.run().records()) == 24
 
 
 def test_another_error_is_not_taken_for_lack_of_memory() -> None:

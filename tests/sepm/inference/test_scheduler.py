@@ -3,12 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from sepm.datasets.tasks import load_taxonomy
+from sepm.errors import RunError
 from sepm.inference.scheduler import Scheduler
 from sepm.inference.shared_images import consecutive
 from sepm.method.answers import COARSE_KEY
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.prompts import Query, Span, coarse_body
+from sepm.models.memory import is_out_of_memory
 
 BODY = coarse_body(load_taxonomy("emoset"))
 PLAIN = Ask(Query(BODY), COARSE_KEY.letters, COARSE_KEY)
@@ -54,6 +58,19 @@ def test_the_same_ask_about_two_images_is_asked_of_each() -> None:
     scheduler.reply(0, PLAIN, REPLY)
     assert scheduler.images == [1]
     assert [number for number, _ in scheduler.take_outcomes()] == [0]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error: out of memory"), MemoryError()])
+def test_a_dialogue_that_lacks_memory_ends_the_run_and_is_not_taken_for_a_batch_too_large(
+    error: Exception,
+) -> None:
+    def choosing() -> Dialogue:
+        yield PLAIN
+        raise error
+
+    with pytest.raises(RunError, match="memory does not suffice for what a method") as raised:
+        scheduled((0, choosing())).reply(0, PLAIN, REPLY)
+    assert not is_out_of_memory(raised.value)
 
 
 def test_an_ask_without_scores_is_answered_by_the_same_one_with_scores() -> None:

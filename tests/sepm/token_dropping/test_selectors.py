@@ -14,6 +14,7 @@ from sepm.method.dialogue import Reply, Sample
 from sepm.method.dropping import highest_scored, lowest_scored
 from sepm.token_dropping.divprune import cosine_distances, most_diverse
 from sepm.token_dropping.selectors import SELECTORS, dropped_tokens
+from tests.pretended_gpu import pretended_gpu
 
 SCORES = (5.0, 1.0, 4.0, 2.0, 9.0, 8.0, 7.0, 6.0, 3.0, 10.0)
 COARSE = Reply("A", "A", {"A": 0.9, "B": 0.1}, SCORES)
@@ -62,6 +63,15 @@ def test_divprune_takes_a_token_of_zeros_for_far_from_all_and_refuses_what_is_no
     features[3, 0] = float("inf")
     with pytest.raises(RunError, match="not numbers"):
         cosine_distances(features)
+
+
+def test_divprune_takes_no_memory_of_the_device() -> None:
+    with pretended_gpu() as log:
+        features = torch.eye(16, device="cuda", dtype=torch.float16)
+        log.clear()
+        before = log.peak
+        cosine_distances(features)
+        assert log.peak == before > 0
 
 
 def test_cls_drops_what_the_class_token_attends_to_least() -> None:
