@@ -4,8 +4,10 @@ import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, TimeoutExpired
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from sepm.models.malloc import keep_freed_memory
 from sepm.processes import local_index
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+SECONDS_TO_ANSWER = 30.0
+"""Time that a command has which tells a fact of the machine, without which a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -168,11 +172,21 @@ def git_commit() -> str | None:
 
 
 def _printed_by(command: str, folder: Path | None = None) -> str | None:
-    """Output of a command, None where it is absent or fails."""
+    """Output of a command; None where it is absent, fails, or does not answer in time.
+
+    A driver whose GPU has fallen off the bus keeps its tools waiting, and they cannot be killed.
+    """
     try:
-        done = subprocess.run(
-            command.split(), cwd=folder, capture_output=True, text=True, check=True
+        process = subprocess.Popen(
+            command.split(), cwd=folder, stdout=PIPE, stderr=DEVNULL, stdin=DEVNULL, text=True
         )
-    except (OSError, subprocess.CalledProcessError):
+    except OSError:
         return None
-    return done.stdout.strip()
+    try:
+        output, _ = process.communicate(timeout=SECONDS_TO_ANSWER)
+    except TimeoutExpired:
+        process.kill()
+        with suppress(TimeoutExpired):
+            process.communicate(timeout=1)
+        return None
+    return None if process.returncode else output.strip()

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -157,6 +158,19 @@ def test_what_a_gpu_ran_with_is_told(
     assert (told["cuda"], told["cudnn"], told["driver"]) == ("13.0", 91501, "580.159")
 
 
+def test_a_driver_that_does_not_answer_holds_up_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\nexec sleep 60\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(device, "SECONDS_TO_ANSWER", 0.2)
+    started = time.monotonic()
+    assert device._nvidia_driver() is None
+    assert time.monotonic() - started < 30
+
+
 def test_a_cpu_has_no_cuda_to_tell() -> None:
     told = environment(Placement(torch.device("cpu"), torch.float32, torch.float32))
     assert (told["cuda"], told["cudnn"], told["driver"]) == (None, None, None)
@@ -183,7 +197,5 @@ def test_a_checkout_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch) -
     def no_git(*arguments: object, **options: object) -> None:
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr(
-        device, "subprocess", SimpleNamespace(run=no_git, CalledProcessError=OSError)
-    )
+    monkeypatch.setattr(device, "subprocess", SimpleNamespace(Popen=no_git))
     assert device.git_commit() is None
