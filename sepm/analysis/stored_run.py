@@ -59,6 +59,7 @@ class RunFacts(MadeWith, frozen=True, kw_only=True):
     prompt_format: dict[str, Any] | None = None
     environment: dict[str, Any] | None = None
     timing: dict[str, float | None] | None = None
+    machines: list[dict[str, str]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

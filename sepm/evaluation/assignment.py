@@ -17,6 +17,7 @@ from tqdm import tqdm
 from sepm.datasets.question_file import Question
 from sepm.errors import InputError, RunError
 from sepm.evaluation import run_folder
+from sepm.evaluation.plan import Machine
 from sepm.evaluation.request import EvaluationRequest
 from sepm.inference.auto_batch import find_batch_size
 from sepm.inference.batch_size import Batcher
@@ -24,7 +25,7 @@ from sepm.inference.image_loader import worker_failures
 from sepm.inference.prompt_check import check_prompts, texts_of
 from sepm.inference.runner import Result, dealt, run_questions
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.device import peak_memory
+from sepm.models.device import computing_machine, peak_memory
 from sepm.models.opening import OpenedModel, start_model
 from sepm.models.options import ModelOptions
 from sepm.models.protocol import VisionLanguageModel
@@ -69,14 +70,15 @@ class Assignment:
 def carry_out(
     assignment: Assignment,
     opened: OpenedModel | None = None,
-    begin: Callable[[], None] = lambda: None,
+    begin: Callable[[Sequence[Machine]], None] = lambda machines: None,
 ) -> dict[str, Any]:
     """`timing` of `accuracy.json`: what all processes took together.
 
     Args:
         assignment: the same on all processes.
         opened: its model; None on all processes but the main one, which open their own.
-        begin: what the main process does once the model is loaded everywhere, before any row.
+        begin: what the main process does once the model is loaded everywhere, before any row; it
+            is given what the processes compute on.
 
     Raises:
         InputError: the assignment cannot be carried out by a process; raised on all of them.
@@ -84,9 +86,10 @@ def carry_out(
     """
     processes = current_processes()
     model = processes.agreed(lambda: _prepare(assignment, opened))
+    machines = processes.gather(computing_machine(model.device))
 
     def batch_size() -> int:
-        begin()
+        begin(machines)
         request, question = assignment.request, assignment.questions[0]
         if request.run.batch_size != "auto":
             return request.run.batch_size

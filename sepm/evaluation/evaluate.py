@@ -18,7 +18,7 @@ from sepm.datasets.question_file import Question, QuestionFile
 from sepm.evaluation import run_folder
 from sepm.evaluation.accuracy_file import Measured, write_results
 from sepm.evaluation.assignment import Assignment, carry_out
-from sepm.evaluation.plan import PlannedRun, plan_run
+from sepm.evaluation.plan import Machine, PlannedRun, plan_run
 from sepm.evaluation.preflight import check_images, note_text_use
 from sepm.evaluation.request import EvaluationRequest
 from sepm.inference.prompt_check import check_option_letters, possible_queries
@@ -122,6 +122,7 @@ def _identity(
             "taxonomy": hashlib.sha256(repr(content.taxonomy.classes).encode()).hexdigest(),
         },
         "software": [software],
+        "machines": [],
     }
 
 
@@ -171,9 +172,14 @@ class Work:
             prompts = {s: render(query) for s, query in zip(stages, queries, strict=False)}
         return replace(measured, timing=timing, rendered_prompts=prompts)
 
-    def _begin(self) -> None:
-        """Let each folder hold the rows that stay, and those of the images that are unreadable."""
+    def _begin(self, machines: Sequence[Machine] = ()) -> None:
+        """Let each folder hold the rows that stay, and those of the images that are unreadable.
+
+        Args:
+            machines: what will compute the others.
+        """
         for plan in self.runs:
+            plan.record_machines(machines)
             run_folder.begin(plan.folder, plan.identity, plan.finished.values())
             unreadable = plan.missing & self.bad.keys()
             with RecordFile(plan.folder / PREDICTIONS) as file:

@@ -1,5 +1,6 @@
 """The work of an evaluation: for each run, which rows are there and which are missing."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from sepm.progress import tell
 from sepm.records.folder import ACCURACY, IDENTITY, read_json
 from sepm.records.writing import Record
 from sepm.registry import MethodRun
+
+Machine = dict[str, str]
+"""What computed rows: the device's name and the libraries' versions; empty: not known."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,18 @@ class PlannedRun:
     """How many these are, where the question file has more."""
     summed_up: bool
     """Whether an earlier command got as far as `accuracy.json`, and no rows were left since."""
+
+    def record_machines(self, machines: Sequence[Machine]) -> None:
+        """Add to its identity what will compute its missing rows; told where others computed some.
+
+        In half precision, rows near a tie can depend on it.
+        """
+        known: list[Machine] = self.identity["machines"]
+        new = [m for i, m in enumerate(machines) if m not in (*known, *machines[:i])]
+        if known and new and self.missing:
+            before, now = (" and ".join(map(_machine, each)) for each in (known, new))
+            tell(f"{self.folder}: rows there were computed on {before}, others will be on {now}")
+        known += new if self.missing else []
 
 
 def plan_run(
@@ -77,7 +93,15 @@ def _going_on(folder: Path, identity: dict[str, Any], *, grows: bool) -> dict[st
         made_by, ours = (" and ".join(map(_version, each)) for each in (others, now))
         tell(f"{folder}: rows there were made by {made_by}, not by this {ours}")
     added = [made for made in now if made not in before] if grows else []
-    return {**run_folder.carried_on(stored, identity), "software": [*before, *added]}
+    made_by = {"software": [*before, *added], "machines": stored.get("machines") or [{}]}
+    return {**run_folder.carried_on(stored, identity), **made_by}
+
+
+def _machine(machine: Machine) -> str:
+    if not machine:
+        return "an unknown device"
+    device, torch, transformers = map(machine.get, ("device_name", "torch", "transformers"))
+    return f"{device} (torch {torch}, transformers {transformers})"
 
 
 def _version(software: dict[str, Any]) -> str:

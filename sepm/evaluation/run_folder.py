@@ -29,9 +29,9 @@ from sepm.records.writing import Record, as_line
 TOKEN = ".token"
 """Says while a run goes on, to processes on other machines, that they see its folder."""
 
-NOT_COMPARED = ("revision", "software")
+NOT_COMPARED = ("revision", "software", "machines")
 """Parts of an identity that are recorded and make no other run: files are known by their content,
-and another version of this software is told."""
+and another version of this software or another kind of device is told."""
 
 AFRESH = "Start afresh with --overwrite, or choose another --output-dir"
 

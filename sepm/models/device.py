@@ -130,6 +130,15 @@ def environment(place: Placement, attention: str = "sdpa") -> dict[str, Any]:
     }
 
 
+def computing_machine(device: torch.device) -> dict[str, str]:
+    """What computes, by all that may round otherwise elsewhere: the device's kind and libraries."""
+    return {
+        "device_name": _device_name(device),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
 @dataclass(frozen=True)
 class PeakMemory:
     """Largest memory so far, in GB (10⁹ bytes)."""

@@ -82,7 +82,7 @@ def facts(group: RunGroup) -> list[Fact]:
         _fact(group, "α", _setting("alpha"), "confidence threshold of the gate"),
         _fact(group, "β", _setting("beta"), "share of visual tokens that is dropped"),
         _fact(group, "dtype", _dtype),
-        _fact(group, "device", lambda run: run.fact("environment", "device_name")),
+        _fact(group, "device", _devices),
         _fact(group, "date", _date, "day on which the results were written, in UTC"),
     ]
     return [fact for fact in found if fact.value]
@@ -120,6 +120,13 @@ def _setting(name: str) -> Callable[[StoredRun], Any]:
         return run.configuration[name] if method is None or name in method.reads else None
 
     return value
+
+
+def _devices(run: StoredRun) -> str | None:
+    """Names of the devices that computed its rows."""
+    machines = run.facts.get("machines") or [run.facts.get("environment") or {}]
+    names = [machine.get("device_name") for machine in machines]
+    return " and ".join(dict.fromkeys(name or "unknown" for name in names)) if any(names) else None
 
 
 def _dtype(run: StoredRun) -> str | None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 import sepm.datasets.check
@@ -20,6 +21,7 @@ from llava.checkpoints import llava
 from sepm.datasets.image_files import image_hash
 from sepm.errors import InputError
 from sepm.evaluation.assignment import _check_same_model
+from sepm.evaluation.plan import PlannedRun
 from sepm.models.opening import open_model
 from sepm.models.options import ModelOptions
 
@@ -290,7 +292,50 @@ def test_a_method_that_has_no_scores_is_the_same_run_with_and_without(
     assert "1 of 1 rows are there already" in shown.err
 
 
-# ---- this software
+# ---- this software and this machine
+
+
+def test_rows_computed_on_another_device_are_told_and_both_devices_recorded(
+    evaluate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sepm.models.device._device_name", lambda device: "A100")
+    assert "computed on" not in evaluate("--limit", 1).err
+    monkeypatch.setattr("sepm.models.device._device_name", lambda device: "H100")
+    assert "computed on" not in evaluate("--limit", 1).err  # nothing more is
+    assert [m["device_name"] for m in evaluate.run().accuracy()["machines"]] == ["A100"]
+    said = evaluate().err
+    assert f"rows there were computed on A100 (torch {torch.__version__}, transformers" in said
+    assert "others will be on H100" in said
+    stored = json.loads((evaluate.run().folder / "run.json").read_text())
+    assert stored["machines"] == evaluate.run().accuracy()["machines"]
+    assert [m["device_name"] for m in stored["machines"]] == ["A100", "H100"]
+
+
+def test_machines_that_share_a_run_are_each_recorded_once_if_they_compute_anything() -> None:
+    a, b = ({"device_name": name, "torch": "2", "transformers": "5"} for name in "AB")
+
+    def recorded(missing: frozenset[str]) -> list[dict[str, str]]:
+        run: Any = None
+        plan = PlannedRun(run, Path(), {"machines": []}, {}, missing, [], None, summed_up=False)
+        plan.record_machines([a, b, a])
+        return plan.identity["machines"]
+
+    assert recorded(frozenset({"fear/1.png"})) == [a, b]
+    assert recorded(frozenset()) == []
+
+
+def test_rows_of_a_version_that_kept_no_machine_are_not_said_to_be_of_this_one(
+    evaluate: Any,
+) -> None:
+    evaluate("--limit", 1)
+    path = evaluate.run().folder / "run.json"
+    stored = json.loads(path.read_text())
+    del stored["machines"]
+    path.write_text(json.dumps(stored))
+    assert "rows there were computed on an unknown device" in evaluate().err
+    unknown, here = evaluate.run().accuracy()["machines"]
+    assert unknown == {}
+    assert here["torch"] == torch.__version__
 
 
 def test_rows_by_another_version_are_told_and_kept_and_both_versions_recorded(

@@ -100,3 +100,15 @@ def test_a_long_hash_loses_its_middle(group: RunGroup) -> None:
     assert (fact.value, fact.whole) == ("aaaaaaa…bbbbbbbb", hashes["question_file"])
     assert cut("0123456789abcdef") == "0123456789abcdef"
     assert cut("0123456789abcdef0") == "0123456…9abcdef0"
+
+
+def test_every_device_that_computed_rows_of_a_run_is_named(group: RunGroup) -> None:
+    run = group.runs[0]
+    for machines, shown in (
+        ([{"device_name": "A100"}, {"device_name": "H100"}, {"device_name": "A100"}],
+         "A100 and H100"),
+        ([{}, {"device_name": "H100"}], "unknown and H100"),
+    ):  # fmt: skip
+        told = replace(run, facts={**run.facts, "machines": machines})
+        (device,) = [f for f in facts(replace(group, runs=(told,))) if f.name == "device"]
+        assert device.value == shown
