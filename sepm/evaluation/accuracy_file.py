@@ -72,7 +72,7 @@ def _joined_records(plan: PlannedRun, taxonomy: Taxonomy) -> list[Record]:
     with _rows_are_kept():
         run_folder.merge_shards(plan.folder, wanted)
         by_id = read_records([path], taxonomy, run=plan.identity)
-        records = [by_id[question_id] for question_id in wanted]
+        records = run_folder.in_order(by_id, wanted)
         if len(by_id) > len(records):  # images that failed under a larger --limit
             write_whole(path, "".join(map(as_line, records)))
     return records

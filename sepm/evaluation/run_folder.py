@@ -98,14 +98,29 @@ def merge_shards(folder: Path, order: Iterable[str]) -> None:
     """Put the shards' rows among the others, by question in that order, and remove the shards.
 
     Raises:
-        InputError: the rows contradict each other or cannot be written; the shards are then still
-            there.
+        InputError: the rows contradict each other, lack some, or cannot be written; the shards are
+            then still there.
     """
-    if not shards(folder):
+    if not (found := shards(folder)):
         return
     records = read_records(row_files(folder), taxonomy=None)
-    write_whole(folder / PREDICTIONS, "".join(as_line(records[key]) for key in order))
-    _remove(shards(folder).values())
+    write_whole(folder / PREDICTIONS, "".join(map(as_line, in_order(records, order))))
+    _remove(found.values())
+
+
+def in_order(records: dict[str, Record], order: Iterable[str]) -> list[Record]:
+    """The records of those questions, in that order.
+
+    Raises:
+        InputError: some are not there, though all were written.
+    """
+    wanted = list(order)
+    if absent := [key for key in wanted if key not in records]:
+        raise InputError(
+            f"{len(absent)} of {len(wanted)} rows are not to be seen, the first of {absent[0]}: "
+            "a file was removed, or a shared disk shows that of another machine late"
+        )
+    return [records[key] for key in wanted]
 
 
 def finished_records(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sepm.cli import main
+from sepm.records.writing import RecordFile
 
 BOTH_FAMILIES = True
 KILLED_AT = (1, 7, 20, 45)
@@ -160,6 +161,23 @@ def test_a_full_disk_is_status_1_a_plain_message_and_leaves_only_valid_rows_to_g
         assert lines
         assert all(map(json.loads, lines))
     go_on(output)
+
+
+def test_rows_that_have_gone_before_they_are_summed_up_are_status_1_and_made_again(
+    evaluate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = RecordFile.__exit__
+
+    def lose_a_row(self: RecordFile, *raised: Any) -> None:
+        close(self, *raised)
+        self.path.write_bytes(b"".join(self.path.read_bytes().splitlines(keepends=True)[1:]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordFile, "__exit__", lose_a_row)
+        said = evaluate("--limit", 3, status=1).err
+    assert "1 of 3 rows are not to be seen" in said
+    evaluate("--limit", 3)
+    assert len(evaluate.run().records()) == 3
 
 
 # ---- what is said is lost

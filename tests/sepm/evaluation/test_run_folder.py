@@ -144,6 +144,17 @@ def test_merged_rows_stand_in_the_order_of_the_questions_and_no_shard_is_left(
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.jsonl"]
 
 
+def test_rows_that_a_shared_disk_does_not_show_yet_are_told_and_nothing_is_removed(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path / "predictions.jsonl", "c")
+    write_rows(tmp_path / "predictions-1.jsonl", "a")
+    with pytest.raises(InputError, match="2 of 4 rows are not to be seen, the first of b:"):
+        merge_shards(tmp_path, "abcd")
+    assert ids_in(tmp_path / "predictions.jsonl") == ["c"]
+    assert ids_in(tmp_path / "predictions-1.jsonl") == ["a"]
+
+
 def test_the_rows_of_a_single_process_stay_as_they_are(tmp_path: Path) -> None:
     write_rows(tmp_path / "predictions.jsonl", "c", "a")
     merge_shards(tmp_path, "abc")
