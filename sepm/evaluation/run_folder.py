@@ -2,12 +2,14 @@
 
 import errno
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, SoftFileLock, Timeout
 
 from sepm.datasets.files import write_whole
 from sepm.datasets.question_file import Question
@@ -61,8 +63,7 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / (f".lock-{process}" if process else ".lock"), timeout=0)
-        held = lock.acquire()
+        held = _acquired(folder / (f".lock-{process}" if process else ".lock"))
     except Timeout as error:
         raise InputError(
             f"{folder} is being written by another run; wait for it or choose another --output-dir"
@@ -78,6 +79,27 @@ def locked(folder: Path, process: int = 0) -> Iterator[None]:
         ) from error
     with held:
         yield
+
+
+def _acquired(path: Path) -> AcquireReturnProxy:
+    """The lock of a file, which the system lets go of however this process ends.
+
+    Where a disk has none (Lustre is often mounted so), newer releases of filelock take the file's
+    mere existence for it, which a killed run leaves behind for ever.
+
+    Raises:
+        OSError: the file cannot be made, or its disk has no locks.
+        Timeout: another process holds it.
+    """
+    lock = FileLock(path, timeout=0)
+    with catch_warnings():
+        simplefilter("ignore")  # the one that tells of the other kind
+        try:
+            return lock.acquire()
+        finally:
+            if isinstance(lock, SoftFileLock):
+                lock.release(force=True)
+                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(path))
 
 
 def free_shards(folder: Path) -> list[Path]:

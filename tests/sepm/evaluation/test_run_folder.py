@@ -229,6 +229,21 @@ def test_a_disk_without_locks_is_told(
         locked(tmp_path).__enter__()
 
 
+@pytest.mark.parametrize("left", [False, True])
+def test_a_disk_without_locks_gets_none_that_would_outlive_a_killed_run(
+    left: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    if left:  # as by a run that another node killed
+        (tmp_path / ".lock").write_text("4711\nnode17\n")
+    with pytest.raises(InputError, match=r"without file locks.*choose an --output-dir on another"):
+        locked(tmp_path).__enter__()
+    assert (tmp_path / ".lock").exists() == left
+
+
 def test_shards_stay_until_the_rows_of_all_are_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
