@@ -99,7 +99,7 @@ def _acquired(path: Path) -> AcquireReturnProxy:
         finally:
             if isinstance(lock, SoftFileLock):
                 lock.release(force=True)
-                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(path))
+                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def free_shards(folder: Path) -> list[Path]:
