@@ -7,10 +7,11 @@ from typing import Protocol
 
 from sepm.baselines.single_query import single_query, sparsevlm
 from sepm.baselines.sparsevlm_settings import check_sparsevlm
-from sepm.errors import InputError, require_known
-from sepm.method.algorithm import coarse_to_fine
+from sepm.errors import InputError, RunError, require_known
+from sepm.method.algorithm import SCORED_BY_PHRASE, SCORED_BY_QUERY, coarse_to_fine
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.method.dialogue import Dialogue, Sample
+from sepm.method.dropping import num_dropped
 from sepm.method.taxonomy import Taxonomy
 from sepm.models.protocol import CLS_ATTENTION, FEATURES, PREFIX_SHARING, ModelFacts
 from sepm.token_dropping.selectors import dropped_tokens
@@ -105,7 +106,7 @@ METHODS: dict[str, Method] = {
         partial(coarse_to_fine, phrase=True, select=dropped_tokens),
         WORDING | COARSE | DROPPING | {"fine_phrase"},
         check_dropping,
-        GATE | {"foe_tokens": ("drop", ("foe", "highest")), "seed": ("drop", ("random",))},
+        GATE | {"foe_tokens": ("drop", SCORED_BY_PHRASE), "seed": ("drop", ("random",))},
     ),
 }
 
@@ -175,8 +176,48 @@ class MethodRun:
         return METHODS[self.method].condition(setting, self.config)
 
     def dialogue(self, sample: Sample, taxonomy: Taxonomy) -> Dialogue:
-        """The dialogue that decides a sample's class."""
-        return METHODS[self.method].recipe(sample, taxonomy, self.config)
+        """The dialogue that decides a sample's class.
+
+        Raises:
+            RunError: on the way, where it drops visual tokens otherwise than records may hold.
+        """
+        dialogue = METHODS[self.method].recipe(sample, taxonomy, self.config)
+        ask = next(dialogue)
+        while True:
+            self._check_indices(ask.dropped, sample)
+            self._check_indices(ask.hidden, sample)
+            reply = yield ask
+            try:
+                ask = dialogue.send(reply)
+            except StopIteration as stop:
+                self._check_number(stop.value.dropped, sample)
+                return stop.value
+
+    def _check_indices(self, dropped: object, sample: Sample) -> None:
+        """Raise `RunError` unless they are a tuple of visual tokens' indices, ascending."""
+        num_tokens = sample.num_visual_tokens
+        known = set(range(num_tokens))
+        if not isinstance(dropped, tuple) or dropped != tuple(sorted(known.intersection(dropped))):
+            raise RunError(
+                f"{self._dropping}: the dropped visual tokens must be a tuple of indices from 0 to "
+                f"{num_tokens - 1}, ascending, each once; got {dropped!r}"
+            )
+
+    def _check_number(self, dropped: tuple[int, ...], sample: Sample) -> None:
+        """Raise `RunError` unless an outcome's dropped tokens are floor(β × N) (Eq. 9)."""
+        self._check_indices(dropped, sample)
+        due = num_dropped(self.config.beta, sample.num_visual_tokens) if self.reads("beta") else 0
+        if len(dropped) != due:
+            reason = f"β = {self.config.beta}" if self.reads("beta") else "it does not read `beta`"
+            raise RunError(
+                f"{self._dropping}: {due} of {sample.num_visual_tokens} visual tokens must be "
+                f"dropped ({reason}), got {len(dropped)}"
+            )
+
+    @property
+    def _dropping(self) -> str:
+        """What drops visual tokens, for messages."""
+        return f"{self.method} --drop {self.config.drop}" if self.reads("drop") else self.method
 
     def require_model(self, model: ModelFacts) -> None:
         """Raise `InputError` where the run is not possible on a model."""
@@ -190,7 +231,7 @@ class MethodRun:
     @property
     def has_scores(self) -> bool:
         """Whether visual tokens are dropped by scores, which the records can keep."""
-        return self.reads("drop") and self.config.drop in ("foe", "query", "highest")
+        return self.reads("drop") and self.config.drop in SCORED_BY_PHRASE + SCORED_BY_QUERY
 
     @property
     def folder_name(self) -> str:

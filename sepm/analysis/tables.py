@@ -90,7 +90,7 @@ class CellResult:
 ZERO_SHOT = Row(REFERENCE, "zero-shot", "zero-shot")
 DROP_RATES = (0.1, 0.2)
 SEEDS = range(5)
-OTHER_DROPS: tuple[Drop, ...] = ("query", "cls", "divprune", "highest")
+OTHER_DROPS: tuple[Drop, ...] = tuple(d for d in get_args(Drop) if d not in ("foe", "random"))
 """What stands beside FoE scores and chance in Table 2+."""
 
 

@@ -14,6 +14,11 @@ from sepm.method.taxonomy import EmotionClass, Taxonomy, renumbered
 Selector = Callable[[Sample, Reply, MethodConfig], tuple[int, ...]]
 """Function that chooses R, the visual tokens to drop, ascending, once the coarse reply is there."""
 
+SCORED_BY_PHRASE: tuple[Drop, ...] = ("foe", "highest")
+"""Kinds of dropping that read the scores of the phrase's tokens."""
+SCORED_BY_QUERY: tuple[Drop, ...] = ("query",)
+"""Kinds of dropping that read the scores of the whole query's tokens."""
+
 
 def coarse_to_fine(
     sample: Sample,
@@ -63,9 +68,9 @@ def coarse_query(
 
 def scoring_span(query: Query, config: MethodConfig) -> Span | None:
     """The tokens of Q_c that score the image: the phrase's, or all ("query", Table 2)."""
-    if config.drop in ("foe", "highest"):
+    if config.drop in SCORED_BY_PHRASE:
         return foe_span(query, config.foe_tokens)
-    return Span(0, len(query.text)) if config.drop == "query" else None
+    return Span(0, len(query.text)) if config.drop in SCORED_BY_QUERY else None
 
 
 def without_tokens(ask: Ask, dropped: tuple[int, ...], config: MethodConfig) -> Ask:

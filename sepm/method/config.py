@@ -14,7 +14,7 @@ from sepm.method.prompts import (
 )
 
 CoarseQuery = Literal["taxonomy", "file"]
-Drop = Literal["foe", "query", "random", "highest", "cls", "divprune"]
+Drop = Literal["foe", "query", "random", "cls", "divprune", "highest"]
 ImagePass = Literal["twice", "once"]
 Letters = Literal["kept", "renumbered"]
 SparseVLMVersion = Literal["1.5", "1"]

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from sepm.datasets.tasks import load_taxonomy
-from sepm.errors import InputError
+from sepm.errors import InputError, RunError
 from sepm.inference.unbatched import run_dialogue
+from sepm.method.algorithm import scoring_span
+from sepm.method.answers import fine_key
 from sepm.method.config import PRESETS, Drop, MethodConfig
-from sepm.method.dialogue import Reply, Sample
-from sepm.method.prompts import FOE_PHRASE
-from sepm.registry import METHODS, MethodRun
+from sepm.method.dialogue import Ask, Outcome, Reply, Sample
+from sepm.method.prompts import FOE_PHRASE, Query
+from sepm.registry import METHODS, Method, MethodRun
 
 EMOSET = load_taxonomy("emoset")
 
@@ -163,3 +165,47 @@ def test_another_preset_stands_in_the_name_and_its_own_settings_do_not() -> None
 def test_an_unknown_name_is_told_with_the_nearest(names: tuple[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         MethodRun(names[0], MethodConfig(), names[1])
+
+
+def dropping(*dropped: Any, hidden: bool = False) -> Any:
+    """A recipe that asks without the tokens given, and says that it did."""
+
+    def recipe(sample: Sample, taxonomy: Any, config: MethodConfig) -> Any:
+        indices = dropped[0] if dropped and isinstance(dropped[0], list) else dropped
+        ask = Ask(Query("Which?"), taxonomy.option_letters, fine_key(taxonomy.classes))
+        reply = yield replace(ask, **{"hidden" if hidden else "dropped": indices})
+        return Outcome(ask.query, reply, ask.options, dropped=indices)
+
+    return recipe
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize(
+    ("dropped", "reads", "said"),
+    [
+        ((3, 1), {"beta"}, r"own: .* a tuple of indices from 0 to 9, ascending.*got \(3, 1\)"),
+        ((1, 1), {"beta"}, r"each once; got \(1, 1\)"),
+        ((9, 10), {"beta"}, r"from 0 to 9, .*got \(9, 10\)"),
+        ((-1, 2), {"beta"}, r"got \(-1, 2\)"),
+        (([1, 2],), {"beta"}, r"a tuple .*got \[1, 2\]"),
+        ((1, 2, 3), {"beta"}, r"own: 2 of 10 visual tokens must be dropped \(β = 0.2\), got 3"),
+        ((1, 2, 3), {"beta", "drop"}, r"own --drop foe: 2 of 10 .* got 3"),
+        ((), {"beta"}, "got 0"),
+        ((1, 2), set(), r"0 of 10 .*\(it does not read `beta`\), got 2"),
+    ],
+)
+def test_a_method_of_ones_own_that_drops_what_records_cannot_hold_is_told_so_at_once(
+    monkeypatch: pytest.MonkeyPatch, dropped: Any, reads: set[str], said: str, hidden: bool
+) -> None:
+    own = Method("own", dropping(*dropped, hidden=hidden), frozenset(reads))
+    monkeypatch.setitem(METHODS, "own", own)
+    dialogue = MethodRun("own", MethodConfig(beta=0.2)).dialogue(Sample("a", 10), EMOSET)
+    with pytest.raises(RunError, match=said):
+        run_dialogue(dialogue, lambda ask: REPLIES[0])
+
+
+def test_scores_are_kept_of_every_kind_of_dropping_that_is_scored() -> None:
+    kinds = get_args(Drop)
+    scored = {kind for kind in kinds if MethodRun("sepm", MethodConfig(drop=kind)).has_scores}
+    query = Query("Which?", FOE_PHRASE)
+    assert scored == {kind for kind in kinds if scoring_span(query, MethodConfig(drop=kind))}
