@@ -1,11 +1,12 @@
 """The three functions of `import sepm`, for notebooks and scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
+import numpy as np
 
 from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
@@ -16,8 +17,11 @@ from sepm.inference.predict import Decision, ImageSource, Predictor
 from sepm.method.config import DEFAULT_PRESET, MethodConfig
 from sepm.models.opening import OpenedModel, start_model
 from sepm.models.options import ModelOptions
+from sepm.progress import tell
 from sepm.records.folder import ACCURACY, read_json
-from sepm.registry import MethodRun, get_preset
+from sepm.registry import MethodRun, get_preset, without_effect
+
+T = TypeVar("T")
 
 
 def load_model(model_path: str | Path, **options: Any) -> OpenedModel:
@@ -25,12 +29,14 @@ def load_model(model_path: str | Path, **options: Any) -> OpenedModel:
 
     Args:
         model_path: a local folder or a hub id.
-        options: `device`, `dtype`, `vision_dtype`, `conversation`, as of `sepm eval`.
+        options: `device`, `dtype`, `vision_dtype`, `conversation`, as of `sepm eval`; of a
+            transformers checkpoint also `processor=["name=value", ...]`, `positions`, `attention`.
 
     Raises:
-        InputError: the device or the checkpoint is not there, or it does not fit in memory.
+        InputError: an unknown option or value, the device or the checkpoint is not there, or it
+            does not fit in memory.
     """
-    opened = start_model(ModelOptions(model_path=str(model_path), **options))
+    opened = start_model(_checked(ModelOptions, {"model_path": str(model_path), **options}))
     _ = opened.model
     return opened
 
@@ -57,7 +63,7 @@ def predict(
     Raises:
         InputError: an unknown name, a value out of its range, or an unreadable image.
     """
-    run = _run(method, preset, settings)
+    (run,) = _runs([method], preset, settings)
     run.require_model(model)
     return Predictor(model.model, run, load_taxonomy(dataset))(image)
 
@@ -100,31 +106,48 @@ def evaluate(
         RunError: the run failed on the way; the rows that were done are kept.
     """
     names = [method] if isinstance(method, str) else list(dict.fromkeys(method))
-    data = DataOptions(
-        question_file=Path(question_file),
-        image_folder=Path(image_folder),
-        dataset=dataset,
-        limit=limit,
-        on_bad_image=on_bad_image,
-    )
-    run = RunOptions(
-        output_dir=Path(output_dir),
-        batch_size=batch_size,
-        save_scores=save_scores,
-        overwrite=overwrite,
-    )
-    request = EvaluationRequest(model.options, data, run)
-    runs = [_run(name, preset, settings) for name in names]
+    about_data = {
+        "question_file": question_file,
+        "image_folder": image_folder,
+        "dataset": str(dataset),
+        "limit": limit,
+        "on_bad_image": on_bad_image,
+    }
+    about_run = {
+        "output_dir": output_dir,
+        "batch_size": batch_size,
+        "save_scores": save_scores,
+        "overwrite": overwrite,
+    }
+    data = _checked(DataOptions, about_data)
+    request = EvaluationRequest(model.options, data, _checked(RunOptions, about_run))
+    runs = _runs(names, preset, settings)
     found = evaluate_on_disk(request, runs, data.read(), model)
     return [read_json(folder / ACCURACY) for folder in found.values()]
 
 
-def _run(method: str, preset: str, settings: dict[str, Any]) -> MethodRun:
-    known = asdict(get_preset(preset))
-    for name in settings:
-        require_known("setting", name, known)
+def _runs(methods: Sequence[str], preset: str, settings: Mapping[str, Any]) -> list[MethodRun]:
+    """The methods with their settings; a note tells of settings that no method reads."""
+    config = _checked(MethodConfig, {**asdict(get_preset(preset)), **settings})
+    runs = [MethodRun(method, config, preset) for method in methods]
+    for note in without_effect(runs, settings):
+        tell(note)
+    return runs
+
+
+def _checked(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A group of settings whose names, types and choices are right; numpy's numbers are numbers.
+
+    Raises:
+        InputError: an unknown name, or a value of another type, no choice, or out of its range.
+    """
+    hints = get_type_hints(kind)
+    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in values.items()}
+    for name, value in plain.items():
+        require_known("setting", name, hints)
+        if get_origin(hints[name]) is Literal:
+            require_known(name, str(value), get_args(hints[name]))
     try:
-        config = msgspec.convert(known | settings, MethodConfig)
+        return msgspec.convert(plain, kind, dec_hook=lambda wanted, value: wanted(value))
     except msgspec.ValidationError as error:
         raise InputError(f"settings: {error}") from error
-    return MethodRun(method, config, preset)

@@ -1,6 +1,6 @@
 """Every method by name (the rows of Tables 1-3), and a run: a method with its settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Protocol
@@ -193,7 +193,7 @@ class MethodRun:
                 self._check_number(stop.value.dropped, sample)
                 return stop.value
 
-    def _check_indices(self, dropped: object, sample: Sample) -> None:
+    def _check_indices(self, dropped: Sequence[int], sample: Sample) -> None:
         """Raise `RunError` unless they are a tuple of visual tokens' indices, ascending."""
         num_tokens = sample.num_visual_tokens
         known = set(range(num_tokens))
@@ -244,6 +244,18 @@ class MethodRun:
             if getattr(self.config, name) != getattr(chosen, name)
         ]
         return "-".join(parts)
+
+
+def without_effect(runs: Sequence[MethodRun], settings: Iterable[str]) -> Iterator[str]:
+    """Notes on settings that were given and make no difference to any of the runs."""
+    for name in settings:
+        lacking = {run.condition(name) for run in runs if run.reads(name)}
+        if "" not in lacking:
+            yield (
+                f"--{name.replace('_', '-')} makes no difference to "
+                f"{', '.join(run.method for run in runs)}"
+                + "".join(f" without {options}" for options in sorted(lacking))
+            )
 
 
 def _joined(setting: str | float | tuple[int, ...]) -> str | float:

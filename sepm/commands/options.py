@@ -17,7 +17,7 @@ from sepm.evaluation.request import RunOptions
 from sepm.method.config import DEFAULT_PRESET, PRESETS, MethodConfig
 from sepm.models.options import CheckpointOptions, ModelOptions
 from sepm.progress import tell
-from sepm.registry import METHODS, MethodRun, get_preset
+from sepm.registry import METHODS, MethodRun, get_preset, without_effect
 
 T = TypeVar("T")
 
@@ -75,14 +75,8 @@ class PresetOptions:
         """
         config = self.config
         runs = [MethodRun(name, config, self.preset) for name in dict.fromkeys(methods)]
-        for name in self.given:
-            lacking = {run.condition(name) for run in runs if run.reads(name)}
-            if "" not in lacking:
-                tell(
-                    f"--{name.replace('_', '-')} makes no difference to "
-                    f"{', '.join(run.method for run in runs)}"
-                    + "".join(f" without {options}" for options in sorted(lacking))
-                )
+        for note in without_effect(runs, self.given):
+            tell(note)
         return runs
 
 

@@ -242,9 +242,10 @@ def as_text(decision: "Decision") -> str:
         lines += _coarse_lines(outcome.coarse, config)
     if outcome.dropped:
         listed = " ".join(map(str, outcome.dropped))
+        kind = f", {config.drop}" if decision.run.reads("drop") else ""
         lines.append(
             f"  dropped     {len(outcome.dropped)} of {decision.num_visual_tokens} visual tokens "
-            f"(β = {config.beta:g}, {config.drop}): {listed}"
+            f"(β = {config.beta:g}{kind}): {listed}"
         )
     if outcome.reply.visual_token_counts is not None:
         counts = " ".join(map(str, outcome.reply.visual_token_counts))

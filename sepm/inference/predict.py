@@ -34,7 +34,12 @@ class Decision:
     outcome: Outcome
     visual_tokens: VisualTokens
     taxonomy: Taxonomy
-    config: MethodConfig
+    run: MethodRun
+
+    @property
+    def config(self) -> MethodConfig:
+        """Settings that the method ran with."""
+        return self.run.config
 
     @property
     def num_visual_tokens(self) -> int:
@@ -109,7 +114,7 @@ def decide(
     outcome = outcome_of(run.dialogue(sample, taxonomy))
     require_numbers(source or "the image", outcome)
     visual_tokens = VisualTokens(encoded.num_tokens, encoded.tiles)
-    return Decision(source, image, outcome, visual_tokens, taxonomy, run.config)
+    return Decision(source, image, outcome, visual_tokens, taxonomy, run)
 
 
 def encode_image(

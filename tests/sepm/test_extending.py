@@ -8,6 +8,7 @@ import pytest
 
 from llava import load_checkpoint
 from sepm import registry
+from sepm.commands.predict import as_text
 from sepm.datasets.question_file import read_question_file
 from sepm.datasets.tasks import load_taxonomy
 from sepm.inference.batch_size import Batcher
@@ -60,3 +61,16 @@ def test_it_gives_the_rows_alone_that_it_gives_in_batches_beside_sepm(
         assert (beside.dropped, beside.reply.letter) == (alone.dropped, alone.reply.letter)
         assert beside.reply.probs == pytest.approx(alone.reply.probs, abs=1e-5)
         assert len(alone.dropped) == 4
+
+
+def test_its_text_names_no_kind_of_dropping_that_it_does_not_read(
+    twice: MethodRun, scenes: Any, tiny_llava: Path
+) -> None:
+    model, emoset = load_checkpoint(str(tiny_llava)), load_taxonomy("emoset")
+    image = next(scenes.image_folder.rglob("*.png"))
+    texts = [
+        as_text(Predictor(model, run, emoset)(image))
+        for run in (twice, MethodRun("sepm", MethodConfig(beta=0.25, drop="query")))
+    ]
+    assert "visual tokens (β = 0.25): " in texts[0]
+    assert "visual tokens (β = 0.25, query): " in texts[1]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,12 +16,13 @@ from sepm.errors import InputError
 from sepm.models.opening import OpenedModel
 
 ROOT = Path(__file__).parents[2]
-IMAGE = ROOT / "data" / "demo" / "image" / "fear" / "fear_00000.png"
+DEMO = ROOT / "data" / "demo"
+IMAGE = DEMO / "image" / "fear" / "fear_00000.png"
 
 
 @pytest.fixture(scope="module")
 def model() -> OpenedModel:
-    return sepm.load_model(ROOT / "data" / "demo" / "llava-demo", device="cpu")
+    return sepm.load_model(DEMO / "llava-demo", device="cpu")
 
 
 def test_importing_sepm_imports_no_torch_and_tells_the_version() -> None:
@@ -67,11 +69,60 @@ def test_an_image_may_be_a_path_as_text_a_path_or_a_pil_image(model: OpenedModel
         ({"beta": "0.2"}, "settings: Expected `float`, got `str`"),
         ({"preset": "papr"}, "unknown preset 'papr'; did you mean 'paper'"),
         ({"dataset": "emosett"}, "emosett"),
+        ({"drop": "rndom"}, "unknown drop 'rndom'; did you mean 'random'"),
     ],
 )
 def test_wrong_settings_are_told(model: OpenedModel, settings: dict, said: str) -> None:
     with pytest.raises(InputError, match=said):
         sepm.predict(model, IMAGE, **settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"dtype": "half"}, "unknown dtype 'half'; available: auto, float16"),
+        ({"attention": "flash"}, "unknown attention 'flash'.* available: sdpa, eager"),
+        ({"processor": "max_pixels=4"}, "Expected `array`, got `str`"),
+        ({"revision": "main"}, "unknown setting 'revision'"),
+    ],
+)
+def test_wrong_options_of_a_model_are_told(options: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        sepm.load_model(DEMO / "llava-demo", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"on_bad_image": "ignore"}, "unknown on_bad_image 'ignore'; available: stop, skip"),
+        ({"limit": "4"}, "Expected `int | null`, got `str`"),
+        ({"limit": 0}, "limit must be at least 1, got 0"),
+        ({"save_scores": "no"}, "Expected `bool`, got `str`"),
+        ({"batch_size": 0}, "batch size must be from 1 to 512, got 0"),
+    ],
+)
+def test_wrong_options_of_an_evaluation_are_told(
+    model: OpenedModel, tmp_path: Path, options: dict, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        sepm.evaluate(model, DEMO / "stage_1.jsonl", DEMO / "image", output_dir=tmp_path, **options)
+
+
+def test_a_setting_that_the_method_does_not_read_is_told(
+    model: OpenedModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sepm.predict(model, IMAGE, "zero-shot", beta=0.4)
+    assert "note: --beta makes no difference to zero-shot" in capsys.readouterr().err
+    sepm.predict(model, IMAGE, beta=0.4)
+    assert "makes no difference" not in capsys.readouterr().err
+
+
+def test_numbers_of_numpy_are_settings(model: OpenedModel) -> None:
+    beta, seed = np.linspace(0, 0.4, 3)[1], np.arange(4)[3]
+    decision = sepm.predict(model, IMAGE, drop="random", beta=beta, seed=seed)
+    assert (
+        decision.as_dict() == sepm.predict(model, IMAGE, drop="random", beta=0.2, seed=3).as_dict()
+    )
 
 
 def test_an_unreadable_image_is_told(model: OpenedModel) -> None:

@@ -171,7 +171,7 @@ def dropping(*dropped: Any, hidden: bool = False) -> Any:
     """A recipe that asks without the tokens given, and says that it did."""
 
     def recipe(sample: Sample, taxonomy: Any, config: MethodConfig) -> Any:
-        indices = dropped[0] if dropped and isinstance(dropped[0], list) else dropped
+        indices: Any = dropped[0] if dropped and isinstance(dropped[0], list) else dropped
         ask = Ask(Query("Which?"), taxonomy.option_letters, fine_key(taxonomy.classes))
         reply = yield replace(ask, **{"hidden" if hidden else "dropped": indices})
         return Outcome(ask.query, reply, ask.options, dropped=indices)
