@@ -12,6 +12,7 @@ from PIL import Image
 
 import sepm
 from sepm.cli import main
+from sepm.datasets.options import DataOptions
 from sepm.errors import InputError
 from sepm.models.opening import OpenedModel
 
@@ -128,3 +129,33 @@ def test_numbers_of_numpy_are_settings(model: OpenedModel) -> None:
 def test_an_unreadable_image_is_told(model: OpenedModel) -> None:
     with pytest.raises(InputError, match=r"image nowhere\.png: no such file"):
         sepm.predict(model, "nowhere.png")
+
+
+def blocks(page: str) -> list[str]:
+    """Python that a page shows."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+def test_the_table_of_several_runs_in_the_docs_is_made_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = blocks("docs/statistics.md")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("**demo,", "**demo, limit=8,"), {})
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split(" & ")[:2] for row in rows] == [["0.05", "0.1"], ["0.2", "0.4"]]
+    assert all(row.endswith(r"\\") and 0 <= float(row.split(" & ")[4][:-3]) <= 1 for row in rows)
+
+
+def test_the_question_file_of_a_list_of_labels_is_made_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = blocks("data/README.md")
+    monkeypatch.chdir(tmp_path)
+    image = "fear 0.PNG"
+    Path(image).write_bytes(IMAGE.read_bytes())
+    Path("labels.csv").write_text(f"file,label\n{image},fear\n")
+    exec(code, {})
+    options = DataOptions(question_file=Path("photos.jsonl"), image_folder=tmp_path)
+    assert [(q.question_id, q.labels) for q in options.read().questions] == [(image, ("fear",))]
