@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -18,7 +18,7 @@ from sepm.analysis.tables import (
 )
 from sepm.datasets.tasks import load_taxonomy
 from sepm.documents import as_markdown
-from sepm.method.config import PRESETS, MethodConfig
+from sepm.method.config import PRESETS, Drop, MethodConfig
 
 EMOSET = load_taxonomy("emoset")
 TAXONOMIES = {task: load_taxonomy(task) for task in TASKS}
@@ -326,3 +326,8 @@ def test_a_model_that_others_do_not_report_has_no_rows_or_columns_of_theirs() ->
     table = built(3, emoset={"zero-shot": cell("a")})
     assert "others" not in as_text(table)
     assert "reported_elsewhere" not in next(as_rows(table))
+
+
+def test_table_2_with_controls_has_every_kind_of_dropping_at_either_rate() -> None:
+    shown = {(row.drop, row.beta) for row in TABLES["2+"].rows if row.method == "sepm"}
+    assert shown == {(kind, beta) for kind in get_args(Drop) for beta in (0.1, 0.2)}
