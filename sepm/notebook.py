@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 import numpy as np
+from PIL import Image
 
 from sepm.datasets.options import DataOptions
 from sepm.datasets.tasks import load_taxonomy
@@ -63,6 +64,8 @@ def predict(
     Raises:
         InputError: an unknown name, a value out of its range, or an unreadable image.
     """
+    _require("model", model, OpenedModel, "sepm.load_model gives one")
+    _require("image", image, (str, Path, Image.Image), "a path or an image of Pillow is wanted")
     (run,) = _runs([method], preset, settings)
     run.require_model(model)
     return Predictor(model.model, run, load_taxonomy(dataset))(image)
@@ -105,7 +108,10 @@ def evaluate(
         InputError: the input or the configuration is wrong; nothing was computed.
         RunError: the run failed on the way; the rows that were done are kept.
     """
+    _require("model", model, OpenedModel, "sepm.load_model gives one")
     names = [method] if isinstance(method, str) else list(dict.fromkeys(method))
+    if not names:
+        raise InputError("method: none was given")
     about_data = {
         "question_file": question_file,
         "image_folder": image_folder,
@@ -124,6 +130,11 @@ def evaluate(
     runs = _runs(names, preset, settings)
     found = evaluate_on_disk(request, runs, data.read(), model)
     return [read_json(folder / ACCURACY) for folder in found.values()]
+
+
+def _require(name: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kinds):
+        raise InputError(f"{name}: {wanted}, got {type(value).__name__}")
 
 
 def _runs(methods: Sequence[str], preset: str, settings: Mapping[str, Any]) -> list[MethodRun]:

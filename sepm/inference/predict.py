@@ -23,7 +23,7 @@ ImageSource = str | Path | Image.Image
 """An image file's path, or an image."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
     """A method's decision about one image."""
 
@@ -50,6 +50,11 @@ class Decision:
     def emotion(self) -> str | None:
         """Name of the class; None where the answer cannot be read."""
         return self.outcome.emotion(self.taxonomy)
+
+    def __repr__(self) -> str:
+        """What a notebook shows of it: the class, and what was dropped on the way."""
+        dropped = f"{len(self.outcome.dropped)} of {self.num_visual_tokens} visual tokens"
+        return f"Decision({self.emotion!r} by {self.run.method}, dropped {dropped})"
 
     def as_dict(self) -> dict[str, Any]:
         """The decision with the fields of a prediction record, ready for JSON."""

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +108,23 @@ def test_wrong_options_of_an_evaluation_are_told(
 ) -> None:
     with pytest.raises(InputError, match=said):
         sepm.evaluate(model, DEMO / "stage_1.jsonl", DEMO / "image", output_dir=tmp_path, **options)
+
+
+def test_what_is_no_model_no_image_and_no_method_is_told(model: OpenedModel) -> None:
+    anything: Any = str(IMAGE)
+    with pytest.raises(InputError, match=r"model: sepm.load_model gives one, got str"):
+        sepm.predict(anything, IMAGE)
+    with pytest.raises(InputError, match=r"model: sepm.load_model gives one, got str"):
+        sepm.evaluate(anything, DEMO / "stage_1.jsonl", DEMO / "image")
+    with pytest.raises(InputError, match="image: a path or an image of Pillow is wanted, got list"):
+        sepm.predict(model, [anything])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="method: none was given"):
+        sepm.evaluate(model, DEMO / "stage_1.jsonl", DEMO / "image", [])
+
+
+def test_a_notebook_shows_a_decision_in_a_line(model: OpenedModel) -> None:
+    shown = repr(sepm.predict(model, IMAGE, beta=0.2))
+    assert shown == "Decision('fear' by sepm, dropped 12 of 64 visual tokens)"
 
 
 def test_a_setting_that_the_method_does_not_read_is_told(
