@@ -19,7 +19,7 @@ from sepm.evaluation import run_folder
 from sepm.evaluation.accuracy_file import Measured, write_results
 from sepm.evaluation.assignment import Assignment, carry_out
 from sepm.evaluation.plan import Machine, PlannedRun, plan_run
-from sepm.evaluation.preflight import check_images, note_text_use
+from sepm.evaluation.preflight import check_images, note_no_scores, note_text_use
 from sepm.evaluation.request import EvaluationRequest
 from sepm.inference.prompt_check import check_option_letters, possible_queries
 from sepm.method.dialogue import Sample
@@ -64,6 +64,8 @@ def evaluate(
             for run in runs
         ]
         note_text_use(questions, runs)
+        if request.run.save_scores:
+            note_no_scores(runs)
         missing = frozenset[str]().union(*(plan.missing for plan in planned))
         wanted = [question for question in questions if question.question_id in missing]
         hashes = check_images(request.data, wanted, planned)

@@ -37,6 +37,13 @@ def note_text_use(questions: Sequence[Question], runs: Sequence[MethodRun]) -> N
         tell(note)
 
 
+def note_no_scores(runs: Sequence[MethodRun]) -> None:
+    """Say that there will be none to save, where no method scores visual tokens."""
+    if not any(run.has_scores for run in runs):
+        methods = ", ".join(run.method for run in runs)
+        tell(f"--save-scores makes no difference to {methods}: no visual token is scored")
+
+
 def check_images(
     data: DataOptions, questions: Sequence[Question], planned: Sequence[PlannedRun] = ()
 ) -> ImageHashes:
