@@ -32,7 +32,9 @@ def edited_arguments(decoder: nn.Module, edit: Callable[[Arguments], Arguments])
         handle.remove()
 
 
-def without_dropped(arguments: Mapping[str, Any], kept: Tensor, positions: Positions) -> Arguments:
+def without_dropped(
+    arguments: Mapping[str, Any], kept: Tensor, positions: Positions, window: int | None = None
+) -> Arguments:
     """The language model's arguments for the tokens that are kept.
 
     Positions that are kept have gaps. Without a mask and a cache transformers takes gaps for the
@@ -42,6 +44,7 @@ def without_dropped(arguments: Mapping[str, Any], kept: Tensor, positions: Posit
         arguments: over S tokens of B rows.
         kept: int64[B, S'], ascending in each row.
         positions: renumbered is of no meaning where a token has a place in a grid (M-RoPE).
+        window: tokens that a layer of sliding attention sees, itself included.
 
     Raises:
         RunError: positions in a grid cannot be renumbered, or an argument over the tokens is of a
@@ -55,7 +58,9 @@ def without_dropped(arguments: Mapping[str, Any], kept: Tensor, positions: Posit
         "attention_mask": _mask_at(mask, kept),
         "position_ids": _positions_at(numbers, kept, positions, embeds.shape[1]),
     }
-    if positions == "kept" and cut["attention_mask"] is None:
+    if positions == "renumbered":
+        cut["attention_mask"] = _with_windows_closed(cut["attention_mask"], window)
+    elif cut["attention_mask"] is None:
         cut["attention_mask"] = torch.ones_like(kept)
     others = {name: value for name, value in arguments.items() if name not in PASSED_ON}
     marks = [v for v in others.values() if _over_tokens(v, embeds) and v.dtype == torch.bool]
@@ -85,6 +90,27 @@ def _mask_at(mask: Any, kept: Tensor) -> Any:
         return _at(mask, kept)
     rows = _at(mask.transpose(1, 2), kept)  # [B, S', H, S]
     return _at(rows.transpose(1, 3), kept).permute(0, 2, 3, 1)  # of [B, S, H, S']
+
+
+def _with_windows_closed(masks: Any, window: int | None) -> Any:
+    """Masks whose sliding windows count the tokens that are kept, as renumbered positions do.
+
+    An outer model that makes the masks (Gemma 3) has counted the dropped tokens too. Distances only
+    shrink, so that a window takes in what the mask of full attention sees and loses nothing.
+
+    Args:
+        masks: by the kind of layer, over the kept tokens; anything else has no windows here.
+    """
+    sliding = masks.get("sliding_attention") if isinstance(masks, dict) else None
+    if window is None or not isinstance(sliding, Tensor) or sliding.dim() != 4:
+        return masks
+    order = torch.arange(sliding.shape[-1], device=sliding.device)
+    distance = order[:, None] - order
+    full = masks.get("full_attention")
+    if not isinstance(full, Tensor):  # causal, left to the kernel
+        shown = sliding.dtype == torch.bool  # True is seen, and 0 is added
+        full = torch.where(distance >= 0, torch.full_like(sliding, shown), sliding)
+    return {**masks, "sliding_attention": torch.where(distance < window, full, sliding)}
 
 
 def _positions_at(numbers: Any, kept: Tensor, positions: Positions, length: int) -> Any:

@@ -131,17 +131,19 @@ class AutoVisionLanguageModel:
         ids = self._ids(prompts, images)
         kept, columns = (each.to(self.device) for each in self._kept(ids, dropped))
         gone, seen = len(dropped[0]), {}
+        text = self.model.config.get_text_config()
+        window = getattr(text, "sliding_window", None)
 
         def cut(arguments: Arguments) -> Arguments:
             if gone:
-                arguments = without_dropped(arguments, kept, self.positions)
+                arguments = without_dropped(arguments, kept, self.positions, window)
             seen.update(arguments)
             return arguments
 
         at = prompts[0].image_position
         spread = len(images[0].ids) - gone - 1
         positions = [row + spread if row > at else row for row in rows]
-        cache = DynamicCache(config=self.model.config.get_text_config())
+        cache = DynamicCache(config=text)
         with (
             features_given(self.model, _joined([image.features for image in images])),
             edited_arguments(self._decoder, cut),

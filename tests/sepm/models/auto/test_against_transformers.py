@@ -91,6 +91,33 @@ def test_renumbered_is_the_sequence_built_by_hand(name: str, open_family: Any) -
     assert family.model.positions == "renumbered"
 
 
+def test_windows_count_the_renumbered_tokens(open_family: Any) -> None:
+    family: Family = open_family("gemma3")
+    longer, image = family.model.tokenize(f"{QUERY}\n{QUERY}"), family.encoded[0]
+    gone = family.dropped(2)
+    ids = torch.tensor([[*longer.before_image, *image.ids.tolist(), *longer.after_image]])
+    visual = ids[0] == family.plain.config.image_token_id
+    kept = torch.ones(ids.shape[1], dtype=torch.bool)
+    kept[visual.nonzero()[list(gone), 0]] = False
+    seen: dict[str, Any] = {}
+    given = {**family.inputs, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    given["token_type_ids"] = visual[None].long()
+    decoder = family.plain.get_decoder()
+    with torch.no_grad():
+        with edited_arguments(decoder, lambda own: seen.update(own) or own):
+            family.plain(**given, use_cache=False)
+        # The outer model makes its masks for the shorter sequence, as it does for any other.
+        expected = family.plain(
+            inputs_embeds=seen["inputs_embeds"][:, kept],
+            attention_mask=torch.ones(1, int(kept.sum()), dtype=torch.long),
+            token_type_ids=given["token_type_ids"][:, kept],
+            use_cache=False,
+        ).logits[:, -1]
+    ours = family.model.prefill([longer], [image], [gone])
+    torch.testing.assert_close(ours.logits, expected, atol=1e-5, rtol=0)
+    assert family.model.positions == "renumbered"
+
+
 def test_decoded_text_is_that_of_generate(family: Family) -> None:
     with torch.no_grad():
         ids = family.plain.generate(**family.inputs, max_new_tokens=8, do_sample=False)
