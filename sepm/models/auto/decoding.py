@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
+from sepm.errors import RunError
+
 
 @dataclass(frozen=True)
 class AutoPrefill:
@@ -26,6 +28,8 @@ class AutoPrefill:
     """int64[B], one behind the furthest."""
     position_parts: int | None
     """P numbers that a token's position has (M-RoPE); None: a single one."""
+    window: int | None = None
+    """Positions that a layer of sliding attention sees, where positions have gaps; else None."""
 
 
 def rows_of_cache(cache: DynamicCache, rows: Tensor) -> DynamicCache:
@@ -44,7 +48,12 @@ def decode(
     max_new_tokens: int,
     end_ids: Collection[int],
 ) -> list[list[int]]:
-    """Greedy ids of the answers of some of a prefill's B rows, without the id that ends each."""
+    """Greedy ids of the answers of some of a prefill's B rows, without the id that ends each.
+
+    Raises:
+        RunError: the answer goes on behind a window of positions with gaps. transformers counts the
+            tokens in the cache there, and the prefill counted positions.
+    """
     device = prefill.logits.device
     chosen = torch.tensor(list(rows), device=device)
     cache = rows_of_cache(prefill.cache, chosen)
@@ -54,6 +63,11 @@ def decode(
     positions = prefill.next_position[chosen]
     while len(tokens) < max_new_tokens and not bool(ended.all()):
         seen = prefill.length + len(tokens)
+        if prefill.window is not None and int(positions.max()) >= prefill.window:
+            raise RunError(
+                f"an answer behind {prefill.window} positions, a window of the model's sliding "
+                "attention, cannot be decoded with --positions kept; take renumbered ones"
+            )
         step, parts = positions[:, None], prefill.position_parts
         output: Any = model(
             input_ids=tokens[-1][:, None],

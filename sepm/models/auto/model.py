@@ -132,7 +132,7 @@ class AutoVisionLanguageModel:
         kept, columns = (each.to(self.device) for each in self._kept(ids, dropped))
         gone, seen = len(dropped[0]), {}
         text = self.model.config.get_text_config()
-        window = getattr(text, "sliding_window", None)
+        window = _sliding_window(text)
 
         def cut(arguments: Arguments) -> Arguments:
             if gone:
@@ -156,12 +156,16 @@ class AutoVisionLanguageModel:
                 use_cache=True,
                 logits_to_keep=1,
             )
+        next_position, parts = _next_positions(seen.get("position_ids"), kept)
+        gaps = gone > 0 and self.positions == "kept" and parts is None
         return AutoPrefill(
             output.logits[:, -1].float(),
             self._reader.weights_of(columns) if positions else None,
             cache,
             kept.shape[1],
-            *_next_positions(seen.get("position_ids"), kept),
+            next_position,
+            parts,
+            window if gaps else None,
         )
 
     def _ids(self, prompts: Sequence[Prompt], images: Sequence[AutoImage]) -> Tensor:
@@ -230,6 +234,12 @@ def attention_of(decoder: Any, layer: int) -> nn.Module:
     """
     layers = decoder.layers if hasattr(decoder, "layers") else decoder.model.layers
     return layers[layer].self_attn
+
+
+def _sliding_window(text_config: Any) -> int | None:
+    """Tokens that a layer of sliding attention sees, itself included; None: no layer slides."""
+    kinds = getattr(text_config, "layer_types", None) or ("sliding_attention",)
+    return getattr(text_config, "sliding_window", None) if "sliding_attention" in kinds else None
 
 
 def _next_positions(numbers: Tensor | None, kept: Tensor) -> tuple[Tensor, int | None]:

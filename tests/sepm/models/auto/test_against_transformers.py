@@ -2,6 +2,7 @@
 
 import copy
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from llava.answer_text import answer_text
+from sepm.errors import RunError
 from sepm.models.auto.attention_rows import IMPLEMENTATION
 from sepm.models.auto.decoder_inputs import edited_arguments
 from sepm.models.auto.model import AutoVisionLanguageModel
@@ -116,6 +118,20 @@ def test_windows_count_the_renumbered_tokens(open_family: Any) -> None:
     ours = family.model.prefill([longer], [image], [gone])
     torch.testing.assert_close(ours.logits, expected, atol=1e-5, rtol=0)
     assert family.model.positions == "renumbered"
+
+
+def test_an_answer_behind_a_window_of_positions_with_gaps_is_refused(
+    open_family: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family: Family = open_family("gemma3")
+    monkeypatch.setattr(family.model, "positions", "kept")
+    image, window = family.encoded[0], 64
+    gone = family.dropped(4)
+    for query, behind in (("Q", False), (f"{QUERY}\n{QUERY}", True)):
+        prefill = family.model.prefill([family.model.tokenize(query)], [image], [gone])
+        assert bool(prefill.next_position.max() >= window) == behind
+        with pytest.raises(RunError, match="cannot be decoded") if behind else nullcontext():
+            family.model.decode(prefill, [0], 2)
 
 
 def test_decoded_text_is_that_of_generate(family: Family) -> None:
