@@ -123,11 +123,21 @@ def test_several_gpus_get_a_process_each(outcome_of, script: str) -> None:
     assert outcome.words[outcome.words.index("sepm") - 1] == "-m"
 
 
-def test_only_the_gpus_asked_for_are_seen(outcome_of, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ({"GPUS": "1,3"}, "1,3"),
+        ({"CUDA_VISIBLE_DEVICES": "2"}, "2"),
+        ({"CUDA_VISIBLE_DEVICES": ""}, ""),  # no GPU is to be used
+    ],
+)
+def test_only_the_gpus_asked_for_are_seen(
+    given: dict[str, str], seen: str, outcome_of, tmp_path: Path
+) -> None:
     python = tmp_path / "bin" / "python"
     python.write_text(f'#!/bin/sh\necho "$CUDA_VISIBLE_DEVICES" > "{tmp_path}/visible"\n')
-    assert outcome_of("v1_5/eval/emoset.sh", GPUS="1,3").status == 0
-    assert (tmp_path / "visible").read_text() == "1,3\n"
+    assert outcome_of("v1_5/eval/emoset.sh", **given).status == 0
+    assert (tmp_path / "visible").read_text() == f"{seen}\n"
 
 
 def test_vila_has_a_script_for_every_task_and_for_table_1() -> None:

@@ -8,7 +8,7 @@ OUTPUT=${OUTPUT:-results}                  # one folder below it for each run
 PRESET=${PRESET:-paper}                    # paper, released, released-2025-08, -2025-07, -2025-03
 ALPHA=${ALPHA:-}                           # confidence threshold; empty: the preset's (0.1)
 BETA=${BETA:-}                             # drop ratio; empty: the preset's (paper: 0.2)
-GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES:-0}}   # one, or several: 0,1,2,3 share the work
+GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES-0}}    # one, or several: 0,1,2,3 share the work
 
 set -euo pipefail
 cd "$(dirname "$0")/../../.."

@@ -8,7 +8,7 @@ QUESTIONS=${QUESTIONS:-question/$TASK/stage_1.jsonl} # made from DATA where abse
 OUTPUT=${OUTPUT:-results}                  # goes to OUTPUT/TASK/<model>/sensitivity/
 PRESET=${PRESET:-paper}                    # paper or released; the others have no gate
 BETAS=${BETAS:-0 0.1 0.2 0.3 0.4 0.5}      # drop ratios
-GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES:-0}}   # one, or several: 0,1,2,3 share the work
+GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES-0}}    # one, or several: 0,1,2,3 share the work
 
 set -euo pipefail
 cd "$(dirname "$0")/../../.."

@@ -7,7 +7,7 @@ QUESTIONS=${QUESTIONS:-question}           # TASK/stage_1.jsonl, made from DATA 
 TASKS=${TASKS:-}                           # such as: emoset abstract; empty: all of the table's
 OUTPUT=${OUTPUT:-results}                  # the table goes to OUTPUT/tables/<model>/
 PRESET=${PRESET:-paper}                    # paper, released, released-2025-08, -2025-07, -2025-03
-GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES:-0}}   # one, or several: 0,1,2,3 share the work
+GPUS=${GPUS:-${CUDA_VISIBLE_DEVICES-0}}    # one, or several: 0,1,2,3 share the work
 
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
