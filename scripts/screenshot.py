@@ -36,5 +36,7 @@ def screenshot(page: Path) -> Image.Image:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != len(("script", "REPORT.html", "OUTPUT.png")):
+        sys.exit(__doc__)
     source, target = map(Path, sys.argv[1:])
     screenshot(source).quantize(COLORS).save(target, optimize=True)
