@@ -17,7 +17,9 @@ Positions = Literal["renumbered", "kept"]
 """Positions of the tokens after dropping: numbered without gaps, or as they were."""
 
 Arguments = dict[str, Any]
-PASSED_ON = frozenset({"inputs_embeds", "attention_mask", "position_ids", "past_key_values"})
+PASSED_ON = frozenset(
+    {"inputs_embeds", "attention_mask", "position_ids", "cache", "past_key_values"}
+)
 
 
 @contextmanager

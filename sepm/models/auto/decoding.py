@@ -1,6 +1,7 @@
 """Greedy decoding behind a prefill; generation settings of the checkpoint are never used."""
 
 import copy
+import inspect
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -32,6 +33,12 @@ class AutoPrefill:
     """Positions that a layer of sliding attention sees, where positions have gaps; else None."""
 
 
+def cache_argument(model: PreTrainedModel) -> str:
+    """Name of a forward pass's argument for the KV cache, which transformers 5.24 changed."""
+    known = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"
+
+
 def rows_of_cache(cache: DynamicCache, rows: Tensor) -> DynamicCache:
     """Cache of some rows; the one that it is taken from stays as it is."""
     own = copy.copy(cache)
@@ -61,6 +68,7 @@ def decode(
     ends = torch.tensor(sorted(end_ids), device=device)
     ended = torch.isin(tokens[0], ends)
     positions = prefill.next_position[chosen]
+    named = cache_argument(model)
     while len(tokens) < max_new_tokens and not bool(ended.all()):
         seen = prefill.length + len(tokens)
         if prefill.window is not None and int(positions.max()) >= prefill.window:
@@ -73,9 +81,9 @@ def decode(
             input_ids=tokens[-1][:, None],
             attention_mask=torch.ones(len(chosen), seen, dtype=torch.long, device=device),
             position_ids=step if parts is None else step.expand(parts, -1, -1),
-            past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
+            **{named: cache},
         )
         tokens.append(output.logits[:, -1].argmax(dim=-1))
         ended |= torch.isin(tokens[-1], ends)

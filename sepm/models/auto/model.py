@@ -7,20 +7,20 @@ attention of the one layer whose rows are read.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
+from transformers.utils.generic import ModelOutput
 
 from llava.answer_text import answer_text, second_token_text
 from llava.prompt import Prompt
 from sepm.errors import RunError
 from sepm.models.auto.attention_rows import RowReader
 from sepm.models.auto.decoder_inputs import Arguments, Positions, edited_arguments, without_dropped
-from sepm.models.auto.decoding import AutoPrefill, decode
+from sepm.models.auto.decoding import AutoPrefill, cache_argument, decode
 from sepm.models.auto.images import ImageInput, ImagePreprocessor
 from sepm.models.auto.prompts import PROBE, AutoPrompts
 from sepm.models.auto.tiles import Tiles
@@ -30,7 +30,7 @@ from sepm.models.auto.tiles import Tiles
 class AutoImage:
     """An image's features, and the ids that stand for it."""
 
-    features: SimpleNamespace
+    features: ModelOutput
     """What the language model reads of the output of the model's `get_image_features`."""
     ids: Tensor
     """int64[L], on the CPU."""
@@ -102,7 +102,7 @@ class AutoVisionLanguageModel:
         pixels = self._placed(torch.from_numpy(arrays.pop("pixel_values")))
         ids = torch.from_numpy(item.ids)
         count = int((ids == self.preprocess.image_id).sum())
-        image = AutoImage(SimpleNamespace(), ids, replace(item, arrays=arrays), count)
+        image = AutoImage(ModelOutput(), ids, replace(item, arrays=arrays), count)
         prompts, images = [self.tokenize(PROBE)], [image]
         inputs = self._inputs(self._ids(prompts, images), prompts, images)
         with _features_recorded(self.model, seen):
@@ -152,9 +152,9 @@ class AutoVisionLanguageModel:
             output: Any = self.model(
                 **self._inputs(ids, prompts, images),
                 pixel_values=torch.zeros(1, device=self.device),
-                past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
+                **{cache_argument(self.model): cache},
             )
         next_position, parts = _next_positions(seen.get("position_ids"), kept)
         gaps = gone > 0 and self.positions == "kept" and parts is None
@@ -287,19 +287,18 @@ def features_given(model: PreTrainedModel, features: Any) -> Iterator[None]:
         raise RunError(f"the model asked {len(asked)} times for the image's features, not once")
 
 
-def _lean(features: Any) -> SimpleNamespace:
+def _lean(features: ModelOutput) -> ModelOutput:
     """Features without hidden states that the language model does not read."""
     unread = ("last_hidden_state", "hidden_states", "attentions")
-    kept = {k: v for k, v in vars(features).items() if k not in unread and v is not None}
-    return SimpleNamespace(**kept)
+    return type(features)(**{k: v for k, v in features.items() if k not in unread})
 
 
-def _joined(features: Sequence[SimpleNamespace]) -> SimpleNamespace:
+def _joined(features: Sequence[ModelOutput]) -> ModelOutput:
     """Features of several images as the model gives them for all at once."""
     if len(features) == 1:
         return features[0]
-    columns = {name: [getattr(own, name) for own in features] for name in vars(features[0])}
-    return SimpleNamespace(
+    columns = {name: [own[name] for own in features] for name in features[0]}
+    return type(features[0])(
         **{
             name: _of_all(values) if name == "pooler_output" else _by_layer(values)
             for name, values in columns.items()

@@ -1,5 +1,6 @@
 """What every command says of a path that is not there, or of a folder with nothing in it."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ NO_IMAGES = "no image folder: absent is no folder; give the one"
         ("predict absent --model-path {model}", "no image: no file or folder absent; give images"),
         ("predict empty --model-path {model}", "no image in empty (.jpg, .jpeg"),
         ("predict absent --model-path absent", "no checkpoint: absent is no folder, nor a hub id"),
-        ("web --dataset absent.toml", "no taxonomy file: absent.toml is no file; `sepm tasks`"),
+        pytest.param(
+            "web --dataset absent.toml",
+            "no taxonomy file: absent.toml is no file; `sepm tasks`",
+            marks=pytest.mark.skipif(find_spec("gradio") is None, reason="gradio is not installed"),
+        ),
         ("questions folder --root absent --taxonomy emoset --output q.jsonl", "no such file or"),
     ],
 )
