@@ -1,5 +1,7 @@
 """Every method by name (the rows of Tables 1-3), and a run: a method with its settings."""
 
+import operator
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -182,35 +184,34 @@ class MethodRun:
             RunError: on the way, where it drops visual tokens otherwise than records may hold.
         """
         dialogue = METHODS[self.method].recipe(sample, taxonomy, self.config)
+        num_tokens = sample.num_visual_tokens
         ask = next(dialogue)
         while True:
-            self._check_indices(ask.dropped, sample)
-            self._check_indices(ask.hidden, sample)
+            self._check_indices(ask.dropped, num_tokens)
+            self._check_indices(ask.hidden, num_tokens)
             reply = yield ask
             try:
                 ask = dialogue.send(reply)
             except StopIteration as stop:
-                self._check_number(stop.value.dropped, sample)
+                self._check_number(stop.value.dropped, num_tokens)
                 return stop.value
 
-    def _check_indices(self, dropped: Sequence[int], sample: Sample) -> None:
+    def _check_indices(self, dropped: Sequence[int], num_tokens: int) -> None:
         """Raise `RunError` unless they are a tuple of visual tokens' indices, ascending."""
-        num_tokens = sample.num_visual_tokens
-        known = set(range(num_tokens))
-        if not isinstance(dropped, tuple) or dropped != tuple(sorted(known.intersection(dropped))):
+        if not _ascending_below(num_tokens, dropped):
             raise RunError(
-                f"{self._dropping}: the dropped visual tokens must be a tuple of indices from 0 to "
-                f"{num_tokens - 1}, ascending, each once; got {dropped!r}"
+                f"{self._dropping}: the dropped visual tokens must be a tuple of indices (int) "
+                f"from 0 to {num_tokens - 1}, ascending, each once; got {reprlib.repr(dropped)}"
             )
 
-    def _check_number(self, dropped: tuple[int, ...], sample: Sample) -> None:
+    def _check_number(self, dropped: tuple[int, ...], num_tokens: int) -> None:
         """Raise `RunError` unless an outcome's dropped tokens are floor(β × N) (Eq. 9)."""
-        self._check_indices(dropped, sample)
-        due = num_dropped(self.config.beta, sample.num_visual_tokens) if self.reads("beta") else 0
+        self._check_indices(dropped, num_tokens)
+        due = num_dropped(self.config.beta, num_tokens) if self.reads("beta") else 0
         if len(dropped) != due:
             reason = f"β = {self.config.beta}" if self.reads("beta") else "it does not read `beta`"
             raise RunError(
-                f"{self._dropping}: {due} of {sample.num_visual_tokens} visual tokens must be "
+                f"{self._dropping}: {due} of {num_tokens} visual tokens must be "
                 f"dropped ({reason}), got {len(dropped)}"
             )
 
@@ -244,6 +245,18 @@ class MethodRun:
             if getattr(self.config, name) != getattr(chosen, name)
         ]
         return "-".join(parts)
+
+
+def _ascending_below(count: int, indices: Sequence[int]) -> bool:
+    """Whether they are a tuple of ints from 0 to count - 1, ascending, each once.
+
+    numpy's integers are none: they equal an int, and no JSON can hold them.
+    """
+    return (
+        isinstance(indices, tuple)
+        and {*map(type, indices)} <= {int}
+        and all(map(operator.lt, (-1, *indices), (*indices, count)))
+    )
 
 
 def without_effect(runs: Sequence[MethodRun], settings: Iterable[str]) -> Iterator[str]:

@@ -17,6 +17,9 @@ class Scheduler:
     Args:
         model: prepares the asks.
         dialogues: each with the index of its image; a dialogue is known by its number among them.
+
+    Raises:
+        RunError: memory does not suffice for what a dialogue computes before its first ask.
     """
 
     def __init__(
@@ -25,11 +28,12 @@ class Scheduler:
         self._model = model
         self._prepared: dict[Ask, PreparedAsk] = {}
         self._dialogues = [dialogue for _, dialogue in dialogues]
-        self._asks = {number: next(dialogue) for number, dialogue in enumerate(self._dialogues)}
+        self._asks: dict[int, Ask] = {}
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)
+        self._outcomes: list[tuple[int, Outcome]] = []
         for number, (image, _) in enumerate(dialogues):
             self._numbers[image].append(number)
-        self._outcomes: list[tuple[int, Outcome]] = []
+            self._send(number, None)
 
     @property
     def images(self) -> list[int]:
@@ -65,9 +69,11 @@ class Scheduler:
             elif waiting_for == unscored:
                 self._send(number, replace(reply, scores=None))
 
-    def _send(self, number: int, reply: Reply) -> None:
+    def _send(self, number: int, reply: Reply | None) -> None:
+        """Let a dialogue go on with the reply to its ask; None: begin."""
+        dialogue = self._dialogues[number]
         try:
-            self._asks[number] = self._dialogues[number].send(reply)
+            self._asks[number] = next(dialogue) if reply is None else dialogue.send(reply)
         except StopIteration as stop:
             del self._asks[number]
             self._outcomes.append((number, stop.value))

@@ -6,6 +6,7 @@ from itertools import product
 from types import SimpleNamespace
 from typing import Any, cast, get_args, get_type_hints
 
+import numpy as np
 import pytest
 import torch
 
@@ -183,11 +184,16 @@ def dropping(*dropped: Any, hidden: bool = False) -> Any:
 @pytest.mark.parametrize(
     ("dropped", "reads", "said"),
     [
-        ((3, 1), {"beta"}, r"own: .* a tuple of indices from 0 to 9, ascending.*got \(3, 1\)"),
+        ((3, 1), {"beta"}, r"own: .* a tuple of indices .*from 0 to 9, ascending.*got \(3, 1\)"),
         ((1, 1), {"beta"}, r"each once; got \(1, 1\)"),
         ((9, 10), {"beta"}, r"from 0 to 9, .*got \(9, 10\)"),
         ((-1, 2), {"beta"}, r"got \(-1, 2\)"),
         (([1, 2],), {"beta"}, r"a tuple .*got \[1, 2\]"),
+        (tuple(np.arange(2)), {"beta"}, r"indices \(int\) .*int64"),
+        ((1.0, 2.0), {"beta"}, r"got \(1\.0, 2\.0\)"),
+        ((False, True), {"beta"}, r"got \(False, True\)"),
+        (({}, 1), {"beta"}, r"got \(\{\}, 1\)"),
+        (tuple(range(11)), {"beta"}, r"got \(0, 1, 2, 3, 4, 5, \.\.\.\)$"),
         ((1, 2, 3), {"beta"}, r"own: 2 of 10 visual tokens must be dropped \(β = 0.2\), got 3"),
         ((1, 2, 3), {"beta", "drop"}, r"own --drop foe: 2 of 10 .* got 3"),
         ((), {"beta"}, "got 0"),

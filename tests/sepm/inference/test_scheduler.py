@@ -61,15 +61,17 @@ def test_the_same_ask_about_two_images_is_asked_of_each() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA error: out of memory"), MemoryError()])
+@pytest.mark.parametrize("asks", [False, True])
 def test_a_dialogue_that_lacks_memory_ends_the_run_and_is_not_taken_for_a_batch_too_large(
-    error: Exception,
+    asks: bool, error: Exception
 ) -> None:
     def choosing() -> Dialogue:
-        yield PLAIN
+        if asks:
+            yield PLAIN
         raise error
 
     with pytest.raises(RunError, match="memory does not suffice for what a method") as raised:
-        scheduled((0, choosing())).reply(0, PLAIN, REPLY)
+        scheduled((0, choosing())).reply(0, PLAIN, REPLY)  # without asks it ends before
     assert not is_out_of_memory(raised.value)
 
 
