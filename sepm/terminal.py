@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 from sepm.documents import Document, for_terminal
@@ -73,7 +74,13 @@ def bear_any_encoding() -> None:
 
 
 def outlive_standard_error() -> None:
-    """Let standard error fall silent, instead of failing, once it can take no more."""
+    """Let standard error fall silent, instead of failing, once it can take no more.
+
+    Where it was closed before the start, Python has None for it. Nothing else gets its descriptor
+    then, so that what libraries print there comes into no file.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the whole command
     if not isinstance(sys.stderr, _Expendable):
         sys.stderr = cast("TextIO", _Expendable(sys.stderr))
 
@@ -89,15 +96,25 @@ class _Expendable:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        try:
+        with self._losses_borne():
             return self._stream.write(text)
-        except OSError:
-            self._fall_silent()
-            return len(text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        with self._losses_borne():
+            self._stream.writelines(lines)
 
     def flush(self) -> None:
-        try:
+        with self._losses_borne():
             self._stream.flush()
+
+    @contextmanager
+    def _losses_borne(self) -> Iterator[None]:
+        """Within it, what cannot be written is lost; a reader that is only slow gets the rest."""
+        try:
+            yield
+        except BlockingIOError:
+            pass
         except OSError:
             self._fall_silent()
 

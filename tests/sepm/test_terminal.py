@@ -9,7 +9,14 @@ import sys
 import pytest
 
 from sepm.progress import tell
-from sepm.terminal import bear_any_encoding, complain, printable, show, show_json
+from sepm.terminal import (
+    bear_any_encoding,
+    complain,
+    outlive_standard_error,
+    printable,
+    show,
+    show_json,
+)
 
 HOSTILE = "a\x1b[2J\r\x9b1m\u202eb\u2066.png\x07"
 WRITTEN_OUT = r"a\x1b[2J\r\x9b1m\u202eb\u2066.png\x07"
@@ -78,3 +85,51 @@ def test_a_command_answers_in_ascii() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"Confidence threshold \u03b1" in done.stdout
+
+
+# ---- standard error that takes no more
+
+
+def test_lines_for_a_reader_that_has_gone_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as log:
+        monkeypatch.setattr(sys, "stderr", log)
+        outlive_standard_error()
+        sys.stderr.writelines(["a\n", "b\n"])
+        complain("c")
+        assert os.path.samestat(os.fstat(log.fileno()), os.stat(os.devnull))
+
+
+def test_a_reader_that_is_only_slow_gets_what_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with os.fdopen(reader, "rb", buffering=0) as read, os.fdopen(writer, "w", buffering=1) as log:
+        monkeypatch.setattr(sys, "stderr", log)
+        outlive_standard_error()
+        for _ in range(200):
+            complain("x" * 1000)
+        read.read(1 << 20)
+        complain("the reason")
+        assert read.read(1 << 20).endswith(b"the reason\n")
+
+
+CLOSED = """
+import os
+from sepm.cli import main
+assert main(["methods"]) == 0
+assert os.path.samestat(os.fstat(2), os.stat(os.devnull))
+assert main(["nothing"]) == 2
+"""
+
+
+def test_a_command_whose_standard_error_is_closed_does_its_work() -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, CLOSED],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "zero-shot" in done.stdout
+    assert "unknown command" not in done.stdout
