@@ -87,6 +87,12 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str
     batch_sizes = [(facts.get("timing") or {}).get("batch_size") for facts in (first, second)]
     if batch_sizes[0] != batch_sizes[1]:
         groups["environment"]["batch_size"] = batch_sizes
+    # "environment" is the last command's; of a run on one kind of machine it tells all.
+    several = [
+        m if len(m := facts.get("machines") or ()) > 1 else None for facts in (first, second)
+    ]
+    if several[0] != several[1]:
+        groups["environment"]["machines"] = several
     return groups
 
 

@@ -181,9 +181,10 @@ class Work:
             machines: what will compute the others.
         """
         for plan in self.runs:
-            plan.record_machines(machines)
-            run_folder.begin(plan.folder, plan.identity, plan.finished.values())
             unreadable = plan.missing & self.bad.keys()
+            if plan.missing - unreadable:
+                plan.record_machines(machines)
+            run_folder.begin(plan.folder, plan.identity, plan.finished.values())
             with RecordFile(plan.folder / PREDICTIONS) as file:
                 for question in self.questions:
                     if question.question_id in unreadable:

@@ -37,16 +37,16 @@ class PlannedRun:
     """Whether an earlier command got as far as `accuracy.json`, and no rows were left since."""
 
     def record_machines(self, machines: Sequence[Machine]) -> None:
-        """Add to its identity what will compute its missing rows; told where others computed some.
+        """Add to its identity what will compute more rows; told where others computed some.
 
         In half precision, rows near a tie can depend on it.
         """
         known: list[Machine] = self.identity["machines"]
         new = [m for i, m in enumerate(machines) if m not in (*known, *machines[:i])]
-        if known and new and self.missing:
+        if known and new:
             before, now = (" and ".join(map(_machine, each)) for each in (known, new))
             tell(f"{self.folder}: rows there were computed on {before}, others will be on {now}")
-        known += new if self.missing else []
+        known += new
 
 
 def plan_run(

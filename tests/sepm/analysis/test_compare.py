@@ -193,6 +193,13 @@ def test_two_devices_are_told_from_two_configurations() -> None:
     assert "look there first" in next(reading(compare(FIRST, second)))
 
 
+def test_a_run_that_other_machines_shared_is_told_from_one_of_the_last_alone() -> None:
+    last, other = {"device_name": "RTX 4090"}, {"device_name": "H200"}
+    alone, shared = FACTS | {"machines": [last]}, FACTS | {"machines": [other, last]}
+    assert differences(alone, FACTS)["environment"] == {}
+    assert differences(alone, shared)["environment"] == {"machines": [None, [other, last]]}
+
+
 def test_chance_is_not_called_a_difference() -> None:
     lines = list(reading(compare(FIRST, SECOND)))
     assert lines[1] == "2 gained and 1 lost: chance alone changes that much (McNemar p 1)."

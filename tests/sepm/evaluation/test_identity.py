@@ -312,17 +312,28 @@ def test_rows_computed_on_another_device_are_told_and_both_devices_recorded(
     assert [m["device_name"] for m in stored["machines"]] == ["A100", "H100"]
 
 
-def test_machines_that_share_a_run_are_each_recorded_once_if_they_compute_anything() -> None:
+def test_a_run_that_lacks_an_unreadable_image_alone_is_computed_on_no_other_device(
+    evaluate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--on-bad-image", "skip")
+    next(evaluate.scenes.image_folder.rglob("*.png")).write_bytes(b"")
+    monkeypatch.setattr("sepm.models.device._device_name", lambda device: "A100")
+    evaluate(*options, method="zero-shot")
+    monkeypatch.setattr("sepm.models.device._device_name", lambda device: "H100")
+    assert "computed on" not in evaluate(*options, method="zero-shot sepm").err
+    names = {
+        method: [m["device_name"] for m in evaluate.run(method).accuracy()["machines"]]
+        for method in ("zero-shot", "sepm")
+    }
+    assert names == {"zero-shot": ["A100"], "sepm": ["H100"]}
+
+
+def test_machines_that_share_a_run_are_each_recorded_once() -> None:
     a, b = ({"device_name": name, "torch": "2", "transformers": "5"} for name in "AB")
-
-    def recorded(missing: frozenset[str]) -> list[dict[str, str]]:
-        run: Any = None
-        plan = PlannedRun(run, Path(), {"machines": []}, {}, missing, [], None, summed_up=False)
-        plan.record_machines([a, b, a])
-        return plan.identity["machines"]
-
-    assert recorded(frozenset({"fear/1.png"})) == [a, b]
-    assert recorded(frozenset()) == []
+    run: Any = None
+    plan = PlannedRun(run, Path(), {"machines": []}, {}, frozenset(), [], None, summed_up=False)
+    plan.record_machines([a, b, a])
+    assert plan.identity["machines"] == [a, b]
 
 
 def test_rows_of_a_version_that_kept_no_machine_are_not_said_to_be_of_this_one(
