@@ -1,6 +1,6 @@
 """The three functions of `import sepm`, for notebooks and scripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -68,7 +68,7 @@ def predict(
     _require("image", image, (str, Path, Image.Image), "a path or an image of Pillow is wanted")
     (run,) = _runs([method], preset, settings)
     run.require_model(model)
-    return Predictor(model.model, run, load_taxonomy(dataset))(image)
+    return Predictor(model.model, run, load_taxonomy(str(dataset)))(image)
 
 
 def evaluate(
@@ -109,7 +109,8 @@ def evaluate(
         RunError: the run failed on the way; the rows that were done are kept.
     """
     _require("model", model, OpenedModel, "sepm.load_model gives one")
-    names = [method] if isinstance(method, str) else list(dict.fromkeys(method))
+    _require("method", method, Iterable, "a name or several are wanted")
+    names = [method] if isinstance(method, str) else list(method)
     if not names:
         raise InputError("method: none was given")
     about_data = {
@@ -139,8 +140,10 @@ def _require(name: str, value: object, kinds: type | tuple[type, ...], wanted: s
 
 def _runs(methods: Sequence[str], preset: str, settings: Mapping[str, Any]) -> list[MethodRun]:
     """The methods with their settings; a note tells of settings that no method reads."""
+    for kind, name in (("preset", preset), *(("method", method) for method in methods)):
+        _require(kind, name, str, "a name is wanted")
     config = _checked(MethodConfig, {**asdict(get_preset(preset)), **settings})
-    runs = [MethodRun(method, config, preset) for method in methods]
+    runs = [MethodRun(method, config, preset) for method in dict.fromkeys(methods)]
     for note in without_effect(runs, settings):
         tell(note)
     return runs
@@ -153,7 +156,7 @@ def _checked(kind: type[T], values: Mapping[str, Any]) -> T:
         InputError: an unknown name, or a value of another type, no choice, or out of its range.
     """
     hints = get_type_hints(kind)
-    plain = {n: v.item() if isinstance(v, np.generic) else v for n, v in values.items()}
+    plain = {name: _plain(value) for name, value in values.items()}
     for name, value in plain.items():
         require_known("setting", name, hints)
         if get_origin(hints[name]) is Literal:
@@ -162,3 +165,10 @@ def _checked(kind: type[T], values: Mapping[str, Any]) -> T:
         return msgspec.convert(plain, kind, dec_hook=lambda wanted, value: wanted(value))
     except msgspec.ValidationError as error:
         raise InputError(f"settings: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """A value without numpy's types, also where it is a sequence."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    return [*map(_plain, value)] if isinstance(value, (tuple, list, range)) else value

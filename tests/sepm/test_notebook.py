@@ -120,6 +120,12 @@ def test_what_is_no_model_no_image_and_no_method_is_told(model: OpenedModel) -> 
         sepm.predict(model, [anything])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="method: none was given"):
         sepm.evaluate(model, DEMO / "stage_1.jsonl", DEMO / "image", [])
+    for names, said in ((None, "several are wanted, got NoneType"), ([["fp"]], "got list")):
+        with pytest.raises(InputError, match=f"method: .*{said}"):
+            sepm.evaluate(model, DEMO / "stage_1.jsonl", DEMO / "image", names)  # type: ignore[arg-type]
+    for setting in ("method", "preset"):
+        with pytest.raises(InputError, match=f"{setting}: a name is wanted, got list"):
+            sepm.predict(model, IMAGE, **{setting: ["sepm"]})  # type: ignore[arg-type]
 
 
 def test_a_notebook_shows_a_decision_in_a_line(model: OpenedModel) -> None:
@@ -142,6 +148,12 @@ def test_numbers_of_numpy_are_settings(model: OpenedModel) -> None:
     assert (
         decision.as_dict() == sepm.predict(model, IMAGE, drop="random", beta=0.2, seed=3).as_dict()
     )
+
+
+@pytest.mark.parametrize("layers", [np.arange(3), tuple(np.arange(3)), range(3)])
+def test_a_sequence_of_numbers_may_be_of_numpy(model: OpenedModel, layers: Any) -> None:
+    decision = sepm.predict(model, IMAGE, "sparsevlm", sparsevlm_layers=layers)
+    assert decision.config.sparsevlm_layers == (0, 1, 2)
 
 
 def test_an_unreadable_image_is_told(model: OpenedModel) -> None:
