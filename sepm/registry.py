@@ -177,13 +177,17 @@ class MethodRun:
         """Options that the run lacks for a setting that it reads to make a difference."""
         return METHODS[self.method].condition(setting, self.config)
 
+    def unchecked_dialogue(self, sample: Sample, taxonomy: Taxonomy) -> Dialogue:
+        """The dialogue about a sample whose number of visual tokens is made up, for its queries."""
+        return METHODS[self.method].recipe(sample, taxonomy, self.config)
+
     def dialogue(self, sample: Sample, taxonomy: Taxonomy) -> Dialogue:
         """The dialogue that decides a sample's class.
 
         Raises:
             RunError: on the way, where it drops visual tokens otherwise than records may hold.
         """
-        dialogue = METHODS[self.method].recipe(sample, taxonomy, self.config)
+        dialogue = self.unchecked_dialogue(sample, taxonomy)
         num_tokens = sample.num_visual_tokens
         ask = next(dialogue)
         while True:

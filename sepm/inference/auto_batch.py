@@ -55,7 +55,7 @@ def find_batch_size(
     if isinstance(loaded, UnreadableImageError):
         raise RunError(f"{question.image}: {loaded}, though it could be read before the run began")
     sample = Sample(question.question_id, 1, question.text)  # no query depends on N
-    prompt = model.tokenize(next(run.dialogue(sample, taxonomy)).query.text)
+    prompt = model.tokenize(next(run.unchecked_dialogue(sample, taxonomy)).query.text)
 
     def compute(size: int) -> None:
         images = model.encode([loaded.content] * size)

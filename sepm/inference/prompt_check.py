@@ -75,7 +75,7 @@ def possible_queries(run: MethodRun, sample: Sample, taxonomy: Taxonomy) -> list
             shown = dict.fromkeys(ask.options, 0.0) | probs
             return Reply(letter, letter or "", shown, scores)
 
-        run_dialogue(run.dialogue(sample, taxonomy), answer)
+        run_dialogue(run.unchecked_dialogue(sample, taxonomy), answer)
     return list(queries)
 
 

@@ -74,3 +74,21 @@ def test_its_text_names_no_kind_of_dropping_that_it_does_not_read(
     ]
     assert "visual tokens (β = 0.25): " in texts[0]
     assert "visual tokens (β = 0.25, query): " in texts[1]
+
+
+def test_a_method_may_know_the_grid_whose_tokens_it_drops(
+    scenes: Any, tiny_llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_row = (0, 1, 2, 3)
+
+    def recipe(sample: Sample, taxonomy: Taxonomy, config: MethodConfig) -> Dialogue:
+        key = fine_key(taxonomy.classes)
+        ask = Ask(Query("Which?"), taxonomy.option_letters, key, dropped=first_row)
+        reply = yield ask
+        return Outcome(ask.query, reply, ask.options, dropped=ask.dropped)
+
+    monkeypatch.setitem(registry.METHODS, "rows", Method("by rows", recipe, frozenset({"beta"})))
+    run = MethodRun("rows", MethodConfig(beta=0.25))
+    predictor = Predictor(load_checkpoint(str(tiny_llava)), run, load_taxonomy("emoset"))
+    image = next(scenes.image_folder.rglob("*.png"))
+    assert predictor(image).outcome.dropped == first_row
