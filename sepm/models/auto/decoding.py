@@ -30,7 +30,7 @@ class AutoPrefill:
     position_parts: int | None
     """P numbers that a token's position has (M-RoPE); None: a single one."""
     window: int | None = None
-    """Positions that a layer of sliding attention sees, where positions have gaps; else None."""
+    """Positions that a layer of sliding attention sees, where its masks count gaps; else None."""
 
 
 def cache_argument(model: PreTrainedModel) -> str:

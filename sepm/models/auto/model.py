@@ -158,6 +158,8 @@ class AutoVisionLanguageModel:
             )
         next_position, parts = _next_positions(seen.get("position_ids"), kept)
         gaps = gone > 0 and self.positions == "kept" and parts is None
+        # A decoder that makes its own masks counts the cache, here as in decoding.
+        counts_gaps = gaps and isinstance(seen.get("attention_mask"), dict)
         return AutoPrefill(
             output.logits[:, -1].float(),
             self._reader.weights_of(columns) if positions else None,
@@ -165,7 +167,7 @@ class AutoVisionLanguageModel:
             kept.shape[1],
             next_position,
             parts,
-            window if gaps else None,
+            window if counts_gaps else None,
         )
 
     def _ids(self, prompts: Sequence[Prompt], images: Sequence[AutoImage]) -> Tensor:

@@ -1,9 +1,11 @@
 """What the adapter computes, held against transformers' own forward pass and `generate`."""
 
 import copy
+import json
 import re
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,12 @@ from llava.answer_text import answer_text
 from sepm.errors import RunError
 from sepm.models.auto.attention_rows import IMPLEMENTATION
 from sepm.models.auto.decoder_inputs import edited_arguments
+from sepm.models.auto.decoding import decode
 from sepm.models.auto.model import AutoVisionLanguageModel
+from sepm.models.opening import open_model
+from sepm.models.options import ModelOptions
 from tests.sepm.models.auto.conftest import PHRASE, QUERY, Family
+from tests.tiny_checkpoints.families import image_of, write_family
 
 BESIDE_GRIDS = ("llava", "llava_next", "llava_onevision", "internvl", "smolvlm", "mistral3")
 """Families whose tokens have one position each, and whose masks are causal everywhere."""
@@ -132,6 +138,43 @@ def test_an_answer_behind_a_window_of_positions_with_gaps_is_refused(
         assert bool(prefill.next_position.max() >= window) == behind
         with pytest.raises(RunError, match="cannot be decoded") if behind else nullcontext():
             family.model.decode(prefill, [0], 2)
+
+
+def test_windows_of_a_decoder_that_makes_its_masks_count_the_cache_in_a_prompt_as_in_an_answer(
+    tmp_path: Path,
+) -> None:
+    write_family("internvl", tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    config["text_config"] |= {
+        **{"sliding_window": 12, "use_sliding_window": True},
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+    }
+    path.write_text(json.dumps(config))
+    options = ModelOptions(model_path=str(tmp_path), device="cpu", positions="kept")
+    model: Any = open_model(options).model
+    (image,), seen = model.encode([model.preprocess(image_of(60, 40, 1))]), {}
+    decoder, gone = model.model.get_decoder(), tuple(range(1, image.num_tokens, 5))
+    forward = decoder.forward
+    decoder.forward = lambda **given: seen.update(given) or forward(**given)
+    prefill = model.prefill([model.tokenize(QUERY)], [image], [gone])
+    decoder.forward = forward
+    (ids,) = decode(model.model, prefill, [0], 3, end_ids=())
+    embeds, positions = seen["inputs_embeds"], seen["position_ids"]
+    for following in ids:
+        order = torch.arange(embeds.shape[1])
+        causal = (order[:, None] >= order)[None, None]
+        windows = causal & (order[:, None] - order < 12)[None, None]
+        masks = {"full_attention": causal, "sliding_attention": windows}
+        with torch.no_grad():
+            states = decoder(
+                inputs_embeds=embeds, position_ids=positions, attention_mask=masks, use_cache=False
+            ).last_hidden_state[:, -1]
+            assert int(model.model.lm_head(states).argmax()) == following
+            more = decoder.get_input_embeddings()(torch.tensor([[following]]))
+        embeds = torch.cat([embeds, more], dim=1)
+        positions = torch.cat([positions, positions[:, -1:] + 1], dim=1)
+    assert len(ids) == 3
 
 
 def test_decoded_text_is_that_of_generate(family: Family) -> None:
