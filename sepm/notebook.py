@@ -63,6 +63,7 @@ def predict(
 
     Raises:
         InputError: an unknown name, a value out of its range, or an unreadable image.
+        RunError: memory does not suffice, or the model's probabilities are not numbers.
     """
     _require("model", model, OpenedModel, "sepm.load_model gives one")
     _require("image", image, (str, Path, Image.Image), "a path or an image of Pillow is wanted")

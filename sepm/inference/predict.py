@@ -1,6 +1,7 @@
 """One image's whole decision, without a question file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from sepm.datasets.image_files import UnreadableImageError, as_if_read, read_image
-from sepm.errors import InputError
+from sepm.errors import InputError, RunError
 from sepm.inference.prompt_check import check_prompts
 from sepm.inference.unbatched import run_alone
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Dialogue, Outcome, Sample
 from sepm.method.taxonomy import Taxonomy
+from sepm.models.memory import free_memory, is_out_of_memory
 from sepm.models.protocol import EncodedImage, VisionLanguageModel
 from sepm.records.writing import VisualTokens, decision_fields, require_numbers
 from sepm.registry import MethodRun
@@ -81,11 +83,24 @@ class Predictor:
 
         Raises:
             InputError: it cannot be read.
-            RunError: the model's probabilities are not numbers.
+            RunError: the model's probabilities are not numbers, or memory does not suffice.
         """
-        shown = encode_image(self.model, image)
-        outcome_of = partial(run_alone, self.model, image=shown.encoded)
-        return decide(shown, self.run, self.taxonomy, outcome_of)
+        with memory_told():
+            shown = encode_image(self.model, image)
+            outcome_of = partial(run_alone, self.model, image=shown.encoded)
+            return decide(shown, self.run, self.taxonomy, outcome_of)
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Turn the many errors of memory that ran out into a `RunError`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        free_memory()
+        raise RunError("out of memory; take a smaller image, or --dtype float16") from error
 
 
 class ShownImage(NamedTuple):

@@ -6,22 +6,20 @@ within a branch therefore costs nothing; another branch, or other dropped tokens
 """
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sepm.datasets.tasks import load_taxonomy, task_names
-from sepm.errors import RunError, require_known
-from sepm.inference.predict import Decision, ShownImage, decide, encode_image
+from sepm.errors import require_known
+from sepm.inference.predict import Decision, ShownImage, decide, encode_image, memory_told
 from sepm.inference.prompt_check import check_prompts
 from sepm.inference.unbatched import answer_alone, run_dialogue
 from sepm.method.config import MethodConfig
 from sepm.method.dialogue import Ask, Dialogue, Outcome, Reply
 from sepm.method.taxonomy import Taxonomy
-from sepm.models.memory import free_memory, is_out_of_memory
 from sepm.models.opening import OpenedModel
 from sepm.models.protocol import VisionLanguageModel
 from sepm.registry import MethodRun, get_preset
@@ -125,7 +123,7 @@ class Session:
             InputError: it cannot be read, or the model cannot take it.
             RunError: there is not enough memory.
         """
-        with _memory_told():
+        with memory_told():
             shown = encode_image(self.model, path, name)
         return LiveImage(self.model, shown._replace(image=shrunk(shown.image, LONGEST_SIDE)))
 
@@ -143,7 +141,7 @@ class Session:
         check_prompts(image.model, runs, taxonomy, {None: "the prompts"})
         before, start = len(image.replies), time.perf_counter()
         decision_of = partial(decide, image.shown, taxonomy=taxonomy, outcome_of=image.outcome_of)
-        with _memory_told():
+        with memory_told():
             decisions = [decision_of(run=each) for each in runs]
         return Comparison(
             choice,
@@ -155,15 +153,3 @@ class Session:
             len(image.replies),
             1000 * (time.perf_counter() - start),
         )
-
-
-@contextmanager
-def _memory_told() -> Iterator[None]:
-    """Turn the many errors of memory that ran out into a `RunError`."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        free_memory()
-        raise RunError("out of memory; take a smaller image, or --dtype float16") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from sepm.cli import main
@@ -53,6 +54,21 @@ def test_option_letters_that_the_tokenizer_lacks_are_refused(
     monkeypatch.setattr("llava.Llava.option_id", two_tokens)
     assert main(predict(tiny_model, image)) == 2
     assert "option letter 'A' is 2 tokens" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    ["llava.Llava.encode", "llava.Llava.prefill", "sepm.token_dropping.divprune.most_diverse"],
+)
+def test_memory_that_does_not_suffice_is_told_and_status_1(
+    lacking: str, image: Path, tiny_model: Path, run_sepm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(lacking, ends)
+    said = run_sepm(predict(tiny_model, image, "--drop", "divprune"), status=1).err
+    assert "sepm predict: out of memory; take a smaller image" in said
 
 
 def test_a_name_like_mark_up_is_drawn_and_printed_as_it_is(
