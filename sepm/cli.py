@@ -24,7 +24,7 @@ import sepm
 from sepm.errors import InputError, RunError, did_you_mean, unknown_name
 from sepm.evaluation import helper_process
 from sepm.processes import LostProcessError, current_processes
-from sepm.terminal import bear_any_encoding, complain, outlive_standard_error
+from sepm.terminal import bear_any_encoding, complain, open_closed_streams, outlive_standard_error
 
 COMMANDS: dict[str, str] = {
     "eval": "Evaluate methods on a question file.",
@@ -84,6 +84,7 @@ def command_line() -> App:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of a command line; of several processes the first runs it, the others help."""
+    open_closed_streams()
     bear_any_encoding()
     outlive_standard_error()
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -146,8 +147,14 @@ def _runs(methods: Sequence[str], preset: str, settings: Mapping[str, Any]) -> l
     config = _checked(MethodConfig, {**asdict(get_preset(preset)), **settings})
     runs = [MethodRun(method, config, preset) for method in dict.fromkeys(methods)]
     for note in without_effect(runs, settings):
-        tell(note)
+        _tell_once(note)
     return runs
+
+
+@cache
+def _tell_once(note: str) -> None:
+    """Tell a note at the first image of a loop alone."""
+    tell(note)
 
 
 def _checked(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -73,14 +73,18 @@ def bear_any_encoding() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def outlive_standard_error() -> None:
-    """Let standard error fall silent, instead of failing, once it can take no more.
+def open_closed_streams() -> None:
+    """Lead a stream that was closed before the start, for which Python has None, to nowhere.
 
-    Where it was closed before the start, Python has None for it. Nothing else gets its descriptor
-    then, so that what libraries print there comes into no file.
+    No other file gets its descriptor then, so that what libraries print there comes into none.
     """
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the whole command
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def outlive_standard_error() -> None:
+    """Let standard error fall silent, instead of failing, once it can take no more."""
     if not isinstance(sys.stderr, _Expendable):
         sys.stderr = cast("TextIO", _Expendable(sys.stderr))
 

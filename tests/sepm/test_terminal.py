@@ -115,21 +115,22 @@ def test_a_reader_that_is_only_slow_gets_what_comes_later(monkeypatch: pytest.Mo
 
 
 CLOSED = """
-import os
+import os, sys
 from sepm.cli import main
 assert main(["methods"]) == 0
-assert os.path.samestat(os.fstat(2), os.stat(os.devnull))
 assert main(["nothing"]) == 2
+sys.stdout.flush()
+for descriptor in sys.argv[1:]:
+    assert os.path.samestat(os.fstat(int(descriptor)), os.stat(os.devnull))
 """
 
 
-def test_a_command_whose_standard_error_is_closed_does_its_work() -> None:
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_a_command_does_its_work_though_a_stream_is_closed(descriptor: int) -> None:
+    closing = f'"$0" -c "$1" {descriptor} {descriptor}>&-'
     done = subprocess.run(
-        ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, CLOSED],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
+        ["sh", "-c", closing, sys.executable, CLOSED], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
-    assert "zero-shot" in done.stdout
-    assert "unknown command" not in done.stdout
+    assert ("zero-shot" in done.stdout) == (descriptor == 2)
+    assert ("unknown command" in done.stderr) == (descriptor == 1)
