@@ -5,9 +5,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 from filelock import AcquireReturnProxy, FileLock, SoftFileLock, Timeout
 
@@ -49,6 +49,10 @@ OPTIONS = {
 SHOWN_CHARACTERS = 40
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a disk answers that keeps no locks, as some network disks do."""
+NO_FALLBACK: dict[str, Any] = {
+    name: False for name in signature(FileLock).parameters if name == "fallback_to_soft"
+}
+"""Asks for locks of the system alone, in a release of filelock that can be asked."""
 
 
 @contextmanager
@@ -91,15 +95,13 @@ def _acquired(path: Path) -> AcquireReturnProxy:
         OSError: the file cannot be made, or its disk has no locks.
         Timeout: another process holds it.
     """
-    lock = FileLock(path, timeout=0)
-    with catch_warnings():
-        simplefilter("ignore")  # the one that tells of the other kind
-        try:
-            return lock.acquire()
-        finally:
-            if isinstance(lock, SoftFileLock):
-                lock.release(force=True)
-                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    lock = FileLock(path, timeout=0, **NO_FALLBACK)
+    try:
+        return lock.acquire()
+    finally:
+        if isinstance(lock, SoftFileLock):
+            lock.release(force=True)
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def free_shards(folder: Path) -> list[Path]:

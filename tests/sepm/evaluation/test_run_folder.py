@@ -1,6 +1,9 @@
 import errno
 import json
 import os
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -239,9 +242,28 @@ def test_a_disk_without_locks_gets_none_that_would_outlive_a_killed_run(
     monkeypatch.setattr("fcntl.flock", flock)
     if left:  # as by a run that another node killed
         (tmp_path / ".lock").write_text("4711\nnode17\n")
-    with pytest.raises(InputError, match=r"without file locks.*choose an --output-dir on another"):
-        locked(tmp_path).__enter__()
-    assert (tmp_path / ".lock").exists() == left
+    for _ in range(2):  # and the first leaves none that the second would take for a run's
+        with pytest.raises(InputError, match=r"without file locks.*choose an --output-dir"):
+            locked(tmp_path).__enter__()
+    monkeypatch.undo()
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").exists()
+
+
+def test_locks_that_threads_take_at_once_leave_warnings_as_they_were(tmp_path: Path) -> None:
+    def lock_often(folder: Path) -> None:
+        for _ in range(100):
+            with locked(folder):
+                pass
+
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lock_often, [tmp_path / str(i) for i in range(4)]))
+    finally:
+        sys.setswitchinterval(interval)
+    assert list(warnings.filters) == before
 
 
 def test_shards_stay_until_the_rows_of_all_are_on_the_disk(
