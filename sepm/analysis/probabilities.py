@@ -1,8 +1,7 @@
 """Probabilities of a row's final answer, one for each class."""
 
 from collections.abc import Sequence
-
-import numpy as np
+from math import fsum, log
 
 from sepm.method.taxonomy import Taxonomy
 from sepm.records.labels import classes_by_letter
@@ -23,8 +22,12 @@ def final_probabilities(record: Record, taxonomy: Taxonomy) -> tuple[float, ...]
 
 
 def normalised(weights: Sequence[float]) -> tuple[float, ...]:
-    """The weights, all at least 0, divided by their sum; equal shares where all of them are 0."""
-    total = sum(weights)
+    """The weights, all at least 0, divided by their sum; equal shares where all of them are 0.
+
+    The same weights in another order give the same shares to the last bit, so that rows which
+    state the same probabilities of other classes are tied.
+    """
+    total = fsum(weights)
     if not total:
         return (1 / len(weights),) * len(weights)
     return tuple(weight / total for weight in weights)
@@ -38,5 +41,4 @@ def margin(shares: Sequence[float]) -> float:
 
 def entropy(shares: Sequence[float]) -> float:
     """Entropy of probabilities, in nats."""
-    positive = np.array([share for share in shares if share > 0])
-    return float(-(positive * np.log(positive)).sum())
+    return -fsum(share * log(share) for share in shares if share > 0)

@@ -16,6 +16,7 @@ from sepm.analysis.calibration import (
     expected_calibration_error,
     risk_coverage,
 )
+from sepm.analysis.confidence_auroc import fine_scores
 from sepm.analysis.metrics import final_summary, summarize
 from sepm.analysis.probabilities import final_probabilities
 from tests.sepm.joys import JOYS
@@ -149,3 +150,14 @@ def test_errors_alone_have_no_calibration() -> None:
     found = summarize([ERROR], JOYS)["final"]
     assert found == dict.fromkeys(("brier", "ece", "auroc", "aurc"))
     assert final_summary([row("joy", "joy", A=0.5, B=0.5)], JOYS)["auroc"] is None
+
+
+def test_rows_that_state_the_same_probabilities_of_other_classes_are_tied() -> None:
+    # As floats 0.1 + 0.2 + 0.3 is more than 0.3 + 0.2 + 0.1.
+    right, wrong = row("joy", "joy", A=0.1, B=0.2, C=0.3), row("joy", "fear", A=0.3, B=0.2, C=0.1)
+    for rows in ([right, wrong], [wrong, right]):
+        found = final_summary(rows, JOYS)
+        assert (found["auroc"], found["aurc"]) == (0.5, 0.5)
+    for name, scores in fine_scores([right, wrong], JOYS).items():
+        if name != "fine: p of the answer":
+            assert scores[0] == scores[1], name

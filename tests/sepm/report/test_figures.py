@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -361,7 +362,7 @@ def test_risk_coverage_is_drawn_of_every_run_as_its_rows_say(
     assert [line.get_label().split(",")[0] for line in ax.lines] == ["zero-shot", "sepm"]
     for line, run in zip(ax.lines, group.runs, strict=True):
         rows = recorded(run.method)
-        largest = [max(p := r["fine"]["probs"].values()) / sum(p) for r in rows]
+        largest = [max(p := r["fine"]["probs"].values()) / fsum(p) for r in rows]
         risks = []
         for i in range(1, len(rows) + 1):
             least = sorted(largest)[-i]
