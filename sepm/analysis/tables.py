@@ -226,10 +226,11 @@ def build_table(
             if row in done and against in done
         ],
         "repeated": [
-            {"task": task, "rows": names, **_spread([done[name] for name in names])}
+            {"task": task, "rows": names, **spread}
             for task, done in results.items()
             for names in table.repeated
             if all(name in done for name in names)
+            and (spread := _spread([done[name] for name in names]))
         ],
     }
 
@@ -262,9 +263,15 @@ def _cell(
     return cell
 
 
-def _spread(results: Sequence[CellResult]) -> dict[str, float]:
-    """Mean, standard deviation (over n - 1) and range of some runs' accuracies."""
-    accuracies = [accuracy_of(result.records).fraction or 0.0 for result in results]
+def _spread(results: Sequence[CellResult]) -> dict[str, float] | None:
+    """Mean, standard deviation (over n - 1) and range of some runs' accuracies.
+
+    None where one of the runs has errors alone, and so no accuracy.
+    """
+    found = [accuracy_of(result.records).fraction for result in results]
+    accuracies = [accuracy for accuracy in found if accuracy is not None]
+    if len(accuracies) < len(found):
+        return None
     return {
         "mean": fmean(accuracies),
         "sd": stdev(accuracies),

@@ -205,6 +205,12 @@ def test_chance_is_told_as_the_mean_and_spread_of_its_seeds() -> None:
     assert built("2+", emoset={"random 0 β=0.1": cell("a")})["repeated"] == []
 
 
+def test_seeds_with_errors_alone_have_no_mean() -> None:
+    failed = CellResult(Path("results/x"), [r | {"status": "error"} for r in cell("").records])
+    seeds = {f"random {seed} β=0.1": cell("ab") for seed in range(5)}
+    assert built("2+", emoset=seeds | {"random 3 β=0.1": failed})["repeated"] == []
+
+
 def test_contrasts_are_drawn_where_both_rows_are_there() -> None:
     done = {"zero-shot": cell(""), "cci": cell("a"), "cci+fp": cell("abc")}
     (contrast,) = built(3, emoset=done)["contrasts"]
