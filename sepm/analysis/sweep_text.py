@@ -13,7 +13,7 @@ def as_document(result: dict[str, Any]) -> Document:
     """Every value of the sweeps, each with what can be said of its best."""
     lines: list[str | Grid] = [f"# Sensitivity on {result['dataset']}", "", settings_line(result)]
     for title, name, _, sweep in _sweeps(result):
-        lines += ["", f"## {title}", "", _points(name, sweep["points"]), "", *_best(name, sweep)]
+        lines += ["", f"## {title}", "", _points(name, sweep["points"]), "", best_line(name, sweep)]
     return [*lines, "", pointer("Statistics: {}.", "docs/statistics.md")]
 
 
@@ -23,7 +23,7 @@ def as_summary(result: dict[str, Any]) -> Document:
     for title, name, own, sweep in _sweeps(result):
         lowest = min(sweep["points"], key=lambda point: point["correct"])["value"]
         shown = [p for p in sweep["points"] if p["value"] in (sweep["best"], lowest, own)]
-        lines += ["", title, *_best(name, sweep), _points(name, shown)]
+        lines += ["", title, best_line(name, sweep), _points(name, shown)]
     return [*lines, "", "Shown: best, worst and set values; the files have all."]
 
 
@@ -52,10 +52,13 @@ def _points(name: str, points: Sequence[dict[str, Any]]) -> Grid:
     return text.grid(rows)
 
 
-def _best(name: str, sweep: dict[str, Any]) -> Iterator[str]:
+def best_line(name: str, sweep: Mapping[str, Any]) -> str:
+    """What can be said of a sweep's best value."""
+    if not any(point["n"] for point in sweep["points"]):
+        return "No image was answered, so no value is best."
     values, alike = [p["value"] for p in sweep["points"]], sweep["indistinguishable"]
     low, high = sweep["interval"]
-    yield (
+    return (
         f"Best: {name} = {sweep['best']:.12g}. {len(alike)} of {len(values)} values cannot be told "
         f"from it on these images (p ≥ 0.05); without a gap, {low:.12g} to {high:.12g}."
     )

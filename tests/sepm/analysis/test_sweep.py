@@ -12,6 +12,7 @@ from sepm.analysis.sweep import (
     sweep,
     swept_alphas,
 )
+from sepm.analysis.sweep_text import best_line
 from sepm.errors import InputError, RunError
 from sepm.method.confidence import confidence
 from sepm.method.config import PRESETS, MethodConfig
@@ -92,6 +93,14 @@ def test_the_interval_ends_where_a_value_can_be_told_from_the_best() -> None:
     assert found["best"] == 0.2
     assert found["indistinguishable"] == [0.1, 0.2, 0.3, 0.5]  # 10 of 10 lost: p = 0.002
     assert found["interval"] == (0.1, 0.3)
+
+
+def test_of_images_that_cannot_be_read_no_value_is_the_best() -> None:
+    broken = [{"question_id": "a", "status": "error", "error": "no such file"}]
+    assert best_line("β", sweep({0.1: broken, 0.2: broken})) == (
+        "No image was answered, so no value is best."
+    )
+    assert best_line("β", sweep({0.1: many(50), 0.2: many(50)})).startswith("Best: β = 0.1.")
 
 
 def test_of_equally_good_values_the_smallest_is_named() -> None:
