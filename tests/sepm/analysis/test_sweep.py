@@ -96,7 +96,7 @@ def test_the_interval_ends_where_a_value_can_be_told_from_the_best() -> None:
 
 
 def test_of_images_that_cannot_be_read_no_value_is_the_best() -> None:
-    broken = [{"question_id": "a", "status": "error", "error": "no such file"}]
+    broken = [{"question_id": "a", "status": "error", "correct": False}]
     assert best_line("β", sweep({0.1: broken, 0.2: broken})) == (
         "No image was answered, so no value is best."
     )
