@@ -55,7 +55,7 @@ def on_the_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     ("step", "scenes", "shown"),
     [
         ("eval", 3, "3 rows on cuda:0 (pretended GPU) in float16"),
-        ("methods", 4, "28 of 28 rows, 0 decided otherwise"),
+        ("methods", 9, "63 of 63 rows, 0 decided otherwise"),
         ("settings", 4, "4 of 4 rows, 0 decided otherwise"),
         ("processes", 9, "18 of 18 rows, 0 decided otherwise"),  # a window of 8, and one more row
         ("audit", 2, "bfloat16 at batch 8: 0 other answers"),

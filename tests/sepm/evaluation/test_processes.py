@@ -163,9 +163,12 @@ def test_processes_give_the_rows_of_a_plain_run_and_speak_with_one_voice(
 def test_a_launcher_may_start_one_process_only(
     fork: Any, arguments: Any, run_of: Any, plain: dict, tmp_path: Path
 ) -> None:
-    assert fork(arguments(tmp_path), 1)[0] == 0
+    status, said = fork(arguments(tmp_path), 1)
+    assert status == 0
     assert_same_runs(run_of, tmp_path, plain)
-    assert run_of(tmp_path).accuracy()["timing"]["processes"] == 1
+    timing = run_of(tmp_path).accuracy()["timing"]
+    assert (timing["processes"], timing["images"], timing["batch_size"]) == (1, 24, 1)
+    assert (said.count("95% interval"), said.count("100%")) == (1, 1)
 
 
 def test_images_that_are_prefilled_once_give_the_same_rows_in_several_processes(

@@ -69,7 +69,7 @@ def test_too_little_memory_for_one_image_is_status_1(limit_batches: Any, evaluat
     limit_batches("prefill", 0)
     said = evaluate("--limit", 3, status=1).err
     assert f"memory does not suffice for a batch of 1: {OUT_OF_MEMORY}" in said
-    assert "--dtype float16" in said
+    assert "Try a smaller --batch-size, --dtype float16" in said
 
 
 def test_too_little_memory_for_the_images_of_a_window_is_told_with_what_would_help(
