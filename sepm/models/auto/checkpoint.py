@@ -130,6 +130,7 @@ class AutoCheckpoint(FoundCheckpoint):
             positions=self.positions,
             end_ids=self._end_ids(model),
             max_positions=self._max_positions,
+            window=_sliding_window(self.config.get_text_config()),
         )
         self._check_encoding(opened)
         return opened
@@ -184,10 +185,8 @@ class AutoCheckpoint(FoundCheckpoint):
         """Positions that the model has, or the window of the layer that is read."""
         text: Any = self.config.get_text_config()
         positions = int(getattr(text, "max_position_embeddings", None) or 2**31)
-        window = getattr(text, "sliding_window", None)
-        if not _layer_types(text) and window:
-            return min(positions, int(window))
-        return positions
+        window = None if _layer_types(text) else _sliding_window(text)
+        return min(positions, window) if window else positions
 
 
 def inspect_auto(folder: Path, stored: Mapping[str, Any], options: ModelOptions) -> AutoCheckpoint:
@@ -288,6 +287,13 @@ def attention_layer(text_config: Any) -> int:
 
 def _layer_types(text_config: Any) -> list[str]:
     return list(getattr(text_config, "layer_types", None) or ())
+
+
+def _sliding_window(text_config: Any) -> int | None:
+    """Tokens that a layer of sliding attention sees, itself included; None: no layer slides."""
+    kinds = _layer_types(text_config) or ["sliding_attention"]  # all alike where none is named
+    window = getattr(text_config, "sliding_window", None)
+    return int(window) if window and "sliding_attention" in kinds else None
 
 
 def _positions(options: ModelOptions, text_config: Any) -> Positions:

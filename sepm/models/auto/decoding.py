@@ -4,6 +4,7 @@ import copy
 import inspect
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -33,9 +34,10 @@ class AutoPrefill:
     """Positions that a layer of sliding attention sees, where its masks count gaps; else None."""
 
 
-def cache_argument(model: PreTrainedModel) -> str:
+@lru_cache
+def cache_argument(kind: type[PreTrainedModel]) -> str:
     """Name of a forward pass's argument for the KV cache, which transformers 5.24 changed."""
-    known = inspect.signature(model.forward).parameters
+    known = inspect.signature(kind.forward).parameters
     return "cache" if "cache" in known else "past_key_values"
 
 
@@ -68,7 +70,6 @@ def decode(
     ends = torch.tensor(sorted(end_ids), device=device)
     ended = torch.isin(tokens[0], ends)
     positions = prefill.next_position[chosen]
-    named = cache_argument(model)
     while len(tokens) < max_new_tokens and not bool(ended.all()):
         seen = prefill.length + len(tokens)
         if prefill.window is not None and int(positions.max()) >= prefill.window:
@@ -83,7 +84,7 @@ def decode(
             position_ids=step if parts is None else step.expand(parts, -1, -1),
             use_cache=True,
             logits_to_keep=1,
-            **{named: cache},
+            **{cache_argument(type(model)): cache},
         )
         tokens.append(output.logits[:, -1].argmax(dim=-1))
         ended |= torch.isin(tokens[-1], ends)

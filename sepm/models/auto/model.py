@@ -57,6 +57,7 @@ class AutoVisionLanguageModel:
         model: as `AutoModelForImageTextToText` loads it.
         attention_layer: decoder layer, from 0, whose attention is read.
         positions: of the tokens that stay where others are dropped.
+        window: tokens that a layer of sliding attention sees, itself included; None: none slides.
     """
 
     max_visual_tokens = None
@@ -72,13 +73,14 @@ class AutoVisionLanguageModel:
         positions: Positions,
         end_ids: frozenset[int],
         max_positions: int,
+        window: int | None,
     ) -> None:
         self.model, self.prompts, self.preprocess = model, prompts, preprocess
         self.render, self.tokenize = prompts.template.render, prompts.tokenize
         self.option_id = prompts.option_id
         self.attention_layer = attention_layer
         self.positions: Positions = positions
-        self.end_ids, self.max_positions = end_ids, max_positions
+        self.end_ids, self.max_positions, self.window = end_ids, max_positions, window
         self._decoder: nn.Module = model.get_decoder()
         self._reader = RowReader(attention_of(self._decoder, attention_layer))
 
@@ -131,19 +133,17 @@ class AutoVisionLanguageModel:
         ids = self._ids(prompts, images)
         kept, columns = (each.to(self.device) for each in self._kept(ids, dropped))
         gone, seen = len(dropped[0]), {}
-        text = self.model.config.get_text_config()
-        window = _sliding_window(text)
 
         def cut(arguments: Arguments) -> Arguments:
             if gone:
-                arguments = without_dropped(arguments, kept, self.positions, window)
+                arguments = without_dropped(arguments, kept, self.positions, self.window)
             seen.update(arguments)
             return arguments
 
         at = prompts[0].image_position
         spread = len(images[0].ids) - gone - 1
         positions = [row + spread if row > at else row for row in rows]
-        cache = DynamicCache(config=text)
+        cache = DynamicCache(config=self.model.config.get_text_config())
         with (
             features_given(self.model, _joined([image.features for image in images])),
             edited_arguments(self._decoder, cut),
@@ -154,7 +154,7 @@ class AutoVisionLanguageModel:
                 pixel_values=torch.zeros(1, device=self.device),
                 use_cache=True,
                 logits_to_keep=1,
-                **{cache_argument(self.model): cache},
+                **{cache_argument(type(self.model)): cache},
             )
         next_position, parts = _next_positions(seen.get("position_ids"), kept)
         gaps = gone > 0 and self.positions == "kept" and parts is None
@@ -167,7 +167,7 @@ class AutoVisionLanguageModel:
             kept.shape[1],
             next_position,
             parts,
-            window if counts_gaps else None,
+            self.window if counts_gaps else None,
         )
 
     def _ids(self, prompts: Sequence[Prompt], images: Sequence[AutoImage]) -> Tensor:
@@ -236,12 +236,6 @@ def attention_of(decoder: Any, layer: int) -> nn.Module:
     """
     layers = decoder.layers if hasattr(decoder, "layers") else decoder.model.layers
     return layers[layer].self_attn
-
-
-def _sliding_window(text_config: Any) -> int | None:
-    """Tokens that a layer of sliding attention sees, itself included; None: no layer slides."""
-    kinds = getattr(text_config, "layer_types", None) or ("sliding_attention",)
-    return getattr(text_config, "sliding_window", None) if "sliding_attention" in kinds else None
 
 
 def _next_positions(numbers: Tensor | None, kept: Tensor) -> tuple[Tensor, int | None]:
